@@ -1,0 +1,69 @@
+"""caesura: a learned image codec for photographs.
+
+    data = caesura.encode(Image.open("photo.jpg"), quality=60)
+    picture = caesura.decode(data)
+
+Everything public is here; imported on first use, so that `import caesura` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from caesura.codec import decode, decode_array, encode
+    from caesura.container import Header, read_header
+    from caesura.errors import (
+        CaesuraError,
+        ChecksumError,
+        ConfigError,
+        DependencyError,
+        FormatError,
+        ImageError,
+        LimitError,
+        ModelError,
+        SignatureError,
+        TruncatedError,
+        VersionError,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CaesuraError",
+    "ChecksumError",
+    "ConfigError",
+    "DependencyError",
+    "FormatError",
+    "Header",
+    "ImageError",
+    "LimitError",
+    "ModelError",
+    "SignatureError",
+    "TruncatedError",
+    "VersionError",
+    "__version__",
+    "decode",
+    "decode_array",
+    "encode",
+    "read_header",
+]
+
+_HOMES = {
+    "Header": "caesura.container",
+    "decode": "caesura.codec",
+    "decode_array": "caesura.codec",
+    "encode": "caesura.codec",
+    "read_header": "caesura.container",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'caesura' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "caesura.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

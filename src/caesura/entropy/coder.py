@@ -1,0 +1,76 @@
+"""The range asymmetric numeral system (rANS) coder of the library constriction; its only importer.
+
+64-bit state, 32-bit words, 24-bit probabilities. A stack: what is pushed last is popped first.
+"""
+
+from __future__ import annotations
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura.errors import FormatError
+
+_categorical = constriction.stream.model.Categorical
+_uniform = constriction.stream.model.Uniform
+
+
+def _model(frequencies: NDArray[np.int64]) -> object:
+    # The library spreads 2**24 - n over n float weights and then gives each entry 1. Weights that are
+    # integers summing to just that pass through exactly, so its table is ours, bit for bit.
+    return _categorical(frequencies.astype(np.float64) - 1, perfect=False)
+
+
+class Pusher:
+    """Encoder. Push arrays in the reverse order of popping; within an array the order is kept."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.stack.AnsCoder()
+
+    def symbols(self, indices: NDArray[np.int32], frequencies: NDArray[np.int64]) -> None:
+        """Push table indices, int32 (n,), each below len(frequencies)."""
+        self._coder.encode_reverse(indices, _model(frequencies))
+
+    def uniform(self, values: NDArray[np.int32], sizes: NDArray[np.int32]) -> None:
+        """Push values, int32 (n,), each uniform below its size in 2 .. 2**24 - 1."""
+        self._coder.encode_reverse(values, _uniform(), sizes)
+
+    def bytes(self) -> bytes:
+        """All words pushed so far, little-endian."""
+        words: bytes = self._coder.get_compressed().astype("<u4").tobytes()
+        return words
+
+
+class Popper:
+    """Decoder of what `Pusher.bytes` gave.
+
+    Raises:
+        FormatError: the bytes cannot come from the encoder.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) % 4:
+            raise FormatError(f"latents: {len(data)} bytes; a whole number of 4-byte words is expected")
+        words = np.frombuffer(data, dtype="<u4").astype(np.uint32)
+        if len(words) and words[-1] == 0:
+            raise FormatError("latents: the last word is zero, which no encoder writes")
+        self._coder = constriction.stream.stack.AnsCoder(words)
+
+    def symbols(self, count: int, frequencies: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Pop `count` table indices, int32 (count,)."""
+        indices: NDArray[np.int32] = self._coder.decode(_model(frequencies), count)
+        return indices
+
+    def uniform(self, sizes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Pop one value below each size, int32 like `sizes`."""
+        values: NDArray[np.int32] = self._coder.decode(_uniform(), sizes)
+        return values
+
+    def finish(self) -> None:
+        """Check that everything pushed has been popped.
+
+        Raises:
+            FormatError: something is left.
+        """
+        if not self._coder.is_empty():
+            raise FormatError("latents: data is left over after the last symbol")

@@ -1,0 +1,86 @@
+"""Checkpoints: a folder a step, complete or absent.
+
+    RUN/checkpoints/000250/   model.pt  ema.pt  optimizer-0.pt ...  state.json
+
+A checkpoint is written under another name and renamed when everything is on disk, so a run killed at any
+moment finds the last complete one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from caesura.errors import ConfigError
+
+_KEPT = 2
+
+
+def save(
+    run: Path, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer], state: dict[str, Any]
+) -> Path:
+    """Write one checkpoint and drop all but the newest two.
+
+    Args:
+        run: the run's folder.
+        model, ema: the weights, and their average.
+        optimizers: in a fixed order.
+        state: anything JSON holds; "step" names the checkpoint.
+
+    Returns:
+        The checkpoint's folder.
+    """
+    folder = run / "checkpoints"
+    target, unfinished = folder / f"{state['step']:06d}", folder / f".{state['step']:06d}.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    torch.save(model.state_dict(), unfinished / "model.pt")
+    torch.save(ema.state_dict(), unfinished / "ema.pt")
+    for number, optimizer in enumerate(optimizers):
+        torch.save(optimizer.state_dict(), unfinished / f"optimizer-{number}.pt")
+    (unfinished / "state.json").write_text(json.dumps(state))
+    for path in unfinished.iterdir():
+        with path.open("rb") as written:
+            os.fsync(written.fileno())
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+    for old in _complete(run)[:-_KEPT]:
+        shutil.rmtree(old)
+    return target
+
+
+def latest(run: Path) -> Path | None:
+    """The newest complete checkpoint of a run, or None."""
+    found = _complete(run)
+    return found[-1] if found else None
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The state that `save` was given."""
+    state: dict[str, Any] = json.loads((checkpoint / "state.json").read_text())
+    return state
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One of a checkpoint's tensor files.
+
+    Raises:
+        ConfigError: it is missing or not one.
+    """
+    try:
+        result: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise ConfigError(f"checkpoint {path} cannot be read: {error}") from error
+    return result
+
+
+def _complete(run: Path) -> list[Path]:
+    folder = run / "checkpoints"
+    return sorted(p for p in folder.glob("[0-9]*") if (p / "state.json").is_file()) if folder.is_dir() else []

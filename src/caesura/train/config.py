@@ -1,0 +1,171 @@
+"""What a training run is made of: one TOML file, read into frozen dataclasses.
+
+Every key has a default but the ladder's betas; an unknown key, a wrong type or a value out of range raises
+`ConfigError` with the key's full name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from caesura.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Analysis and synthesis transforms (`networks.py`)."""
+
+    name: Literal["cae2017"] = "cae2017"
+    latent_channels: int = 96
+    padding: Literal["zeros", "mirror"] = "zeros"
+    init: Literal["klt", "random"] = "klt"
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Entropy model of the latents (`priors.py`). `components` belongs to the mixture only."""
+
+    kind: Literal["mixture", "scale-mixture"] = "mixture"
+    components: int = 3
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Rate + beta * distortion, one beta per rung of the rate ladder, ascending (`loss.py`)."""
+
+    betas: tuple[float, ...]
+    distortion: Literal["mse", "ms-ssim"] = "mse"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The run itself (`loop.py`).
+
+    stage "joint" trains everything; "scales" freezes all but the per-channel scale vectors, the paper's way
+    to move a trained network to new rates. The first `mask_steps` steps enable latent channels one after
+    another (the paper's incremental training); 0 switches that off. The learning rate rises linearly for
+    `warmup` steps and falls along a half cosine over the last `decay` share of the run; `decay = 0` keeps it
+    constant, for a run that a later one takes further.
+    """
+
+    steps: int = 1000
+    stage: Literal["joint", "scales"] = "joint"
+    mask_steps: int = 0
+    batch: int = 8
+    crop: int = 128
+    learning_rate: float = 1.5e-3
+    warmup: int = 100
+    decay: float = 1.0
+    clip: float = 1.0
+    ema: float = 0.999
+    seed: int = 0
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    validate_every: int = 1000
+    validation_squares: int = 16
+    checkpoint_every: int = 250
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run."""
+
+    loss: LossConfig
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        betas, train = self.loss.betas, self.train
+        if not betas or any(b <= 0 for b in betas) or list(betas) != sorted(set(betas)):
+            raise ConfigError(f"loss.betas is {list(betas)}; it must be positive and strictly ascending")
+        for name, value, low in (
+            ("network.latent_channels", self.network.latent_channels, 1),
+            ("prior.components", self.prior.components, 1),
+            ("train.steps", train.steps, 1),
+            ("train.mask_steps", train.mask_steps, 0),
+            ("train.batch", train.batch, 1),
+            ("train.warmup", train.warmup, 0),
+            ("train.validate_every", train.validate_every, 1),
+            ("train.validation_squares", train.validation_squares, 1),
+            ("train.checkpoint_every", train.checkpoint_every, 1),
+        ):
+            if value < low:
+                raise ConfigError(f"{name} is {value}; it must be {low} or more")
+        if train.crop % 8 or train.crop < 8:
+            raise ConfigError(f"train.crop is {train.crop}; it must be a positive multiple of 8")
+        # MS-SSIM halves the picture four times and then needs an 11-pixel window (Wang et al. 2003).
+        if self.loss.distortion == "ms-ssim" and train.crop <= 160:
+            raise ConfigError(f"train.crop is {train.crop}; it must be above 160 for loss.distortion ms-ssim")
+        if not 0 <= train.decay <= 1:
+            raise ConfigError(f"train.decay is {train.decay}; it must be between 0 and 1")
+        if not 0 <= train.ema < 1:
+            raise ConfigError(f"train.ema is {train.ema}; it must be at least 0 and below 1")
+        for name, real in (("train.learning_rate", train.learning_rate), ("train.clip", train.clip)):
+            if real <= 0:
+                raise ConfigError(f"{name} is {real}; it must be above 0")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain nested dict, as `from_dict` takes it."""
+        return dataclasses.asdict(self)
+
+
+def load(path: Path) -> Config:
+    """Read a run's TOML file.
+
+    Raises:
+        ConfigError: the file cannot be read or parsed, or a value cannot be used.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"config {path} cannot be read: {error}") from error
+    return from_dict(values)
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """Build a `Config` from nested dicts, checking every key and type.
+
+    Raises:
+        ConfigError: an unknown or missing key, a wrong type, or a value out of range.
+    """
+    result: Config = _build(Config, values, "")
+    return result
+
+
+def _build(kind: type[Any], values: Any, prefix: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError(f"{prefix or 'config'} is {values!r}; it must be a table")
+    hints = get_type_hints(kind)
+    if unknown := set(values) - set(hints):
+        allowed = ", ".join(prefix + name for name in hints)
+        raise ConfigError(f"{prefix}{min(unknown)} is not a setting; known: {allowed}")
+    arguments = {}
+    for entry in dataclasses.fields(kind):
+        name, hint = prefix + entry.name, hints[entry.name]
+        if entry.name in values:
+            value = values[entry.name]
+            section = dataclasses.is_dataclass(hint)
+            arguments[entry.name] = _build(hint, value, name + ".") if section else _check(name, value, hint)
+        elif entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{name} is missing")
+    return kind(**arguments)
+
+
+def _check(name: str, value: Any, hint: Any) -> Any:
+    if choices := get_args(hint):
+        if choices[-1] is Ellipsis:
+            if not isinstance(value, list | tuple):
+                raise ConfigError(f"{name} is {value!r}; it must be a list of numbers")
+            return tuple(_check(f"{name}[{i}]", v, choices[0]) for i, v in enumerate(value))
+        if value not in choices:
+            raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}")
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{name} is {value!r}; it must be of type {hint.__name__}")
+    return value

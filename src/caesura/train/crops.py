@@ -1,0 +1,165 @@
+"""Random crops from a pack of squares.
+
+What a step sees is a function of (seed, step) alone: no state to save, and a resumed run draws what an
+uninterrupted one would have drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from caesura.errors import ConfigError
+from caesura.train.config import TrainConfig
+from caesura.train.prepare import FORMAT, MANIFEST, SQUARES
+
+
+class Pack:
+    """A packed folder of squares, open for reading.
+
+    Attributes:
+        squares: uint8 (count, side, side, 3), memory-mapped.
+        train, validation: indices of the squares of each split.
+        manifest: the pack's manifest as read.
+
+    Raises:
+        ConfigError: `path` is not a pack, or its two files disagree.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            side, count = int(self.manifest["side"]), int(self.manifest["count"])
+            photos = self.manifest["photos"]
+            size = (path / SQUARES).stat().st_size
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError(f"data {path} is not a pack made by `caesura data prepare`: {error}") from error
+        if self.manifest.get("format") != FORMAT or size != count * side * side * 3:
+            raise ConfigError(
+                f"data {path}: {SQUARES} holds {size} bytes, {count} squares of {side} expected"
+            )
+        self.side = side
+        self.squares = np.memmap(path / SQUARES, dtype=np.uint8, mode="r", shape=(count, side, side, 3))
+        splits: dict[str, list[NDArray[np.int64]]] = {"train": [], "validation": []}
+        for photo in photos:
+            splits[photo["split"]].append(np.arange(photo["start"], photo["start"] + photo["count"]))
+        self.train = _joined(splits["train"])
+        self.validation = _joined(splits["validation"])
+
+    def validation_crops(self, count: int, crop: int) -> Tensor:
+        """Up to `count` centre crops spread evenly over the validation squares, or the train squares if none.
+
+        Returns:
+            uint8 (n, crop, crop, 3).
+        """
+        indices = self.validation if len(self.validation) else self.train
+        chosen = indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(np.int64)]
+        margin = (self.side - crop) // 2
+        return torch.from_numpy(self.squares[chosen, margin : margin + crop, margin : margin + crop])
+
+
+def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def crop_batches(
+    pack: Pack, config: TrainConfig, *, first_step: int, device: torch.device
+) -> Iterator[Tensor]:
+    """Yield one uint8 (batch, crop, crop, 3) tensor on `device` per step in [first_step, config.steps).
+
+    Squares are drawn uniformly, cropped at a random place, flipped and transposed at random. On a GPU with
+    room the whole train split lives in its memory and is cropped there; elsewhere a background thread
+    crops from the memory map and stays a few steps ahead.
+
+    Raises:
+        ConfigError: the pack has no train squares, or they are smaller than `config.crop`.
+    """
+    if not len(pack.train):
+        raise ConfigError("data: the pack has no train squares")
+    if pack.side < config.crop:
+        raise ConfigError(f"train.crop is {config.crop}; the pack's squares have only {pack.side} pixels")
+
+    def plan(step: int) -> tuple[NDArray[np.int64], ...]:
+        random = np.random.default_rng((config.seed, step))
+        return _plan(random, len(pack.train), config.batch, config.crop, pack.side)
+
+    steps = range(first_step, config.steps)
+    if device.type == "cuda" and _fits(pack, device):
+        resident = torch.from_numpy(pack.squares[pack.train]).to(device)
+        for step in steps:
+            yield resident[tuple(torch.from_numpy(index).to(device) for index in plan(step))]
+        return
+
+    def crops() -> Iterator[Tensor]:
+        for step in steps:
+            photo, row, column = plan(step)
+            yield torch.from_numpy(pack.squares[pack.train[photo], row, column])
+
+    for host in _prefetched(crops()):
+        yield host.to(device, non_blocking=True)
+
+
+def _fits(pack: Pack, device: torch.device) -> bool:
+    free, _ = torch.cuda.mem_get_info(device)
+    return len(pack.train) * pack.side**2 * 3 < free // 2
+
+
+def _plan(
+    random: np.random.Generator, squares: int, batch: int, crop: int, side: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Each pixel's square, row and column: (batch, 1, 1), (batch, crop, crop), (batch, crop, crop)."""
+    photo = random.integers(squares, size=(batch, 1, 1))
+    top, left = random.integers(side - crop + 1, size=(2, batch, 1, 1))
+    mirror_rows, mirror_columns, transpose = random.random((3, batch, 1, 1)) < 0.5
+    down = np.arange(crop)[None, :, None]
+    right = np.arange(crop)[None, None, :]
+    row = top + np.where(mirror_rows, crop - 1 - down, down)
+    column = left + np.where(mirror_columns, crop - 1 - right, right)
+    row, column = np.broadcast_arrays(row, column)
+    swapped_row = top + (row - top).swapaxes(1, 2)
+    swapped_column = left + (column - left).swapaxes(1, 2)
+    return photo, np.where(transpose, swapped_row, row), np.where(transpose, swapped_column, column)
+
+
+def _prefetched(items: Iterator[Tensor], ahead: int = 4) -> Iterator[Tensor]:
+    """Run `items` in a thread, at most `ahead` items early; its exception is raised here."""
+    ready: queue.Queue[Tensor | BaseException | None] = queue.Queue(ahead)
+    stop = threading.Event()
+
+    def offer(item: Tensor | BaseException | None) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not offer(item):
+                    return
+            offer(None)
+        except BaseException as error:
+            offer(error)
+
+    thread = threading.Thread(target=work, name="crops", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,43 @@
+"""R + beta * D.
+
+R is in bits per pixel. D is the mean squared error over pixels and channels with pixels in [0, 1], or
+1 - MS-SSIM. With the other convention in use, R + lambda * 255^2 * MSE of pixels in [0, 1], as CompressAI
+writes it: beta = 255^2 * lambda, so beta 65 is lambda 0.001 and beta 6500 is lambda 0.1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pytorch_msssim import ms_ssim
+from torch import Tensor
+
+
+def distortion(original: Tensor, restored: Tensor, kind: Literal["mse", "ms-ssim"]) -> Tensor:
+    """Distortion per sample.
+
+    Args:
+        original, restored: float (N, 3, H, W) in [0, 1].
+        kind: "mse", or "ms-ssim" for 1 - MS-SSIM, which needs H and W above 160.
+
+    Returns:
+        float (N,).
+    """
+    if kind == "mse":
+        return ((original - restored) ** 2).flatten(1).mean(1)
+    similarity: Tensor = ms_ssim(original, restored, data_range=1.0, size_average=False)
+    return 1 - similarity
+
+
+def rate_distortion(bpp: Tensor, distortions: Tensor, betas: Tensor) -> Tensor:
+    """Weighted mean of R + beta * D over a batch of mixed rates.
+
+    A sample's weight is 1 / sqrt(beta), scaled to a mean of one: the loss at its optimum grows about as
+    sqrt(beta), so that every rung of the ladder pulls about equally at the shared weights.
+
+    Args:
+        bpp, distortions, betas: float (N,).
+    """
+    weights = torch.rsqrt(betas)
+    return (weights / weights.mean() * (bpp + betas * distortions)).mean()

@@ -1,0 +1,82 @@
+"""Network, scale vectors and prior together: what training optimises and export writes.
+
+    pixels -> analysis -> y --(* gain)--> +noise -> prior -> bits
+                              \\--------> round --(* inverse)--> synthesis -> clip -> pixels'
+
+The rate ladder is a pair of scale vectors per rung, one before and one after quantization (Theis et al. 2017,
+section 2.4). The transforms and the prior know nothing of the rate.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from caesura.train import klt, priors
+from caesura.train.config import Config
+from caesura.train.networks import Analysis, Synthesis
+from caesura.train.quantize import add_noise, clip_identity, round_identity
+
+# High-rate theory for an orthonormal transform: the uniform step that balances R + beta D is
+# sqrt(18 / (beta ln 2)) in pixel units (R is per pixel and D a mean over three channels, so that a
+# coefficient's best distortion is 3 / (2 beta ln 2)).
+_STEP_SQUARED_BETA = 18 / np.log(2)
+
+
+class Output(NamedTuple):
+    """What one forward pass gives."""
+
+    pixels: Tensor  # float (N, 3, H, W) in [0, 1]
+    bits: Tensor  # float (N,), the estimated size of each sample's latents
+
+
+class RateModel(nn.Module):
+    """One codec for a ladder of rates.
+
+    Attributes:
+        analysis, synthesis: the transforms.
+        prior: entropy model of the unscaled latents.
+        log_gain, log_inverse: float (rungs, C), natural logarithms of the scale vectors before and after
+            quantization; larger gain, finer quantization.
+    """
+
+    def __init__(self, config: Config, squares: np.typing.NDArray[np.uint8] | None = None) -> None:
+        """`squares`: uint8 (n, side, side, 3) photographs that `network.init = "klt"` starts from.
+
+        Without them the weights are random, to be loaded over.
+        """
+        super().__init__()
+        channels = config.network.latent_channels
+        self.analysis = Analysis(channels, config.network.padding)
+        self.synthesis = Synthesis(channels, config.network.padding)
+        deviations = torch.ones(channels)
+        if config.network.init == "klt" and squares is not None:
+            components, deviations = klt.principal_components(squares, channels)
+            klt.start_from(components, self.analysis, self.synthesis)
+        self.prior = priors.make(config.prior, deviations)
+        pixel_deviation = float(self.analysis.pixel_deviation.mean())
+        betas = torch.tensor(config.loss.betas)
+        log_gain = torch.log(pixel_deviation * torch.sqrt(betas / _STEP_SQUARED_BETA))
+        self.log_gain = nn.Parameter(log_gain[:, None].repeat(1, channels))
+        self.log_inverse = nn.Parameter(-log_gain[:, None].repeat(1, channels))
+
+    def forward(self, pixels: Tensor, rung: Tensor, mask: Tensor | None = None) -> Output:
+        """Training pass: rounded latents for the reconstruction, noisy ones for the rate.
+
+        Args:
+            pixels: float (N, 3, H, W) in [0, 1]; H and W multiples of 8.
+            rung: int (N,), each sample's place on the ladder.
+            mask: float (C,) of 0 and 1; masked latent channels are zero and cost nothing.
+        """
+        gain, inverse = self.log_gain[rung].exp(), self.log_inverse[rung].exp()
+        scaled = self.analysis(pixels).float() * gain[..., None, None]
+        log_mass = self.prior.log_mass(add_noise(scaled) if self.training else torch.round(scaled), gain)
+        latent = round_identity(scaled) * inverse[..., None, None]
+        if mask is not None:
+            log_mass = log_mass * mask[:, None, None]
+            latent = latent * mask[:, None, None]
+        restored = clip_identity(self.synthesis(latent).float(), 0, 1)
+        return Output(restored, priors.bits(log_mass))

@@ -1,0 +1,79 @@
+"""What a person sees of a run: a progress bar, one line per validation, and TensorBoard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+
+class RungFigures(NamedTuple):
+    """Validation result of one rung of the ladder."""
+
+    beta: float
+    bpp: float
+    psnr: float
+
+
+class Monitor:
+    """Context manager around a run's steps; `step` after each one, `validation` now and then."""
+
+    def __init__(self, run: Path, first_step: int, steps: int, console: Console | None = None) -> None:
+        self._writer = SummaryWriter(run / "tensorboard", purge_step=first_step or None)
+        self._progress = Progress(
+            TextColumn("[bold]train"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=console or Console(),
+        )
+        self._task = self._progress.add_task("train", total=steps, completed=first_step, figures="")
+        self._clock = time.perf_counter()
+        self._pixels = 0
+
+    def __enter__(self) -> Monitor:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        self._writer.close()
+
+    def step(self, step: int, pixels: int, figures: dict[str, Tensor], learning_rate: float) -> None:
+        """Count one step; every 20th is shown and logged (reading the figures waits for the device)."""
+        self._pixels += pixels
+        self._progress.update(self._task, completed=step + 1)
+        if (step + 1) % 20:
+            return
+        values = {name: float(value) for name, value in figures.items()}
+        now = time.perf_counter()
+        values["megapixels per second"] = self._pixels / 1e6 / (now - self._clock)
+        self._clock, self._pixels = now, 0
+        text = (
+            f"loss {values['loss']:.3f}  {values['bpp']:.3f} bpp  {values['psnr']:.2f} dB  "
+            f"{values['megapixels per second']:.2f} MP/s"
+        )
+        self._progress.update(self._task, figures=text)
+        for name, value in (values | {"learning rate": learning_rate}).items():
+            self._writer.add_scalar(f"train/{name}", value, step + 1)
+
+    def validation(self, step: int, loss: float, ladder: Sequence[RungFigures], pictures: Tensor) -> None:
+        """Show and log a validation; `pictures`: float (N, 3, H, W), originals above reconstructions."""
+        points = "  ".join(f"{rung.bpp:.3f}/{rung.psnr:.2f}" for rung in ladder)
+        self._progress.console.print(f"step {step}: validation loss {loss:.4f}  bpp/dB {points}")
+        self._writer.add_scalar("validation/loss", loss, step)
+        for number, rung in enumerate(ladder):
+            self._writer.add_scalar(f"validation/bpp/{number}", rung.bpp, step)
+            self._writer.add_scalar(f"validation/psnr/{number}", rung.psnr, step)
+        self._writer.add_images("validation/pictures", pictures, step)
+        self._clock, self._pixels = time.perf_counter(), 0

@@ -1,0 +1,77 @@
+"""Muon for the inner convolutions, Adam for everything else.
+
+Muon (Jordan et al. 2024) replaces a matrix's momentum by the nearest semi-orthogonal matrix, found with a few
+Newton-Schulz iterations. torch.optim.Muon takes 2-D weights one at a time; here convolutions are seen as
+(outputs, inputs * kernel) and weights of one shape go through the iterations together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from caesura.train.model import RateModel
+
+# Coefficients of the quintic iteration, and the update's scale that matches Adam's step (Liu et al. 2025).
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+_ADAM_MATCH = 0.2
+
+
+class Muon(Optimizer):
+    """Momentum, orthogonalised (Jordan et al. 2024; scale of Liu et al. 2025)."""
+
+    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(weights, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Update every weight that has a gradient; `closure` is not supported."""
+        if closure is not None:
+            raise TypeError("Muon takes no closure")
+        for group in self.param_groups:
+            by_shape: dict[tuple[int, int], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(weight)
+                velocity = state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
+                update = weight.grad.lerp(velocity, group["momentum"]).flatten(1)  # Nesterov
+                by_shape[update.shape[0], update.shape[1]].append((weight, update))
+            for shape, entries in by_shape.items():
+                updates = orthogonalise(torch.stack([update for _, update in entries]))
+                scale = _ADAM_MATCH * max(shape) ** 0.5 * group["lr"]
+                for (weight, _), update in zip(entries, updates, strict=True):
+                    weight.sub_(update.reshape(weight.shape), alpha=scale)
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """Push every singular value towards one: float (n, rows, columns) in and out, computed in bf16."""
+    x = matrices.bfloat16()
+    tall = x.shape[1] > x.shape[2]
+    if tall:
+        x = x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    a, b, c = _QUINTIC
+    for _ in range(_ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    result: Tensor = (x.mT if tall else x).to(matrices.dtype)
+    return result
+
+
+def optimizers(model: RateModel, lr: float) -> list[Optimizer]:
+    """Muon and Adam over the parameters that require gradients; Muon is left out where it has none."""
+    outer = {id(model.analysis.conv1.weight), id(model.synthesis.conv3.weight)}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    inner = [p for p in trained if p.dim() == 4 and id(p) not in outer]
+    chosen = {id(p) for p in inner}
+    result: list[Optimizer] = [Adam([p for p in trained if id(p) not in chosen], lr=lr, betas=(0.9, 0.98))]
+    return [Muon(inner, lr=lr), *result] if inner else result
