@@ -18,13 +18,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from caesura.entropy.tables import TableGrid
 from caesura.errors import ModelError
+
+if TYPE_CHECKING:  # listing bundles must not wait for NumPy: `caesura info` starts without it
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from caesura.entropy.tables import TableGrid
 
 FORMAT = "caesura-bundle-1"
 MANIFEST = "manifest.json"
@@ -46,6 +48,7 @@ class Bundle:
         halo: pixels on each side of a tile within which the transforms see the tile's border.
         analysis, synthesis: serialized ONNX graphs.
         tables: a row per step of the quality scale, a table per latent channel.
+        prior: `prior.npz` as it is; only training reads it.
         log_gain, log_inverse: float32 (rungs, channels), logarithms of the scale vectors.
         manifest: everything the manifest holds.
         size: bytes on disk.
@@ -59,6 +62,7 @@ class Bundle:
     analysis: bytes
     synthesis: bytes
     tables: TableGrid
+    prior: bytes
     log_gain: NDArray[np.float32]
     log_inverse: NDArray[np.float32]
     manifest: dict[str, Any]
@@ -157,6 +161,10 @@ def bundle_id(file_digests: dict[str, str]) -> int:
 
 @lru_cache(maxsize=8)
 def _load(folder: Path) -> Bundle:
+    import numpy as np
+
+    from caesura.entropy.tables import TableGrid
+
     manifest = read_manifest(folder)
     files = {}
     for name in FILES:
@@ -191,6 +199,7 @@ def _load(folder: Path) -> Bundle:
         analysis=files[ANALYSIS],
         synthesis=files[SYNTHESIS],
         tables=grid,
+        prior=files[PRIOR],
         log_gain=log_gain,
         log_inverse=log_inverse,
         manifest=manifest,
@@ -199,6 +208,8 @@ def _load(folder: Path) -> Bundle:
 
 
 def _arrays(content: bytes, path: Path) -> dict[str, NDArray[Any]]:
+    import numpy as np
+
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return dict(archive)

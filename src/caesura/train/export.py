@@ -23,9 +23,8 @@ from torch import Tensor, nn
 from caesura import model as bundle
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN, TableGrid, quantize_probabilities
 from caesura.errors import ConfigError
-from caesura.train import checkpoint
+from caesura.train import start
 from caesura.train.config import from_dict
-from caesura.train.loop import averaged_weights
 from caesura.train.model import RateModel
 from caesura.train.networks import STRIDE, Analysis, Synthesis
 from caesura.train.priors import Prior
@@ -46,7 +45,7 @@ def export(
     """Write the bundle of a run's last checkpoint to `destination`.
 
     Args:
-        run: a run's folder, or one checkpoint's.
+        run: a run, a checkpoint or a bundle (`start.read`).
         name: the bundle's name, as users give it to `--model`.
         destination: the bundle's folder; replaced only when the new one is complete.
         licence: of the weights, an SPDX expression.
@@ -54,17 +53,15 @@ def export(
         figures: anything measured that should travel with the model.
 
     Raises:
-        ConfigError: no checkpoint is there, or the name cannot be a folder's.
+        ConfigError: the run cannot be read, or the name cannot be a folder's.
+        ModelError: there is no run.
     """
     if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
         raise ConfigError(f"name is {name!r}; letters, digits, '-', '_' and '.' are allowed")
-    folder = run if (run / "state.json").is_file() else checkpoint.latest(run)
-    if folder is None:
-        raise ConfigError(f"run {run} holds no checkpoint")
-    state = checkpoint.read_state(folder)
-    config = from_dict(state["config"])
+    weights, training = start.read(run)
+    config = from_dict(training["config"])
     model = RateModel(config)
-    model.load_state_dict(averaged_weights(folder))
+    model.load_state_dict(weights)
     model.eval()
 
     files = {
@@ -86,7 +83,7 @@ def export(
         "smallest_side": _SMALLEST[config.network.padding],
         "halo": _HALO,
         "figures": figures or {},
-        "training": {"steps": state["step"], "pixels": state["pixels"], "config": state["config"]},
+        "training": training,
         "files": digests,
         "id": bundle.bundle_id(digests),
     }

@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from caesura.errors import ConfigError
 from caesura.train import checkpoint, loss, schedule
+from caesura.train import start as starts
 from caesura.train.config import Config
 from caesura.train.crops import Pack, crop_batches
 from caesura.train.model import RateModel
@@ -46,7 +47,7 @@ def train(
         data: a pack made by `caesura data prepare`.
         run: folder for checkpoints and logs.
         resume: go on from the run's last checkpoint if it has one.
-        start: a checkpoint folder to take the averaged weights from, with fresh optimizers.
+        start: a run, checkpoint or bundle to take weights from (`start.read`), with fresh optimizers.
         accelerator: as Lightning Fabric names them: "auto", "cpu", "cuda".
         console: where progress goes; the terminal by default.
 
@@ -114,39 +115,14 @@ def train(
     return last
 
 
-def averaged_weights(folder: Path) -> dict[str, Tensor]:
-    """The averaged weights of a checkpoint folder, as `RateModel.load_state_dict` takes them.
-
-    Raises:
-        ConfigError: the folder holds no readable checkpoint.
-    """
-    state = checkpoint.read(folder / "ema.pt")
-    return {name.removeprefix("module."): value for name, value in state.items() if name != "n_averaged"}
-
-
 def _new_model(config: Config, pack: Pack, start: Path | None) -> RateModel:
     model = RateModel(config, pack.squares[_spread(pack.train, _KLT_SQUARES)])
     if start is not None:
-        _load_start(model, start, config)
+        starts.load(model, start, config.loss.betas)
     if config.train.stage == "scales":
         for name, parameter in model.named_parameters():
             parameter.requires_grad = name in {"log_gain", "log_inverse"}
     return model
-
-
-def _load_start(model: RateModel, folder: Path, config: Config) -> None:
-    """Load averaged weights; a new beta starts from the nearest old one's scale vectors, moved along."""
-    weights = averaged_weights(folder)
-    old_betas = np.log(checkpoint.read_state(folder)["config"]["loss"]["betas"])
-    new_betas = np.log(config.loss.betas)
-    nearest = np.abs(new_betas[:, None] - old_betas[None, :]).argmin(1)
-    shift = torch.from_numpy((new_betas - old_betas[nearest]) / 2).float()[:, None]
-    weights["log_gain"] = weights["log_gain"][nearest] + shift
-    weights["log_inverse"] = weights["log_inverse"][nearest] - shift
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ConfigError(f"start {folder} does not fit the configured network: {error}") from error
 
 
 def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None:

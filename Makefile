@@ -1,0 +1,39 @@
+# make demo     code a real photo and show sizes and quality beside JPEG, WebP and AVIF  (IMAGE=path for your own)
+# make test     the whole test suite
+# make check    ruff and mypy --strict
+# make bench    speed and memory of coding and training
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+IMAGE ?=
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python -m caesura.bench.demo $(if $(IMAGE),"$(IMAGE)")
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m caesura.bench.speed
+	$(BIN)/python -m caesura.bench.training
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable . "scikit-image>=0.24"
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) demo-output bench-output build dist

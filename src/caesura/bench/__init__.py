@@ -1,0 +1,1 @@
+"""Measuring codecs side by side: rate, distortion, time and memory (extra ``[bench]``)."""

@@ -1,0 +1,161 @@
+"""Mean curves over pictures, a table, and a rate-distortion plot."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from caesura.bench.bd import bd_rate
+from caesura.errors import ConfigError
+
+if TYPE_CHECKING:
+    from caesura.bench.evaluation import Point
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Means over all pictures at one setting; `ms_ssim` is None where some picture has none."""
+
+    setting: float
+    bpp: float
+    psnr: float
+    ms_ssim: float | None
+    encode_seconds: float
+    decode_seconds: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A codec's mean rate-distortion curve, by rising rate."""
+
+    codec: str
+    samples: tuple[Sample, ...]
+
+    def psnr_points(self) -> list[tuple[float, float]]:
+        """(bits per pixel, dB)."""
+        return [(sample.bpp, sample.psnr) for sample in self.samples]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A curve from the literature: (bits per pixel, dB)."""
+
+    name: str
+    source: str
+    points: tuple[tuple[float, float], ...]
+
+
+def mean_curves(points: Sequence[Point]) -> list[Curve]:
+    """The mean of bpp, of PSNR and of MS-SSIM per codec and setting, in the order of first appearance."""
+    groups: dict[str, dict[float, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    for point in points:
+        groups[point.codec][point.setting].append(point)
+    curves = []
+    for codec, settings in groups.items():
+        samples = []
+        for setting, group in settings.items():
+            similarities = [p.ms_ssim for p in group if p.ms_ssim is not None]
+            samples.append(
+                Sample(
+                    setting=setting,
+                    bpp=statistics.fmean(p.bpp for p in group),
+                    psnr=statistics.fmean(p.psnr for p in group),
+                    ms_ssim=statistics.fmean(similarities) if len(similarities) == len(group) else None,
+                    encode_seconds=statistics.fmean(p.encode_seconds for p in group),
+                    decode_seconds=statistics.fmean(p.decode_seconds for p in group),
+                )
+            )
+        curves.append(Curve(codec, tuple(sorted(samples, key=lambda sample: sample.bpp))))
+    return curves
+
+
+def read_published(path: Path) -> list[Published]:
+    """Published curves: a JSON object of {name: {"source": ..., "points": [{"bpp": ..., "psnr": ...}]}}.
+
+    Raises:
+        ConfigError: the file is not that.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            Published(
+                name,
+                str(entry["source"]),
+                tuple((float(p["bpp"]), float(p["psnr"])) for p in entry["points"]),
+            )
+            for name, entry in content.items()
+            if not name.startswith("_")
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"reference {path} is not a file of published points: {error!r}") from error
+
+
+def table(curves: Sequence[Curve], published: Sequence[Published], anchor: str) -> str:
+    """Markdown: BD-rate of each codec against `anchor`, then every curve's samples."""
+    lines = []
+    base = next((curve for curve in curves if curve.codec == anchor), None)
+    if base is not None:
+        lines += [f"| codec | BD-rate (PSNR) against {anchor} |", "|---|---|"]
+        rows = [(curve.codec, curve.psnr_points()) for curve in curves if curve is not base]
+        rows += [(f"{entry.name} (published)", list(entry.points)) for entry in published]
+        for name, points in rows:
+            difference = bd_rate(base.psnr_points(), points)
+            lines.append(f"| {name} | {'no overlap' if difference is None else f'{difference:+.1f}%'} |")
+        lines.append("")
+    lines += [
+        "| codec | setting | bpp | PSNR (dB) | MS-SSIM | encode (s) | decode (s) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for curve in curves:
+        for s in curve.samples:
+            similarity = "" if s.ms_ssim is None else f"{s.ms_ssim:.5f}"
+            times = f"{s.encode_seconds:.3f} | {s.decode_seconds:.3f}"
+            lines.append(
+                f"| {curve.codec} | {s.setting:g} | {s.bpp:.4f} | {s.psnr:.3f} | {similarity} | {times} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def plot(curves: Sequence[Curve], published: Sequence[Published], path: Path, title: str) -> None:
+    """Draw PSNR, and MS-SSIM where measured, over the rate; published curves dashed."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    similar = any(sample.ms_ssim is not None for curve in curves for sample in curve.samples)
+    figure, axes = plt.subplots(1, 2 if similar else 1, figsize=(14 if similar else 8, 6.5), squeeze=False)
+    left = axes[0][0]
+    for number, curve in enumerate(curves):
+        ours = curve.codec.startswith("caesura")
+        style = {"linewidth": 2.6 if ours else 1.4, "marker": "o", "markersize": 5 if ours else 3}
+        left.plot(*zip(*curve.psnr_points(), strict=True), label=curve.codec, color=f"C{number}", **style)
+        pairs = [(s.bpp, s.ms_ssim) for s in curve.samples if s.ms_ssim is not None]
+        if similar and pairs:
+            axes[0][1].plot(*zip(*pairs, strict=True), label=curve.codec, color=f"C{number}", **style)
+    for number, entry in enumerate(published):
+        colour = str(0.25 + 0.5 * number / max(1, len(published)))
+        points = sorted(entry.points)
+        left.plot(
+            *zip(*points, strict=True), "--", linewidth=1, color=colour, label=f"{entry.name} (published)"
+        )
+    top = max(sample.bpp for curve in curves for sample in curve.samples if curve.codec == curves[0].codec)
+    for axis, label in zip(axes[0], ("PSNR (dB, RGB)", "MS-SSIM"), strict=False):
+        axis.set_xlim(0, top * 1.1)
+        axis.set_xlabel("bits per pixel")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+    visible = [y for line in left.lines for x, y in line.get_xydata() if x <= top * 1.1]
+    left.set_ylim(min(visible) - 0.5, max(visible) + 0.5)
+    if similar:
+        axes[0][1].set_ylim(0.85, 1.0)
+    left.legend(fontsize=8, loc="lower right")
+    figure.suptitle(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

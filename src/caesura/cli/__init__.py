@@ -1,0 +1,22 @@
+"""The command line, `caesura COMMAND`.
+
+Every command imports what it needs when it runs, so that the cheap ones start at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from caesura.cli.app import app
+from caesura.errors import CaesuraError
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line and exit status 1."""
+    try:
+        app()
+    except CaesuraError as error:
+        print(f"caesura: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)

@@ -1,0 +1,5 @@
+"""`python -m caesura.cli`."""
+
+from caesura.cli import main
+
+main()

@@ -1,0 +1,41 @@
+"""All commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from caesura import __version__
+from caesura.cli import code, measure, training
+
+app = typer.Typer(
+    name="caesura",
+    help="A learned image codec for photographs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Training data.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+for command in (code.encode, code.decode, code.info, code.compare, code.models):
+    app.command()(command)
+app.command(name="eval")(measure.evaluate)
+app.command()(training.train)
+app.command()(training.export)
+data.command()(training.prepare)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"caesura {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass

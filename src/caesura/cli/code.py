@@ -1,0 +1,177 @@
+"""Commands that code pictures and look at coded ones."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from caesura.cli import files
+from caesura.errors import CaesuraError, ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures to read.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="OUT", help="File, or folder for several. [default: beside IN]"),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that are there already.")]
+
+
+def encode(
+    inputs: Inputs,
+    output: Output = None,
+    quality: Annotated[
+        float,
+        typer.Option("--quality", "-q", min=1, max=100, help="1 (smallest) to 100 (best), continuous."),
+    ] = 60.0,
+    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = "cae2017",
+    force: Force = False,
+) -> None:
+    """Code pictures as .cae files."""
+    from caesura import codec
+
+    targets = files.outputs(inputs, output, ".cae")
+
+    def one(path: Path, target: Path) -> str:
+        with _opened(path) as picture:
+            data = codec.encode(picture, quality=quality, model=model)
+            rate = 8 * len(data) / (picture.width * picture.height)
+        files.write(target, data, force=force)
+        return f"{target}  {len(data)} bytes  {rate:.3f} bpp"
+
+    _each(inputs, targets, one)
+
+
+def decode(inputs: Inputs, output: Output = None, force: Force = False) -> None:
+    """Decode .cae files; the output's extension names the format (PNG if none is given)."""
+    from PIL import Image
+
+    from caesura import codec
+
+    targets = files.outputs(inputs, output, ".png")
+
+    def one(path: Path, target: Path) -> str:
+        kind = Image.registered_extensions().get(target.suffix.lower())
+        if kind is None or kind not in Image.SAVE:
+            raise files.FileError(
+                f"{target}: {target.suffix or 'no extension'} is not a picture format known here"
+            )
+        picture = codec.decode(files.read(path))
+        out = io.BytesIO()
+        picture.save(out, kind)
+        files.write(target, out.getvalue(), force=force)
+        return f"{target}  {picture.width} x {picture.height}"
+
+    _each(inputs, targets, one)
+
+
+def info(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .cae file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what a .cae file says of itself, without decoding it."""
+    from caesura import container, model
+
+    data = files.read(path)
+    header = container.read_header(data)
+    names = [f.name for f in model.folders() if model.read_manifest(f)["id"] == header.model_id]
+    facts = {
+        "file": str(path),
+        "bytes": len(data),
+        "width": header.width,
+        "height": header.height,
+        "colour": "grey" if header.channels == 1 else "RGB",
+        "bpp": round(8 * len(data) / (header.width * header.height), 4),
+        "quality": header.quality / 100,
+        "model": f"{header.model_id:08x} ({names[0] if names else 'not installed'})",
+    }
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        for name, value in facts.items():
+            typer.echo(f"{name:8} {value}")
+
+
+def compare(
+    original: Annotated[Path, typer.Argument(help="The picture before coding.")],
+    coded: Annotated[Path, typer.Argument(help="A .cae file or any picture that Pillow reads.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show rate and quality of a coded picture: bits per pixel, PSNR, MS-SSIM."""
+    from caesura import codec, container, image, metrics
+
+    data = files.read(coded)
+    with _opened(original) as picture:
+        before = image.to_pixels(picture)
+    if data.startswith(container.SIGNATURE):
+        after = codec.decode_array(data)
+    else:
+        with _opened(coded) as picture:
+            after = image.to_pixels(picture)
+    if before.shape[2] != after.shape[2]:
+        before, after = image.to_rgb(before), image.to_rgb(after)
+    height, width, _ = before.shape
+    facts = {
+        "bytes": len(data),
+        "bpp": metrics.bits_per_pixel(len(data), width, height),
+        "psnr": metrics.psnr(before, after),
+    }
+    try:
+        facts["ms_ssim"] = metrics.ms_ssim(before, after)
+    except ImageError:  # too small for five scales
+        if min(height, width) > 160:
+            raise
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    typer.echo(f"bytes    {facts['bytes']}\nbpp      {facts['bpp']:.4f}\nPSNR     {facts['psnr']:.2f} dB")
+    typer.echo(
+        f"MS-SSIM  {facts['ms_ssim']:.5f}" if "ms_ssim" in facts else "MS-SSIM  needs sides above 160 pixels"
+    )
+
+
+def models() -> None:
+    """List the model bundles found here."""
+    from caesura import model
+
+    for folder in model.folders():
+        bundle = model.load(folder)
+        figures = bundle.manifest.get("figures", {})
+        typer.echo(f"{bundle.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}")
+        facts = {"licence": bundle.manifest.get("licence"), "data": bundle.manifest.get("data"), **figures}
+        for name, value in facts.items():
+            typer.echo(f"    {name}: {value}")
+
+
+def _each(inputs: list[Path], targets: list[Path], one: Callable[[Path, Path], str]) -> None:
+    """Do one file after another; a bad one is reported and the rest go on. Exit status 1 if any was bad."""
+    bad = 0
+    for path, target in zip(inputs, targets, strict=True):
+        try:
+            typer.echo(one(path, target))
+        except CaesuraError as error:
+            bad += 1
+            message = str(error)
+            typer.echo(f"caesura: {message if str(path) in message else f'{path}: {message}'}", err=True)
+    if bad:
+        raise typer.Exit(1)
+
+
+def _opened(path: Path) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        picture = Image.open(path)
+        picture.load()
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path}: not a picture in a format known here") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    return picture

@@ -1,0 +1,79 @@
+"""Files as the command line reads and writes them: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from caesura.errors import CaesuraError
+
+
+class FileError(CaesuraError):
+    """A file cannot be read or written."""
+
+
+def read(path: Path) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
+
+
+def write(path: Path, content: bytes, *, force: bool) -> None:
+    """Write a file under another name and rename it into place.
+
+    Raises:
+        FileError: the file is there and `force` is not set, or it cannot be written.
+    """
+    if path.exists() and not force:
+        raise FileError(f"{path} is there already; --force replaces it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(content)
+                out.flush()
+                os.fsync(handle)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(unfinished).chmod(0o666 & ~umask)
+            Path(unfinished).replace(path)
+        except BaseException:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
+
+
+def outputs(inputs: Sequence[Path], output: Path | None, suffix: str) -> list[Path]:
+    """Where each input's result goes.
+
+    Args:
+        inputs: the files given.
+        output: a folder for several inputs, a folder that is there or a file for one, or None for each
+            input's own folder.
+        suffix: of names that are made up here, with its dot.
+
+    Raises:
+        FileError: several inputs were given and `output` is a file, or two would share one name.
+    """
+    if output is None:
+        targets = [path.with_suffix(suffix) for path in inputs]
+    elif len(inputs) == 1 and not output.is_dir():
+        targets = [output]
+    elif output.is_file():
+        raise FileError(f"{output} is a file; {len(inputs)} inputs need a folder")
+    else:
+        targets = [output / path.with_suffix(suffix).name for path in inputs]
+    twice = {target for target in targets if targets.count(target) > 1}
+    if twice:
+        raise FileError(f"{min(twice)} would be written twice; inputs must have different names")
+    return targets

@@ -1,0 +1,44 @@
+"""The command that measures a codec on a folder of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Pictures to code, RGB.")],
+    report: Annotated[Path, typer.Option("--report", "-r", metavar="OUT", help="Folder for the report.")],
+    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = "cae2017",
+    qualities: Annotated[
+        str, typer.Option(help="Qualities to code at, separated by commas.")
+    ] = "1,15,30,45,60,72,86,100",
+    reference: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Published rate-distortion points to plot beside.")
+    ] = None,
+    crop: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Code each picture as NxN crops joined again; 0 is whole pictures."
+        ),
+    ] = 0,
+    others: Annotated[
+        bool, typer.Option(help="Measure JPEG, JPEG 2000, WebP, AVIF and JPEG XL as well.")
+    ] = True,
+) -> None:
+    """Code every picture at a ladder of qualities, real bytes, and report rate, quality and time.
+
+    Writes results.json, table.md and rd.png to OUT. Needs the extra: pip install 'caesura\\[bench]'.
+    """
+    from caesura.bench import evaluation
+    from caesura.errors import ConfigError
+
+    try:
+        ladder = tuple(float(part) for part in qualities.split(","))
+    except ValueError as error:
+        raise ConfigError(f"qualities is {qualities!r}; numbers separated by commas are allowed") from error
+    evaluation.run(
+        folder, report, model=model, qualities=ladder, crop=crop, others=others, reference=reference
+    )

@@ -1,0 +1,93 @@
+"""Commands that make training data, train, and export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from caesura.errors import ConfigError, DependencyError
+
+
+def prepare(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder tree of photos.")],
+    destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder for the pack.")],
+    sizes: Annotated[
+        str, typer.Option(help="Sides of the squares cut, in pixels, separated by commas.")
+    ] = "128,256,512,1024",
+    side: Annotated[int, typer.Option(help="Side that squares are resized to and packed at.")] = 128,
+    native: Annotated[
+        bool, typer.Option("--native", help="Keep native resolution: cut squares of --side and resize none.")
+    ] = False,
+    coverage: Annotated[float, typer.Option(help="Area cut per size, as a multiple of the photo's.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the squares' positions.")] = 0,
+) -> None:
+    """Cut squares out of a folder of photos and pack them for training."""
+    from rich.progress import Progress
+
+    from caesura.train.prepare import prepare as pack
+
+    try:
+        cut = (side,) if native else tuple(int(part) for part in sizes.split(","))
+    except ValueError as error:
+        raise ConfigError(f"sizes is {sizes!r}; whole numbers separated by commas are allowed") from error
+    with Progress() as progress:
+        task = progress.add_task("photos")
+        report = pack(
+            source,
+            destination,
+            sizes=cut,
+            side=side,
+            coverage=coverage,
+            seed=seed,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for name, reason in report.skipped.items():
+        typer.echo(f"skipped {name}: {reason}", err=True)
+    typer.echo(f"{report.train} squares to train on, {report.validation} held out, in {destination}")
+
+
+def train(
+    config: Annotated[Path, typer.Option(help="TOML file; see docs/TRAINING.md.")],
+    data: Annotated[Path, typer.Option(help="A pack made by `caesura data prepare`.")],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoints and logs.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")] = False,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="START", help="Take weights from this run or bundle.")
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a model. Needs the extra: pip install 'caesura\\[train]'."""
+    _needs_torch()
+    from caesura.train import config as configs
+    from caesura.train import loop
+
+    last = loop.train(configs.load(config), data, out, resume=resume, start=start, accelerator=accelerator)
+    typer.echo(f"trained: {last}")
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or one checkpoint's.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the bundle.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of bundles. [default: the user's models]")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Of the weights, an SPDX expression.")] = "NOASSERTION",
+    data: Annotated[str, typer.Option(help="What it was trained on, in a sentence.")] = "not stated",
+) -> None:
+    """Make a model bundle of a run, for `caesura encode --model NAME`."""
+    _needs_torch()
+    from caesura import model
+    from caesura.train.export import export as write
+
+    folder = write(run, name, (out or model.user_models()) / name, licence=licence, data=data)
+    typer.echo(f"exported: {folder}")
+
+
+def _needs_torch() -> None:
+    try:
+        import lightning_fabric  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise DependencyError(f"{error.name} is not installed; pip install 'caesura[train]'") from error
