@@ -2,12 +2,14 @@
 # make test     the whole test suite
 # make check    ruff and mypy --strict
 # make bench    speed and memory of coding and training
+# make results  the figures of docs/RESULTS.md again, to bench-output/  (KODAK=folder of the 24 pictures)
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 IMAGE ?=
+KODAK ?= kodak
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench results clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m caesura.bench.demo $(if $(IMAGE),"$(IMAGE)")
@@ -23,6 +25,11 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m caesura.bench.speed
 	$(BIN)/python -m caesura.bench.training
+
+results: $(VENV)/.dev
+	$(BIN)/caesura eval $(KODAK) --report bench-output --reference docs/kodak_published_rd.json
+	$(BIN)/caesura eval $(KODAK) --report bench-output/crops --crop 128 --no-others
+	$(BIN)/python -m caesura.bench.coding_loss $(KODAK)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -106,7 +106,7 @@ def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, bytes]:
             latents = payload
         elif kind in (HEADER, LATENTS):
             raise FormatError(f"chunk {chr(kind)!r} comes twice; once is allowed")
-        elif chr(kind).isupper():
+        elif ord("A") <= kind <= ord("Z"):
             raise FormatError(f"chunk type {kind:#04x} is needed to decode the file and not known here")
     if latents is None:
         raise TruncatedError("the file ends before the latents chunk")

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from caesura.errors import ImageError
 
+_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
+
 ImageLike = Image.Image | NDArray[np.uint8]
+
+
+def open_image(path: Path) -> Image.Image:
+    """Read a picture file whole.
+
+    Raises:
+        ImageError: it cannot be read, or its format is not known to Pillow.
+    """
+    try:
+        picture = Image.open(path)
+        picture.load()
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path} is not a picture in a format known here") from error
+    except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    return picture
 
 
 def to_pixels(image: ImageLike) -> NDArray[np.uint8]:
@@ -46,7 +66,7 @@ def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 (H, W, 1) or (H, W, 3) to (H, W, 3)."""
+    """uint8 (H, W, 1) or (H, W, 3) to (H, W, 3); a view."""
     rgb: NDArray[np.uint8] = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
     return rgb
 
@@ -72,13 +92,17 @@ def padded_side(side: int, stride: int, smallest: int) -> int:
 
 
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        if rgba.getchannel("A").getextrema() != (255, 255):
-            raise ImageError(
-                f"image has mode {image.mode} with transparency; only opaque pictures can be coded"
-            )
-    elif image.mode not in {"1", "L", "P", "RGB", "RGBX", "RGBA", "LA"}:
-        raise ImageError(f"image has mode {image.mode}; 1, L, P, RGB and RGBX are allowed")
+    if image.mode not in _MODES:
+        raise ImageError(f"image has mode {image.mode}; {', '.join(sorted(_MODES))} are allowed")
     grey = image.mode in {"1", "L", "LA"}
-    return np.asarray(ImageOps.exif_transpose(image).convert("L" if grey else "RGB"))
+    try:
+        upright = ImageOps.exif_transpose(image)
+        if upright.has_transparency_data:
+            upright = upright.convert("RGBA")
+            if upright.getchannel("A").getextrema() != (255, 255):
+                raise ImageError(
+                    f"image has mode {image.mode} with transparency; only opaque pictures can be coded"
+                )
+        return np.asarray(upright.convert("L" if grey else "RGB"))
+    except (OSError, RuntimeError, SyntaxError, ValueError) as error:  # pixels are read when first needed
+        raise ImageError(f"image cannot be read: {error}") from error

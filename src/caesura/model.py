@@ -14,6 +14,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -86,11 +87,11 @@ def load(model: str | Path | Bundle = DEFAULT) -> Bundle:
     if isinstance(model, Bundle):
         return model
     for folder in folders():
-        if folder.name == model:
-            return _load(folder)
+        if folder.name == str(model):
+            return _load(folder, read_manifest(folder)["id"])
     folder = Path(model)
     if (folder / MANIFEST).is_file():
-        return _load(folder.resolve())
+        return _load(folder.resolve(), read_manifest(folder)["id"])
     names = ", ".join(sorted({f.name for f in folders()})) or "none"
     raise ModelError(f"model {str(model)!r} is not known; known: {names}, or the path of a bundle's folder")
 
@@ -101,11 +102,11 @@ def load_by_id(model_id: int) -> Bundle:
     Raises:
         ModelError: no bundle here has this id, or its files do not match its manifest.
     """
-    for folder in folders():
-        if read_manifest(folder)["id"] == model_id:
-            return _load(folder)
-    known = ", ".join(f"{read_manifest(f)['id']:08x} ({f.name})" for f in folders()) or "none"
-    raise ModelError(f"the file was coded with model {model_id:08x}, which is not here; known: {known}")
+    for folder, found in known():
+        if found == model_id:
+            return _load(folder, model_id)
+    names = ", ".join(f"{found:08x} ({folder.name})" for folder, found in known()) or "none"
+    raise ModelError(f"the file was coded with model {model_id:08x}, which is not here; known: {names}")
 
 
 def folders() -> Iterator[Path]:
@@ -116,6 +117,15 @@ def folders() -> Iterator[Path]:
             yield from sorted(
                 p.parent for p in root.glob(f"*/{MANIFEST}") if not p.parent.name.startswith(".")
             )
+
+
+def known() -> Iterator[tuple[Path, int]]:
+    """Folder and id of each bundle found whose manifest can be read; a damaged one hides no other."""
+    for folder in folders():
+        try:
+            yield folder, read_manifest(folder)["id"]
+        except ModelError:
+            continue
 
 
 def user_models() -> Path:
@@ -160,7 +170,8 @@ def bundle_id(file_digests: dict[str, str]) -> int:
 
 
 @lru_cache(maxsize=8)
-def _load(folder: Path) -> Bundle:
+def _load(folder: Path, model_id: int) -> Bundle:
+    """Load and verify; the id is part of the key, so that a bundle replaced on disk is loaded anew."""
     import numpy as np
 
     from caesura.entropy.tables import TableGrid
@@ -186,7 +197,12 @@ def _load(folder: Path) -> Bundle:
     except KeyError as error:
         raise ModelError(f"model {folder}: array {error} is missing") from error
     for name, scale in (("log_gain", log_gain), ("log_inverse", log_inverse)):
-        if scale.ndim != 2 or scale.shape != (len(log_gain), grid.channels) or not np.isfinite(scale).all():
+        if (
+            scale.ndim != 2
+            or not len(scale)
+            or scale.shape != (len(log_gain), grid.channels)
+            or not np.isfinite(scale).all()
+        ):
             raise ModelError(
                 f"model {folder}: {name} has shape {scale.shape}, {grid.channels} channels expected"
             )
@@ -213,5 +229,5 @@ def _arrays(content: bytes, path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"model: {path} cannot be read: {error}") from error

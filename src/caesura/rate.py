@@ -7,7 +7,7 @@ latents are rounded; the row of tables is an integer function of the quality as 
 
 from __future__ import annotations
 
-import math
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,9 @@ def quality_code(quality: float) -> int:
     Raises:
         ConfigError: `quality` is not between 1 and 100.
     """
-    if not (isinstance(quality, int | float) and math.isfinite(quality) and 1 <= quality <= 100):
-        raise ConfigError(f"quality is {quality}; 1 to 100 is allowed")
-    return round(quality * 100)
+    if not (isinstance(quality, Real) and 1 <= quality <= 100):
+        raise ConfigError(f"quality is {quality!r}; 1 to 100 is allowed")
+    return round(float(quality) * 100)
 
 
 def table_row(code: int, rows: int) -> int:

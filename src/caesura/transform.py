@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from caesura.errors import ModelError
+from caesura.errors import ConfigError, ModelError
 from caesura.model import Bundle
 
 # Pixels a side. Larger tiles spend less on halos, smaller ones less memory: about 200 MB at this size.
@@ -95,7 +95,10 @@ def _times(span: slice, stride: int) -> slice:
 @lru_cache(maxsize=16)
 def _session(bundle: Bundle, which: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("CAESURA_THREADS", "0"))
+    threads = os.environ.get("CAESURA_THREADS", "0")
+    if not threads.isdecimal():
+        raise ConfigError(f"CAESURA_THREADS is {threads!r}; a whole number is allowed, 0 for all processors")
+    options.intra_op_num_threads = int(threads)
     options.enable_cpu_mem_arena = False  # tiles come in several sizes; an arena keeps the sum of all
     options.log_severity_level = 3
     graph = bundle.analysis if which == "analysis" else bundle.synthesis

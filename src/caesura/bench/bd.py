@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import bjontegaard
@@ -20,8 +21,8 @@ def bd_rate(anchor: Curve, test: Curve) -> float | None:
     Returns:
         Percent, or None where the qualities do not overlap.
     """
-    anchor, test = (sorted(curve, key=lambda point: point[1]) for curve in (anchor, test))
-    if min(anchor[-1][1], test[-1][1]) <= max(anchor[0][1], test[0][1]):
+    anchor, test = _rising(anchor), _rising(test)
+    if not anchor or not test or min(anchor[-1][1], test[-1][1]) <= max(anchor[0][1], test[0][1]):
         return None
     (anchor_rate, anchor_quality), (test_rate, test_quality) = (
         zip(*curve, strict=True) for curve in (anchor, test)
@@ -37,3 +38,9 @@ def bd_rate(anchor: Curve, test: Curve) -> float | None:
             min_overlap=0,
         )
     )
+
+
+def _rising(curve: Curve) -> list[tuple[float, float]]:
+    """Points by rising quality, the cheapest of each: a codec whom more bits help no further saturates."""
+    cheapest = {quality: rate for rate, quality in sorted(curve, reverse=True) if math.isfinite(quality)}
+    return [(cheapest[quality], quality) for quality in sorted(cheapest)]

@@ -55,7 +55,7 @@ class Caesura:
 
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """See `Codec`."""
-        return np.ascontiguousarray(image.to_rgb(codec.decode_array(data)))
+        return image.to_rgb(codec.decode_array(data))
 
 
 @dataclass(frozen=True)

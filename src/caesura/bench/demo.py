@@ -29,8 +29,7 @@ def main() -> None:
     parser.add_argument("--quality", type=float, default=20.0)
     arguments = parser.parse_args()
     if arguments.photo:
-        with Image.open(arguments.photo) as opened:
-            pixels = np.ascontiguousarray(image.to_rgb(image.to_pixels(opened)))
+        pixels = image.to_rgb(image.to_pixels(image.open_image(arguments.photo)))
     else:
         pixels = sample_photo()
     run(pixels, arguments.out, arguments.quality)

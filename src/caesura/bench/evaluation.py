@@ -6,6 +6,7 @@ pictures x codecs x settings -> Point -> results.json, table.md, rd.png
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -16,11 +17,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from caesura import image, metrics
+from caesura import image, metrics, rate
 from caesura.bench import report
 from caesura.bench.codecs import OTHERS, Caesura, Codec, Crops
 from caesura.errors import ConfigError, ImageError
@@ -35,7 +35,7 @@ class Point:
     Attributes:
         codec, setting, picture: what was coded, and how.
         bytes, bpp: the file's size and rate.
-        psnr: dB over RGB; infinite for equal pictures.
+        psnr: dB over RGB; None for equal pictures.
         ms_ssim: 0 to 1, None where the picture is too small for it.
         encode_seconds, decode_seconds: wall time, one run each.
     """
@@ -45,7 +45,7 @@ class Point:
     picture: str
     bytes: int
     bpp: float
-    psnr: float
+    psnr: float | None
     ms_ssim: float | None
     encode_seconds: float
     decode_seconds: float
@@ -83,6 +83,8 @@ def run(
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
     if not paths:
         raise ConfigError(f"{folder} holds no pictures ({', '.join(sorted(_SUFFIXES))})")
+    for quality in qualities:
+        rate.quality_code(quality)
     published = report.read_published(reference) if reference else []
     ours: Codec = Caesura(model, qualities)
     codecs: tuple[Codec, ...] = (Crops(ours, crop) if crop else ours, *(OTHERS if others else ()))
@@ -91,9 +93,8 @@ def run(
     with Progress(console=console) as progress:
         task = progress.add_task("pictures", total=len(paths) * sum(len(c.settings) for c in codecs))
         for path in paths:
-            with Image.open(path) as opened:
-                pixels = np.ascontiguousarray(image.to_rgb(image.to_pixels(opened)))
-            for point in measure(codecs, pixels, path.name):
+            pixels = image.to_rgb(image.to_pixels(image.open_image(path)))
+            for point in measure(codecs, pixels, path.relative_to(folder).as_posix()):
                 points.append(point)
                 progress.advance(task)
     curves = report.mean_curves(points)
@@ -117,13 +118,14 @@ def measure(codecs: Iterable[Codec], pixels: NDArray[np.uint8], picture: str) ->
             decoded = coder.decode(data)
             finished = time.perf_counter()
             size = coder.size(data, pixels.shape) if isinstance(coder, Crops) else len(data)
+            psnr = metrics.psnr(pixels, decoded)
             yield Point(
                 codec=coder.name,
                 setting=setting,
                 picture=picture,
                 bytes=size,
                 bpp=metrics.bits_per_pixel(size, width, height),
-                psnr=metrics.psnr(pixels, decoded),
+                psnr=psnr if math.isfinite(psnr) else None,
                 ms_ssim=_ms_ssim(pixels, decoded),
                 encode_seconds=encoded - started,
                 decode_seconds=finished - encoded,

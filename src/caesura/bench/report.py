@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """Means over all pictures at one setting; `ms_ssim` is None where some picture has none."""
+    """Means over all pictures at one setting; `psnr` and `ms_ssim` are None where some picture has none."""
 
     setting: float
     bpp: float
-    psnr: float
+    psnr: float | None
     ms_ssim: float | None
     encode_seconds: float
     decode_seconds: float
@@ -38,7 +39,11 @@ class Curve:
 
     def psnr_points(self) -> list[tuple[float, float]]:
         """(bits per pixel, dB)."""
-        return [(sample.bpp, sample.psnr) for sample in self.samples]
+        return [(sample.bpp, sample.psnr) for sample in self.samples if sample.psnr is not None]
+
+    def ms_ssim_points(self) -> list[tuple[float, float]]:
+        """(bits per pixel, MS-SSIM)."""
+        return [(sample.bpp, sample.ms_ssim) for sample in self.samples if sample.ms_ssim is not None]
 
 
 @dataclass(frozen=True)
@@ -59,19 +64,24 @@ def mean_curves(points: Sequence[Point]) -> list[Curve]:
     for codec, settings in groups.items():
         samples = []
         for setting, group in settings.items():
-            similarities = [p.ms_ssim for p in group if p.ms_ssim is not None]
             samples.append(
                 Sample(
                     setting=setting,
                     bpp=statistics.fmean(p.bpp for p in group),
-                    psnr=statistics.fmean(p.psnr for p in group),
-                    ms_ssim=statistics.fmean(similarities) if len(similarities) == len(group) else None,
+                    psnr=_mean([p.psnr for p in group]),
+                    ms_ssim=_mean([p.ms_ssim for p in group]),
                     encode_seconds=statistics.fmean(p.encode_seconds for p in group),
                     decode_seconds=statistics.fmean(p.decode_seconds for p in group),
                 )
             )
         curves.append(Curve(codec, tuple(sorted(samples, key=lambda sample: sample.bpp))))
     return curves
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean, or None if there is not a value for everything."""
+    there = [value for value in values if value is not None]
+    return statistics.fmean(there) if len(there) == len(values) else None
 
 
 def read_published(path: Path) -> list[Published]:
@@ -82,7 +92,7 @@ def read_published(path: Path) -> list[Published]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return [
+        curves = [
             Published(
                 name,
                 str(entry["source"]),
@@ -93,6 +103,10 @@ def read_published(path: Path) -> list[Published]:
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"reference {path} is not a file of published points: {error!r}") from error
+    for curve in curves:
+        if not curve.points or not all(math.isfinite(value) for point in curve.points for value in point):
+            raise ConfigError(f"reference {path} is not a file of published points: {curve.name} has none")
+    return curves
 
 
 def table(curves: Sequence[Curve], published: Sequence[Published], anchor: str) -> str:
@@ -114,9 +128,10 @@ def table(curves: Sequence[Curve], published: Sequence[Published], anchor: str) 
     for curve in curves:
         for s in curve.samples:
             similarity = "" if s.ms_ssim is None else f"{s.ms_ssim:.5f}"
+            quality = "equal" if s.psnr is None else f"{s.psnr:.3f}"
             times = f"{s.encode_seconds:.3f} | {s.decode_seconds:.3f}"
             lines.append(
-                f"| {curve.codec} | {s.setting:g} | {s.bpp:.4f} | {s.psnr:.3f} | {similarity} | {times} |"
+                f"| {curve.codec} | {s.setting:g} | {s.bpp:.4f} | {quality} | {similarity} | {times} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -128,16 +143,15 @@ def plot(curves: Sequence[Curve], published: Sequence[Published], path: Path, ti
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    similar = any(sample.ms_ssim is not None for curve in curves for sample in curve.samples)
+    similar = any(curve.ms_ssim_points() for curve in curves)
     figure, axes = plt.subplots(1, 2 if similar else 1, figsize=(14 if similar else 8, 6.5), squeeze=False)
     left = axes[0][0]
     for number, curve in enumerate(curves):
         ours = curve.codec.startswith("caesura")
         style = {"linewidth": 2.6 if ours else 1.4, "marker": "o", "markersize": 5 if ours else 3}
-        left.plot(*zip(*curve.psnr_points(), strict=True), label=curve.codec, color=f"C{number}", **style)
-        pairs = [(s.bpp, s.ms_ssim) for s in curve.samples if s.ms_ssim is not None]
-        if similar and pairs:
-            axes[0][1].plot(*zip(*pairs, strict=True), label=curve.codec, color=f"C{number}", **style)
+        for axis, points in zip(axes[0], (curve.psnr_points(), curve.ms_ssim_points()), strict=False):
+            rates, qualities = [point[0] for point in points], [point[1] for point in points]
+            axis.plot(rates, qualities, label=curve.codec, color=f"C{number}", **style)
     for number, entry in enumerate(published):
         colour = str(0.25 + 0.5 * number / max(1, len(published)))
         points = sorted(entry.points)
@@ -151,7 +165,8 @@ def plot(curves: Sequence[Curve], published: Sequence[Published], path: Path, ti
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     visible = [y for line in left.lines for x, y in line.get_xydata() if x <= top * 1.1]
-    left.set_ylim(min(visible) - 0.5, max(visible) + 0.5)
+    if visible:
+        left.set_ylim(min(visible) - 0.5, max(visible) + 0.5)
     if similar:
         axes[0][1].set_ylim(0.85, 1.0)
     left.legend(fontsize=8, loc="lower right")

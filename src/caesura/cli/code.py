@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from caesura.cli import files
 from caesura.errors import CaesuraError, ImageError
 
-if TYPE_CHECKING:
-    from PIL import Image
+# Decoding should not code a second time where the format allows it.
+_FAITHFUL: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 97, "subsampling": "4:4:4"},
+    "WEBP": {"lossless": True},
+    "AVIF": {"quality": 97, "subsampling": "4:4:4"},
+}
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures to read.")]
 Output = Annotated[
@@ -35,14 +40,14 @@ def encode(
     force: Force = False,
 ) -> None:
     """Code pictures as .cae files."""
-    from caesura import codec
+    from caesura import codec, image, metrics
 
     targets = files.outputs(inputs, output, ".cae")
 
     def one(path: Path, target: Path) -> str:
-        with _opened(path) as picture:
+        with image.open_image(path) as picture:
             data = codec.encode(picture, quality=quality, model=model)
-            rate = 8 * len(data) / (picture.width * picture.height)
+            rate = metrics.bits_per_pixel(len(data), picture.width, picture.height)
         files.write(target, data, force=force)
         return f"{target}  {len(data)} bytes  {rate:.3f} bpp"
 
@@ -65,7 +70,10 @@ def decode(inputs: Inputs, output: Output = None, force: Force = False) -> None:
             )
         picture = codec.decode(files.read(path))
         out = io.BytesIO()
-        picture.save(out, kind)
+        try:
+            picture.save(out, kind, **_FAITHFUL.get(kind, {}))
+        except (OSError, ValueError, KeyError) as error:
+            raise files.FileError(f"{target}: {kind} cannot hold this picture: {error}") from error
         files.write(target, out.getvalue(), force=force)
         return f"{target}  {picture.width} x {picture.height}"
 
@@ -81,7 +89,7 @@ def info(
 
     data = files.read(path)
     header = container.read_header(data)
-    names = [f.name for f in model.folders() if model.read_manifest(f)["id"] == header.model_id]
+    names = [folder.name for folder, model_id in model.known() if model_id == header.model_id]
     facts = {
         "file": str(path),
         "bytes": len(data),
@@ -108,28 +116,29 @@ def compare(
     from caesura import codec, container, image, metrics
 
     data = files.read(coded)
-    with _opened(original) as picture:
+    with image.open_image(original) as picture:
         before = image.to_pixels(picture)
     if data.startswith(container.SIGNATURE):
         after = codec.decode_array(data)
     else:
-        with _opened(coded) as picture:
+        with image.open_image(coded) as picture:
             after = image.to_pixels(picture)
     if before.shape[2] != after.shape[2]:
         before, after = image.to_rgb(before), image.to_rgb(after)
     height, width, _ = before.shape
-    facts = {
+    facts: dict[str, float | None] = {
         "bytes": len(data),
         "bpp": metrics.bits_per_pixel(len(data), width, height),
         "psnr": metrics.psnr(before, after),
     }
+    equal = facts["psnr"] == math.inf
     try:
         facts["ms_ssim"] = metrics.ms_ssim(before, after)
     except ImageError:  # too small for five scales
         if min(height, width) > 160:
             raise
     if as_json:
-        typer.echo(json.dumps(facts))
+        typer.echo(json.dumps(facts | {"psnr": None} if equal else facts))
         return
     typer.echo(f"bytes    {facts['bytes']}\nbpp      {facts['bpp']:.4f}\nPSNR     {facts['psnr']:.2f} dB")
     typer.echo(
@@ -142,7 +151,11 @@ def models() -> None:
     from caesura import model
 
     for folder in model.folders():
-        bundle = model.load(folder)
+        try:
+            bundle = model.load(folder)
+        except CaesuraError as error:
+            typer.echo(f"caesura: {error}", err=True)
+            continue
         figures = bundle.manifest.get("figures", {})
         typer.echo(f"{bundle.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}")
         facts = {"licence": bundle.manifest.get("licence"), "data": bundle.manifest.get("data"), **figures}
@@ -162,16 +175,3 @@ def _each(inputs: list[Path], targets: list[Path], one: Callable[[Path, Path], s
             typer.echo(f"caesura: {message if str(path) in message else f'{path}: {message}'}", err=True)
     if bad:
         raise typer.Exit(1)
-
-
-def _opened(path: Path) -> Image.Image:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        picture = Image.open(path)
-        picture.load()
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not a picture in a format known here") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    return picture

@@ -58,16 +58,20 @@ def outputs(inputs: Sequence[Path], output: Path | None, suffix: str) -> list[Pa
 
     Args:
         inputs: the files given.
-        output: a folder for several inputs, a folder that is there or a file for one, or None for each
-            input's own folder.
+        output: a file (for one input), a folder (one that is there, or a name without an extension), or
+            None for each input's own folder.
         suffix: of names that are made up here, with its dot.
 
     Raises:
-        FileError: several inputs were given and `output` is a file, or two would share one name.
+        FileError: an input has no name, a folder is needed and `output` is a file, or two results would
+            share one name.
     """
+    for path in inputs:
+        if not path.name:
+            raise FileError(f"{path} is a folder; a file is needed")
     if output is None:
         targets = [path.with_suffix(suffix) for path in inputs]
-    elif len(inputs) == 1 and not output.is_dir():
+    elif len(inputs) == 1 and output.suffix and not output.is_dir():
         targets = [output]
     elif output.is_file():
         raise FileError(f"{output} is a file; {len(inputs)} inputs need a folder")

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from caesura.cli import extras
+from caesura.errors import ConfigError
+
 
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Pictures to code, RGB.")],
@@ -32,8 +35,8 @@ def evaluate(
 
     Writes results.json, table.md and rd.png to OUT. Needs the extra: pip install 'caesura\\[bench]'.
     """
+    extras.need("bench", extras.BENCH)
     from caesura.bench import evaluation
-    from caesura.errors import ConfigError
 
     try:
         ladder = tuple(float(part) for part in qualities.split(","))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from caesura.errors import ConfigError, DependencyError
+from caesura.cli import extras
+from caesura.errors import ConfigError
 
 
 def prepare(
@@ -59,7 +60,7 @@ def train(
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a model. Needs the extra: pip install 'caesura\\[train]'."""
-    _needs_torch()
+    extras.need("train", extras.TRAIN)
     from caesura.train import config as configs
     from caesura.train import loop
 
@@ -77,17 +78,9 @@ def export(
     data: Annotated[str, typer.Option(help="What it was trained on, in a sentence.")] = "not stated",
 ) -> None:
     """Make a model bundle of a run, for `caesura encode --model NAME`."""
-    _needs_torch()
+    extras.need("train", extras.TRAIN)
     from caesura import model
     from caesura.train.export import export as write
 
     folder = write(run, name, (out or model.user_models()) / name, licence=licence, data=data)
     typer.echo(f"exported: {folder}")
-
-
-def _needs_torch() -> None:
-    try:
-        import lightning_fabric  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise DependencyError(f"{error.name} is not installed; pip install 'caesura[train]'") from error

@@ -16,7 +16,7 @@ from caesura.errors import ModelError
 PRECISION = 24
 TOTAL = 1 << PRECISION
 SYMBOL_MIN, SYMBOL_MAX = -(1 << 15), (1 << 15) - 1
-_LONGEST = 1 << 16
+_LONGEST = SYMBOL_MAX - SYMBOL_MIN + 2  # every symbol, and the escape
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class TableGrid:
             raise ModelError(
                 f"tables: shapes {shape}, {self.length.shape}, {self.frequencies.shape} do not fit"
             )
+        dtypes = ", ".join(str(array.dtype) for array in (self.low, self.length, self.frequencies))
+        if dtypes != "int32, int32, uint32":
+            raise ModelError(f"tables: dtypes are {dtypes}; int32, int32, uint32 expected")
         if self.length.min() < 2 or self.length.max() > _LONGEST:
             raise ModelError(f"tables: a length is outside 2..{_LONGEST}")
         if self.low.min() < SYMBOL_MIN or (self.low.astype(np.int64) + self.length - 2).max() > SYMBOL_MAX:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from torch.optim import Optimizer
 from caesura.errors import ConfigError
 
 _KEPT = 2
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, IndexError, pickle.UnpicklingError)
 
 
 def save(
@@ -63,8 +65,15 @@ def latest(run: Path) -> Path | None:
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
-    """The state that `save` was given."""
-    state: dict[str, Any] = json.loads((checkpoint / "state.json").read_text())
+    """The state that `save` was given.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        state: dict[str, Any] = json.loads((checkpoint / "state.json").read_text())
+    except _UNREADABLE as error:
+        raise ConfigError(f"checkpoint {checkpoint} cannot be read: {error}") from error
     return state
 
 
@@ -76,11 +85,14 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         result: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         raise ConfigError(f"checkpoint {path} cannot be read: {error}") from error
     return result
 
 
 def _complete(run: Path) -> list[Path]:
     folder = run / "checkpoints"
-    return sorted(p for p in folder.glob("[0-9]*") if (p / "state.json").is_file()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    found = (p for p in folder.iterdir() if p.name.isdecimal() and (p / "state.json").is_file())
+    return sorted(found, key=lambda path: int(path.name))

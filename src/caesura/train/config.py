@@ -7,6 +7,7 @@ Every key has a default but the ladder's betas; an unknown key, a wrong type or 
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,13 +80,15 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        betas, train = self.loss.betas, self.train
-        if not betas or any(b <= 0 for b in betas) or list(betas) != sorted(set(betas)):
+        betas, train, network = self.loss.betas, self.train, self.network
+        finite = all(0 < beta < math.inf for beta in betas)
+        if not betas or not finite or list(betas) != sorted(set(betas)):
             raise ConfigError(f"loss.betas is {list(betas)}; it must be positive and strictly ascending")
         for name, value, low in (
-            ("network.latent_channels", self.network.latent_channels, 1),
+            ("network.latent_channels", network.latent_channels, 1),
             ("prior.components", self.prior.components, 1),
             ("train.steps", train.steps, 1),
+            ("train.seed", train.seed, 0),
             ("train.mask_steps", train.mask_steps, 0),
             ("train.batch", train.batch, 1),
             ("train.warmup", train.warmup, 0),
@@ -105,8 +108,16 @@ class Config:
         if not 0 <= train.ema < 1:
             raise ConfigError(f"train.ema is {train.ema}; it must be at least 0 and below 1")
         for name, real in (("train.learning_rate", train.learning_rate), ("train.clip", train.clip)):
-            if real <= 0:
-                raise ConfigError(f"{name} is {real}; it must be above 0")
+            if not 0 < real < math.inf:
+                raise ConfigError(f"{name} is {real}; it must be above 0 and finite")
+        if train.seed >= 1 << 31:
+            raise ConfigError(f"train.seed is {train.seed}; it must be below {1 << 31}")
+        if network.init == "klt" and network.latent_channels > 192:
+            raise ConfigError(
+                f"network.latent_channels is {network.latent_channels}; network.init klt has at most 192"
+            )
+        if network.padding == "mirror" and train.crop < 16:
+            raise ConfigError(f"train.crop is {train.crop}; it must be 16 or more for network.padding mirror")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dict, as `from_dict` takes it."""

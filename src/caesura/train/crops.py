@@ -39,9 +39,11 @@ class Pack:
         try:
             self.manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             side, count = int(self.manifest["side"]), int(self.manifest["count"])
-            photos = self.manifest["photos"]
             size = (path / SQUARES).stat().st_size
-        except (OSError, ValueError, KeyError) as error:
+            splits: dict[str, list[NDArray[np.int64]]] = {"train": [], "validation": []}
+            for photo in self.manifest["photos"]:
+                splits[photo["split"]].append(np.arange(photo["start"], photo["start"] + photo["count"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"data {path} is not a pack made by `caesura data prepare`: {error}") from error
         if self.manifest.get("format") != FORMAT or size != count * side * side * 3:
             raise ConfigError(
@@ -49,9 +51,6 @@ class Pack:
             )
         self.side = side
         self.squares = np.memmap(path / SQUARES, dtype=np.uint8, mode="r", shape=(count, side, side, 3))
-        splits: dict[str, list[NDArray[np.int64]]] = {"train": [], "validation": []}
-        for photo in photos:
-            splits[photo["split"]].append(np.arange(photo["start"], photo["start"] + photo["count"]))
         self.train = _joined(splits["train"])
         self.validation = _joined(splits["validation"])
 

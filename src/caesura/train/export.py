@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,14 @@ from caesura.train.model import RateModel
 from caesura.train.networks import STRIDE, Analysis, Synthesis
 from caesura.train.priors import Prior
 
-ROWS_PER_RUNG = 8
-# Mirror padding needs latents of at least 3x3: 5x5 kernels reach 2 beyond every edge of a map of 6x6.
-_SMALLEST = {"zeros": STRIDE, "mirror": 3 * STRIDE}
+ROWS_PER_RUNG = 16
+# A kernel that mirrors its input needs one wider than it reaches: 3x3 kernels on latents of at least 2x2.
+_SMALLEST = {"zeros": STRIDE, "mirror": 2 * STRIDE}
 # Pixels on each side that a tile must see for its inner part to be exact: the receptive field of either
 # transform reaches 38 pixels (convolutions at strides 1, 2, 4 and 8, added up).
 _HALO = 40
 _TAIL = 2.0**-23
-_HALVED_FROM = 256  # weights with fewer elements stay in float32: biases cost nothing
+_HALVED_FROM = 256  # elements; smaller tensors stay in float32: they cost nothing
 
 
 def export(
@@ -132,22 +134,20 @@ def tables(prior: Prior, log_gain: Tensor) -> TableGrid:
 @torch.no_grad()
 def _row(prior: Prior, gain: Tensor) -> list[tuple[int, NDArray[np.int64]]]:
     """Each channel's first symbol and frequencies, at one scale vector (C,)."""
-    result = []
     reach = 64
     while True:
-        symbols = torch.arange(-reach, reach + 1, dtype=torch.float64)
-        grid = symbols[None, None, :].expand(1, len(gain), -1)
-        mass = prior.log_mass(grid, gain[None])[0].exp().numpy()
+        symbols = torch.arange(max(-reach, SYMBOL_MIN), min(reach, SYMBOL_MAX) + 1, dtype=torch.float64)
+        mass = prior.log_mass(symbols.expand(1, len(gain), -1), gain[None])[0].exp().numpy()
         if reach >= SYMBOL_MAX or (1 - mass.sum(axis=1)).max() < _TAIL:
             break
         reach *= 2
+    result = []
     for probabilities in mass:
         kept = np.flatnonzero(probabilities >= _TAIL)
         first, last = (kept[0], kept[-1]) if len(kept) else (reach, reach)
-        low = max(int(first) - reach, SYMBOL_MIN)
         inside = probabilities[first : last + 1]
         outside = max(0.0, 1 - float(inside.sum()))
-        result.append((low, quantize_probabilities(np.append(inside, outside))))
+        result.append((int(symbols[first]), quantize_probabilities(np.append(inside, outside))))
     return result
 
 
@@ -180,15 +180,18 @@ class _SynthesisGraph(nn.Module):
 
 
 def _graph(module: _AnalysisGraph | _SynthesisGraph, name: str) -> bytes:
-    program = torch.onnx.export(
-        module.eval(),
-        module.example,
-        dynamo=True,
-        dynamic_shapes=(module.axes,),
-        input_names=["input"],
-        output_names=["output"],
-        verbose=False,
-    )
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of packages that nobody needs here
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of the exporter about itself
+        program = torch.onnx.export(
+            module.eval(),
+            module.example,
+            dynamo=True,
+            dynamic_shapes=(module.axes,),
+            input_names=["input"],
+            output_names=["output"],
+            verbose=False,
+        )
     if program is None:
         raise ConfigError(f"{name}: the exporter gave no graph")
     graph = program.model_proto

@@ -22,15 +22,16 @@ def principal_components(squares: NDArray[np.uint8], count: int) -> tuple[Tensor
     """Principal components of the normalised 8x8 RGB patches of `squares`.
 
     Args:
-        squares: uint8 (n, side, side, 3); side a multiple of 8.
+        squares: uint8 (n, side, side, 3); side 8 or more.
         count: components wanted, at most 192.
 
     Returns:
         components: float32 (count, 3, 8, 8), orthonormal, by falling variance.
-        deviations: float32 (count,), the standard deviation of each along the patches.
+        deviations: float32 (count,), the root mean square of the patches' coordinates along each.
     """
     n, side = squares.shape[:2]
     grid = side // STRIDE
+    squares = squares[:, : grid * STRIDE, : grid * STRIDE]
     patches = squares.reshape(n, grid, STRIDE, grid, STRIDE, 3).transpose(0, 1, 3, 5, 2, 4)
     mean = np.array(PIXEL_MEAN, np.float32).reshape(3, 1, 1)
     deviation = np.array(PIXEL_DEVIATION, np.float32).reshape(3, 1, 1)

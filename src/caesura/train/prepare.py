@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from caesura.errors import ConfigError
+from caesura import image
+from caesura.errors import ConfigError, ImageError
 
 SQUARES = "squares.u8"
 MANIFEST = "manifest.json"
@@ -90,8 +91,8 @@ def prepare(
             progress(done, len(paths))
             name = path.relative_to(source).as_posix()
             try:
-                pixels = _read(path)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                pixels = image.to_rgb(image.to_pixels(image.open_image(path)))
+            except ImageError as error:
                 skipped[name] = f"unreadable: {error}"
                 continue
             count = 0
@@ -131,14 +132,10 @@ def prepare(
     }
     unfinished_manifest = destination / (MANIFEST + ".part")
     unfinished_manifest.write_text(json.dumps(manifest, indent=1) + "\n")
+    (destination / MANIFEST).unlink(missing_ok=True)  # a pack without one is no pack, whatever happens next
     unfinished.replace(destination / SQUARES)
     unfinished_manifest.replace(destination / MANIFEST)
     return Report(total["train"], total["validation"], skipped)
-
-
-def _read(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as opened:
-        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:

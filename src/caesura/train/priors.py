@@ -88,11 +88,21 @@ def mixture_log_mass(value: Tensor, gain: Tensor, mean: Tensor, log_scale: Tenso
     shape = (1, mean.shape[0], *trailing, mean.shape[1])
     scale = torch.sqrt((log_scale.exp().reshape(shape) * gain) ** 2 + _SMALLEST_SCALE**2)
     distance = (value[..., None] - mean.reshape(shape) * gain).abs()
-    upper = torch.special.log_ndtr((0.5 - distance) / scale)
-    lower = torch.special.log_ndtr((-0.5 - distance) / scale)
+    upper = _log_phi((0.5 - distance) / scale)
+    lower = _log_phi((-0.5 - distance) / scale)
     mass = upper + torch.log(-torch.expm1(torch.clamp(lower - upper, max=-1e-7)))
     weight = torch.log_softmax(logit, dim=1).reshape(shape)
     return torch.logsumexp(weight + mass, dim=-1).clamp(max=0)
+
+
+def _log_phi(z: Tensor) -> Tensor:
+    """Logarithm of the normal distribution function for z up to 10, its gradient exact however low z is.
+
+    torch.special.log_ndtr has the value but not the gradient: that cancels in the tail and ends in NaN.
+    Above z = 13 erfcx would overflow; the scale's lower bound keeps z at 10 or less.
+    """
+    x = z * -math.sqrt(0.5)
+    return torch.log(0.5 * torch.special.erfcx(x)) - x * x
 
 
 def bits(log_mass: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from caesura import model as bundles
-from caesura.errors import ConfigError
+from caesura.errors import ConfigError, ModelError
 from caesura.train import checkpoint
 from caesura.train.config import from_dict
 from caesura.train.model import RateModel
@@ -39,7 +39,7 @@ def read(source: Path) -> Start:
     """
     folder = source if (source / "state.json").is_file() else checkpoint.latest(source)
     if folder is None:
-        return _from_bundle(bundles.load(source))
+        return read_bundle(bundles.load(source))
     state = checkpoint.read_state(folder)
     averaged = checkpoint.read(folder / "ema.pt")
     weights = {
@@ -67,10 +67,12 @@ def load(model: RateModel, source: Path, betas: Sequence[float]) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ConfigError(f"start {source} does not fit the configured network: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"start {source} does not fit the configured network: {reason}") from error
 
 
-def _from_bundle(bundle: bundles.Bundle) -> Start:
+def read_bundle(bundle: bundles.Bundle) -> Start:
+    """The weights of a bundle, as exported in half precision, and its prior."""
     weights = {}
     for graph in (bundle.analysis, bundle.synthesis):
         for tensor in onnx.load_from_string(graph).graph.initializer:
@@ -78,7 +80,10 @@ def _from_bundle(bundle: bundles.Bundle) -> Start:
             if name.startswith(("analysis.", "synthesis.")):
                 weights[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
     with np.load(io.BytesIO(bundle.prior)) as prior:
-        weights |= {f"prior.{name}": torch.from_numpy(values) for name, values in prior.items()}
-    weights["log_gain"] = torch.from_numpy(bundle.log_gain)
-    weights["log_inverse"] = torch.from_numpy(bundle.log_inverse)
-    return Start(weights, bundle.manifest["training"])
+        weights |= {f"prior.{name}": torch.tensor(values) for name, values in prior.items()}
+    weights["log_gain"] = torch.tensor(bundle.log_gain)
+    weights["log_inverse"] = torch.tensor(bundle.log_inverse)
+    training = bundle.manifest.get("training")
+    if not isinstance(training, dict) or "config" not in training:
+        raise ModelError(f"model {bundle.name}: the manifest's training is {training!r}; a record is needed")
+    return Start(weights, training)

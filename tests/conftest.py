@@ -1,0 +1,92 @@
+"""Shared by all tests: the photos, the shipped bundle, and a maker of altered bundles."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from numpy.typing import NDArray
+
+from caesura import model as models
+from caesura.model import Bundle
+
+# Nothing here depends on how busy the machine is.
+settings.register_profile("caesura", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("caesura")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither the models nor the settings of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CAESURA_MODELS", raising=False)
+        patch.delenv("CAESURA_THREADS", raising=False)
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> NDArray[np.uint8]:
+    """uint8 (512, 512, 3)."""
+    from skimage import data
+
+    return np.asarray(data.astronaut())
+
+
+@pytest.fixture(scope="session")
+def coffee() -> NDArray[np.uint8]:
+    """uint8 (400, 600, 3)."""
+    from skimage import data
+
+    return np.asarray(data.coffee())
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    """The shipped model."""
+    return models.load()
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Path:
+    """Folder of the shipped model."""
+    return next(folder for folder in models.folders() if folder.name == models.DEFAULT)
+
+
+@pytest.fixture(scope="session")
+def make_bundle(shipped: Path) -> Callable[..., Path]:
+    """A function that writes the shipped bundle elsewhere, altered, and with hashes and id that fit again."""
+
+    def make(folder: Path, files: dict[str, bytes | dict[str, Any]] | None = None, **fields: Any) -> Path:
+        """Write a bundle to `folder`.
+
+        Args:
+            folder: is made.
+            files: replacements by file name: content, or the arrays of an npz.
+            fields: of the manifest, set last.
+        """
+        folder.mkdir(parents=True)
+        digests = {}
+        for name in models.FILES:
+            content = (files or {}).get(name, (shipped / name).read_bytes())
+            content = _npz(content) if isinstance(content, dict) else content
+            (folder / name).write_bytes(content)
+            digests[name] = models.digest(content)
+        manifest = json.loads((shipped / models.MANIFEST).read_text(encoding="utf-8"))
+        manifest |= {"name": folder.name, "files": digests, "id": models.bundle_id(digests)} | fields
+        (folder / models.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        return folder
+
+    return make
+
+
+def _npz(arrays: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, **arrays)
+    return out.getvalue()

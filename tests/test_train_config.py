@@ -1,0 +1,251 @@
+"""config.py: one TOML file in, frozen settings out, every mistake named."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import caesura.train.config
+from caesura.errors import ConfigError
+from caesura.train.config import Config, from_dict, load
+
+SHIPPED = Path(caesura.train.config.__file__).parent / "cae2017.toml"
+
+
+def settings_with(section: str, key: str, value: Any) -> dict[str, Any]:
+    """The smallest valid configuration with one setting added or replaced."""
+    values: dict[str, Any] = {"loss": {"betas": [10.0, 20.0]}}
+    values.setdefault(section, {})[key] = value
+    return values
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> Config:
+    positive = st.floats(1e-6, 1e6)
+    count = st.integers(1, 10_000)
+    return from_dict(
+        {
+            "network": {
+                "latent_channels": draw(st.integers(1, 192)),
+                "padding": draw(st.sampled_from(["zeros", "mirror"])),
+                "init": draw(st.sampled_from(["klt", "random"])),
+            },
+            "prior": {
+                "kind": draw(st.sampled_from(["mixture", "scale-mixture"])),
+                "components": draw(st.integers(1, 9)),
+            },
+            "loss": {
+                "betas": sorted(draw(st.sets(positive, min_size=1, max_size=9))),
+                "distortion": draw(st.sampled_from(["mse", "ms-ssim"])),
+            },
+            "train": {
+                "steps": draw(count),
+                "stage": draw(st.sampled_from(["joint", "scales"])),
+                "mask_steps": draw(st.integers(0, 100)),
+                "batch": draw(count),
+                "crop": 8 * draw(st.integers(21, 64)),
+                "learning_rate": draw(positive),
+                "warmup": draw(st.integers(0, 100)),
+                "decay": draw(st.floats(0, 1)),
+                "clip": draw(positive),
+                "ema": draw(st.floats(0, 0.9999)),
+                "seed": draw(st.integers(0, 2**31 - 1)),
+                "precision": draw(st.sampled_from(["bf16-mixed", "32-true"])),
+                "validate_every": draw(count),
+                "validation_squares": draw(count),
+                "checkpoint_every": draw(count),
+            },
+        }
+    )
+
+
+def test_the_shipped_configuration_loads() -> None:
+    config = load(SHIPPED)
+    assert config.network.name == "cae2017"
+    assert config.network.latent_channels == 96
+    assert len(config.loss.betas) >= 8
+    assert all(type(beta) is float for beta in config.loss.betas)
+
+
+def test_everything_but_the_betas_has_a_default() -> None:
+    config = from_dict({"loss": {"betas": [1]}})
+    assert config.loss.betas == (1.0,)
+    assert config.prior.components == 3
+    assert config.network.padding == "zeros"
+
+
+@settings(deadline=None)
+@given(configurations())
+def test_a_configuration_survives_the_way_through_a_dict_and_through_json(config: Config) -> None:
+    assert from_dict(config.as_dict()) == config
+    assert from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    config = from_dict({"loss": {"betas": [1]}})
+    with pytest.raises(AttributeError, match="steps"):
+        config.train.steps = 5  # type: ignore[misc]
+
+
+def test_whole_numbers_are_taken_for_real_ones() -> None:
+    config = from_dict({"loss": {"betas": [1, 2]}, "train": {"learning_rate": 1, "decay": 0}})
+    assert type(config.train.learning_rate) is float
+    assert type(config.train.decay) is float
+    assert config.loss.betas == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("train", "stepz"), ("network", "channels"), ("prior", "K"), ("loss", "beta")],
+)
+def test_an_unknown_key_is_named_with_those_that_are_known(section: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{section}\.{key} is not a setting; known: {section}\."):
+        from_dict(settings_with(section, key, 1))
+
+
+def test_an_unknown_section_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"training is not a setting; known: .*train"):
+        from_dict({"loss": {"betas": [1]}, "training": {}})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("train", "steps", 10.0),
+        ("train", "steps", "10"),
+        ("train", "steps", True),
+        ("train", "learning_rate", "1e-3"),
+        ("train", "learning_rate", True),
+        ("train", "stage", "both"),
+        ("train", "stage", 1),
+        ("train", "precision", "16-mixed"),
+        ("network", "name", "cae2018"),
+        ("network", "latent_channels", 96.0),
+        ("network", "padding", "reflect"),
+        ("network", "padding", ["zeros"]),
+        ("network", "init", None),
+        ("prior", "kind", "hyperprior"),
+        ("prior", "components", "3"),
+        ("loss", "distortion", "psnr"),
+        ("loss", "betas", 100.0),
+        ("loss", "betas", "100"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(section: str, key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^{section}\.{key} is {re.escape(repr(value))}; it must be "):
+        from_dict(settings_with(section, key, value))
+
+
+def test_a_wrong_entry_of_a_list_is_named_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"loss\.betas\[1\] is 'a'; it must be of type float"):
+        from_dict({"loss": {"betas": [1.0, "a"]}})
+
+
+@pytest.mark.parametrize("section", ["network", "prior", "loss", "train"])
+def test_a_section_must_be_a_table(section: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{section}\.? is 3; it must be a table"):
+        from_dict({"loss": {"betas": [1.0]}, section: 3})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("network", "latent_channels", 0),
+        ("prior", "components", 0),
+        ("train", "steps", 0),
+        ("train", "mask_steps", -1),
+        ("train", "batch", 0),
+        ("train", "warmup", -1),
+        ("train", "validate_every", 0),
+        ("train", "validation_squares", 0),
+        ("train", "checkpoint_every", 0),
+        ("train", "crop", 0),
+        ("train", "crop", -8),
+        ("train", "crop", 12),
+        ("train", "decay", -0.1),
+        ("train", "decay", 1.1),
+        ("train", "ema", -0.1),
+        ("train", "ema", 1.0),
+        ("train", "learning_rate", 0.0),
+        ("train", "learning_rate", -1e-3),
+        ("train", "clip", 0.0),
+        ("loss", "betas", []),
+        ("loss", "betas", [0.0]),
+        ("loss", "betas", [-1.0, 1.0]),
+        ("loss", "betas", [2.0, 1.0]),
+        ("loss", "betas", [1.0, 1.0]),
+    ],
+)
+def test_a_value_out_of_range_is_named(section: str, key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^{section}\.{key} is {re.escape(str(value))}; it must be "):
+        from_dict(settings_with(section, key, value))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("section", "key", "in_list"),
+    [
+        ("loss", "betas", True),
+        ("train", "learning_rate", False),
+        ("train", "clip", False),
+        ("train", "decay", False),
+        ("train", "ema", False),
+    ],
+)
+def test_numbers_that_are_not_finite_are_refused(section: str, key: str, in_list: bool, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"{section}\.{key}"):
+        from_dict(settings_with(section, key, [value] if in_list else value))
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 40])
+def test_a_seed_that_no_generator_takes_is_refused(seed: int) -> None:
+    with pytest.raises(ConfigError, match=r"train\.seed"):
+        from_dict(settings_with("train", "seed", seed))
+
+
+def test_the_klt_start_has_no_more_components_than_a_patch_has_values() -> None:
+    from_dict({"loss": {"betas": [1.0]}, "network": {"latent_channels": 193, "init": "random"}})
+    with pytest.raises(ConfigError, match=r"network\.latent_channels"):
+        from_dict({"loss": {"betas": [1.0]}, "network": {"latent_channels": 193, "init": "klt"}})
+
+
+def test_mirror_padding_needs_crops_that_can_be_mirrored() -> None:
+    with pytest.raises(ConfigError, match=r"train\.crop"):
+        from_dict({"loss": {"betas": [1.0]}, "network": {"padding": "mirror"}, "train": {"crop": 8}})
+
+
+def test_ms_ssim_needs_crops_above_160_pixels() -> None:
+    values = {"loss": {"betas": [1.0], "distortion": "ms-ssim"}, "train": {"crop": 160}}
+    with pytest.raises(ConfigError, match=r"train\.crop is 160; it must be above 160"):
+        from_dict(values)
+    from_dict({**values, "train": {"crop": 168}})
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"), [({}, "loss is missing"), ({"loss": {}}, r"loss\.betas is missing")]
+)
+def test_missing_betas_are_named(values: dict[str, Any], missing: str) -> None:
+    with pytest.raises(ConfigError, match=missing):
+        from_dict(values)
+
+
+@pytest.mark.parametrize("content", [b"[loss\nbetas = [1]", b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "run.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"run\.toml cannot be read"):
+        load(path)
+
+
+def test_a_file_gives_what_its_values_give(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[loss]\nbetas = [1, 2.5]\n[train]\nsteps = 7\n")
+    assert load(path) == from_dict({"loss": {"betas": [1.0, 2.5]}, "train": {"steps": 7}})

@@ -1,0 +1,87 @@
+"""loss.py: units of rate and distortion, and the weighting of a batch of mixed rates."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caesura import metrics
+from caesura.train.loss import distortion, rate_distortion
+from train_helpers import photo, planar
+
+
+def batch(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def test_mse_is_the_mean_over_pixels_and_channels_of_each_sample() -> None:
+    original = torch.zeros(2, 3, 16, 24)
+    restored = original.clone()
+    restored[0] += 0.5
+    restored[1, 0, 0, 0] = 1
+    expected = torch.tensor([0.25, 1 / (3 * 16 * 24)])
+    torch.testing.assert_close(distortion(original, restored, "mse"), expected)
+
+
+def test_one_minus_ms_ssim_agrees_with_the_measurement() -> None:
+    original = photo(192, 176)
+    restored = (original.astype(int) + torch.randint(-20, 21, original.shape).numpy()).clip(0, 255)
+    restored = restored.astype(original.dtype)
+    got = distortion(planar(original), planar(restored), "ms-ssim")
+    assert got.shape == (1,)
+    assert float(got) == pytest.approx(1 - metrics.ms_ssim(original, restored), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["mse", "ms-ssim"])
+def test_distortion_is_zero_for_equal_pictures_and_grows_with_the_noise(kind: str) -> None:
+    original = planar(photo(176, 176))
+    noise = torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
+    falling = [float(distortion(original, original + s * noise, kind)) for s in (0.2, 0.05, 0)]  # type: ignore[arg-type]
+    assert falling == sorted(falling, reverse=True)
+    assert falling[-1] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["mse", "ms-ssim"])
+def test_distortion_has_a_finite_gradient(kind: str) -> None:
+    original = planar(photo(176, 176))
+    restored = (0.9 * original).requires_grad_()
+    distortion(original, restored, kind).sum().backward()  # type: ignore[arg-type]
+    assert restored.grad is not None
+    assert torch.isfinite(restored.grad).all()
+    assert restored.grad.abs().max() > 0
+
+
+@settings(deadline=None)
+@given(st.floats(0, 10), st.floats(0, 1), st.floats(1, 1e4))
+def test_one_sample_costs_rate_plus_beta_times_distortion(bpp: float, mse: float, beta: float) -> None:
+    got = float(rate_distortion(batch(bpp), batch(mse), batch(beta)))
+    assert got == pytest.approx(bpp + beta * mse, rel=1e-9)
+
+
+@settings(deadline=None)
+@given(st.floats(0, 10), st.floats(0, 1), st.floats(1e-4, 1))
+def test_beta_is_255_squared_times_the_other_conventions_lambda(bpp: float, mse: float, lam: float) -> None:
+    """There, lambda weighs 255^2 times the MSE of pixels in [0, 1]."""
+    got = float(rate_distortion(batch(bpp), batch(mse), batch(255**2 * lam)))
+    assert got == pytest.approx(bpp + lam * 255**2 * mse, rel=1e-9)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1)), min_size=1, max_size=8), st.floats(1, 1e4))
+def test_samples_of_one_rate_are_averaged_plainly(samples: list[tuple[float, float]], beta: float) -> None:
+    bpp, mse = (batch(*column) for column in zip(*samples, strict=True))
+    got = rate_distortion(bpp, mse, torch.full_like(bpp, beta))
+    torch.testing.assert_close(got, (bpp + beta * mse).mean())
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(1, 1e4), min_size=2, max_size=8))
+def test_a_sample_pulls_by_one_over_the_root_of_its_beta(betas: list[float]) -> None:
+    bpp = torch.zeros(len(betas), dtype=torch.float64, requires_grad=True)
+    rate_distortion(bpp, torch.zeros_like(bpp), batch(*betas)).backward()
+    assert bpp.grad is not None
+    pulls = bpp.grad * batch(*betas).sqrt()
+    torch.testing.assert_close(pulls, pulls[0].expand_as(pulls))
+    assert float(bpp.grad.sum()) == pytest.approx(1)  # weights have a mean of one
