@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from caesura.cli import extras
+from caesura.cli import extras, files
 from caesura.errors import ConfigError
 
 
@@ -76,11 +77,22 @@ def export(
     ] = None,
     licence: Annotated[str, typer.Option(help="Of the weights, an SPDX expression.")] = "NOASSERTION",
     data: Annotated[str, typer.Option(help="What it was trained on, in a sentence.")] = "not stated",
+    figures: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON object of measurements to keep with it.")
+    ] = None,
 ) -> None:
     """Make a model bundle of a run, for `caesura encode --model NAME`."""
     extras.need("train", extras.TRAIN)
     from caesura import model
     from caesura.train.export import export as write
 
-    folder = write(run, name, (out or model.user_models()) / name, licence=licence, data=data)
+    measured = {}
+    if figures is not None:
+        try:
+            measured = json.loads(files.read(figures))
+        except ValueError as error:
+            raise ConfigError(f"figures {figures} is not JSON: {error}") from error
+    folder = write(
+        run, name, (out or model.user_models()) / name, licence=licence, data=data, figures=measured
+    )
     typer.echo(f"exported: {folder}")

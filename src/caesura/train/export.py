@@ -52,7 +52,7 @@ def export(
         destination: the bundle's folder; replaced only when the new one is complete.
         licence: of the weights, an SPDX expression.
         data: what the model was trained on, in a sentence.
-        figures: anything measured that should travel with the model.
+        figures: anything measured on real pictures that should travel with the model.
 
     Raises:
         ConfigError: the run cannot be read, or the name cannot be a folder's.
@@ -90,15 +90,8 @@ def export(
         "id": bundle.bundle_id(digests),
     }
 
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{name}."))
-    for file, content in files.items():
-        (unfinished / file).write_bytes(content)
-    (unfinished / bundle.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-    unfinished.chmod(0o755)
-    if destination.exists():
-        shutil.rmtree(destination)
-    unfinished.rename(destination)
+    files[bundle.MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
+    _replace_folder(destination, files)
     return destination
 
 
@@ -149,6 +142,22 @@ def _row(prior: Prior, gain: Tensor) -> list[tuple[int, NDArray[np.int64]]]:
         outside = max(0.0, 1 - float(inside.sum()))
         result.append((int(symbols[first]), quantize_probabilities(np.append(inside, outside))))
     return result
+
+
+def _replace_folder(destination: Path, files: dict[str, bytes]) -> None:
+    """Write a folder under another name, and only when it is complete put it where the old one was."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
+    try:
+        new, old = aside / "new", aside / "old"
+        new.mkdir()
+        for name, content in files.items():
+            (new / name).write_bytes(content)
+        if destination.exists():
+            destination.rename(old)
+        new.rename(destination)
+    finally:
+        shutil.rmtree(aside)
 
 
 class _AnalysisGraph(nn.Module):

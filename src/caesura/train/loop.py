@@ -107,7 +107,9 @@ def train(
             monitor.step(step, seen, figures, learning_rate)
             at_end = step + 1 == settings.steps
             if (step + 1) % settings.validate_every == 0 or at_end:
-                monitor.validation(step + 1, *_validate(ema.module, validation, config, fabric))
+                value, ladder, pictures = _validate(ema.module, validation, config, fabric)
+                monitor.validation(step + 1, value, ladder, pictures)
+                state["validation"] = [rung_figures._asdict() for rung_figures in ladder]
             if (step + 1) % settings.checkpoint_every == 0 or at_end:
                 last = checkpoint.save(run, model, ema, plain_optimizers, state)
     if last is None:

@@ -24,7 +24,7 @@ class Start(NamedTuple):
     """Weights as `RateModel.load_state_dict` takes them, and the record of the training that made them."""
 
     weights: dict[str, Tensor]
-    training: dict[str, Any]  # steps, pixels, config
+    training: dict[str, Any]  # steps, pixels, config, validation
 
 
 def read(source: Path) -> Start:
@@ -45,7 +45,9 @@ def read(source: Path) -> Start:
     weights = {
         name.removeprefix("module."): value for name, value in averaged.items() if name != "n_averaged"
     }
-    return Start(weights, {"steps": state["step"], "pixels": state["pixels"], "config": state["config"]})
+    kept = ("pixels", "config", "validation")
+    record = {"steps": state["step"]} | {name: state[name] for name in kept if name in state}
+    return Start(weights, record)
 
 
 def load(model: RateModel, source: Path, betas: Sequence[float]) -> None:
