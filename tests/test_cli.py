@@ -686,7 +686,7 @@ def test_eval_reports_means_as_json_table_and_plot(kind: str, request: pytest.Fi
     with Image.open(report.folder / "rd.png") as plot:
         plot.load()
         assert plot.format == "PNG"
-    assert sorted(files(report.folder)) == ["rd.png", "results.json", "table.md"]
+    assert sorted(files(report.folder)) == ["pictures.csv", "rd.png", "results.json", "table.md"]
 
 
 def test_eval_sets_other_codecs_and_published_curves_beside_ours(tmp_path: Path) -> None:

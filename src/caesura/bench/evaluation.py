@@ -1,17 +1,18 @@
 """Codecs on a folder of pictures: real bytes, decoded pixels, and a report.
 
-pictures x codecs x settings -> Point -> results.json, table.md, rd.png
+pictures x codecs x settings -> Point -> results.json, pictures.csv, table.md, rd.png
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def run(
 
     Args:
         folder: pictures; those that cannot be read as RGB raise an error.
-        destination: folder for results.json, table.md and rd.png.
+        destination: folder for results.json, pictures.csv, table.md and rd.png.
         model: a bundle's name or folder.
         qualities: of our codec; others have ladders of their own.
         crop: code NxN crops one by one; 0 codes whole pictures.
@@ -101,6 +102,10 @@ def run(
     destination.mkdir(parents=True, exist_ok=True)
     text = report.table(curves, published, anchor="JPEG 4:2:0")
     (destination / "results.json").write_text(json.dumps(_results(points, curves), indent=1) + "\n")
+    with (destination / "pictures.csv").open("w", newline="") as out:
+        rows = csv.DictWriter(out, [field.name for field in fields(Point)])
+        rows.writeheader()
+        rows.writerows(asdict(point) for point in points)
     (destination / "table.md").write_text(text)
     report.plot(curves, published, destination / "rd.png", title=f"{folder.name}, {len(paths)} pictures")
     console.print(text, markup=False, highlight=False)

@@ -33,7 +33,8 @@ def evaluate(
 ) -> None:
     """Code every picture at a ladder of qualities, real bytes, and report rate, quality and time.
 
-    Writes results.json, table.md and rd.png to OUT. Needs the extra: pip install 'caesura\\[bench]'.
+    Writes means (table.md, rd.png), every picture (pictures.csv) and all of it (results.json) to OUT.
+    Needs the extra: pip install 'caesura\\[bench]'.
     """
     extras.need("bench", extras.BENCH)
     from caesura.bench import evaluation
