@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m caesura.bench.demo", description=__doc__)
     parser.add_argument("photo", nargs="?", type=Path, help="any picture; by default one of scikit-image's")
     parser.add_argument("--out", type=Path, default=Path("demo-output"))
-    parser.add_argument("--quality", type=float, default=20.0)
+    parser.add_argument("--quality", type=float, default=45.0)
     arguments = parser.parse_args()
     if arguments.photo:
         pixels = image.to_rgb(image.to_pixels(image.open_image(arguments.photo)))
