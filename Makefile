@@ -28,8 +28,8 @@ bench: $(VENV)/.dev
 
 results: $(VENV)/.dev
 	$(BIN)/caesura eval $(KODAK) --report bench-output --reference docs/kodak_published_rd.json
-	$(BIN)/caesura eval $(KODAK) --report bench-output/crops --crop 128 --no-others
-	$(BIN)/python -m caesura.bench.coding_loss $(KODAK)
+	$(BIN)/caesura eval $(KODAK) --report bench-output/crops --crop 128 --no-others --qualities 15,45,72,100
+	$(BIN)/python -m caesura.bench.coding_loss $(KODAK) --qualities 1,20,40,60,80,100
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -72,7 +72,7 @@ def test_muon_minimises_a_quadratic() -> None:
         loss = sum(((w - t) ** 2).sum() for w, t in zip(weights, targets, strict=True))
         assert isinstance(loss, Tensor)
         loss.backward()  # type: ignore[no-untyped-call]
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         optimizer.step()
     assert losses[-1] < 0.02 * losses[0]
 

@@ -84,7 +84,8 @@ def test_the_weights_are_the_averaged_ones(sources: Sources) -> None:
 
 def test_the_record_tells_steps_pixels_and_configuration(sources: Sources) -> None:
     training = start.read(sources.run).training
-    assert training.keys() == {"steps", "pixels", "config"}
+    assert training.keys() == {"steps", "pixels", "config", "validation"}
+    assert [rung["beta"] for rung in training["validation"]] == training["config"]["loss"]["betas"]
     assert training["pixels"] == 6 * 2 * 16 * 16
     assert from_dict(training["config"]) == tiny()
 
