@@ -8,12 +8,14 @@ latents are rounded; the row of tables is an integer function of the quality as 
 from __future__ import annotations
 
 from numbers import Real
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from caesura.container import QUALITY_MAX, QUALITY_MIN
 from caesura.errors import ConfigError
+
+if TYPE_CHECKING:  # the command line takes its default from here and must start without NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 DEFAULT_QUALITY = 60.0
 
@@ -45,6 +47,8 @@ def scale_vector(log_scales: NDArray[np.float32], code: int) -> NDArray[np.float
     Returns:
         float32 (channels,).
     """
+    import numpy as np
+
     place = (code - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN) * (len(log_scales) - 1)
     below = min(int(place), max(len(log_scales) - 2, 0))
     above = min(below + 1, len(log_scales) - 1)

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from caesura import model as bundles
+from caesura import rate
 from caesura.cli import files
 from caesura.errors import CaesuraError, ImageError
 
@@ -35,8 +37,8 @@ def encode(
     quality: Annotated[
         float,
         typer.Option("--quality", "-q", min=1, max=100, help="1 (smallest) to 100 (best), continuous."),
-    ] = 60.0,
-    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = "cae2017",
+    ] = rate.DEFAULT_QUALITY,
+    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
     force: Force = False,
 ) -> None:
     """Code pictures as .cae files."""
@@ -47,9 +49,9 @@ def encode(
     def one(path: Path, target: Path) -> str:
         with image.open_image(path) as picture:
             data = codec.encode(picture, quality=quality, model=model)
-            rate = metrics.bits_per_pixel(len(data), picture.width, picture.height)
+            bpp = metrics.bits_per_pixel(len(data), picture.width, picture.height)
         files.write(target, data, force=force)
-        return f"{target}  {len(data)} bytes  {rate:.3f} bpp"
+        return f"{target}  {len(data)} bytes  {bpp:.3f} bpp"
 
     _each(inputs, targets, one)
 
@@ -85,11 +87,11 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a .cae file says of itself, without decoding it."""
-    from caesura import container, model
+    from caesura import container
 
     data = files.read(path)
     header = container.read_header(data)
-    names = [folder.name for folder, model_id in model.known() if model_id == header.model_id]
+    names = [folder.name for folder, model_id in bundles.known() if model_id == header.model_id]
     facts = {
         "file": str(path),
         "bytes": len(data),
@@ -148,11 +150,9 @@ def compare(
 
 def models() -> None:
     """List the model bundles found here."""
-    from caesura import model
-
-    for folder in model.folders():
+    for folder in bundles.folders():
         try:
-            bundle = model.load(folder)
+            bundle = bundles.load(folder)
         except CaesuraError as error:
             typer.echo(f"caesura: {error}", err=True)
             continue

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from caesura import model as bundles
 from caesura.cli import extras
 from caesura.errors import ConfigError
 
@@ -14,7 +15,7 @@ from caesura.errors import ConfigError
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Pictures to code, RGB.")],
     report: Annotated[Path, typer.Option("--report", "-r", metavar="OUT", help="Folder for the report.")],
-    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = "cae2017",
+    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
     qualities: Annotated[
         str, typer.Option(help="Qualities to code at, separated by commas.")
     ] = "1,15,30,45,60,72,86,100",
