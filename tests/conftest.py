@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from caesura import model as models
 from caesura.model import Bundle
+from cli_helpers import coded, drawn
+from train_helpers import save
 
 # Nothing here depends on how busy the machine is.
 settings.register_profile("caesura", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,3 +92,17 @@ def _npz(arrays: dict[str, Any]) -> bytes:
     out = io.BytesIO()
     np.savez(out, **arrays)
     return out.getvalue()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A drawn PNG in a folder of its own."""
+    return save(tmp_path / "in" / "picture.png", drawn(40, 56))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The same picture as .cae, in another folder."""
+    folder = tmp_path / "coded"
+    folder.mkdir()
+    return coded(folder / "picture.cae", drawn(40, 56))

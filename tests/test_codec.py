@@ -20,6 +20,7 @@ from caesura.entropy import factorized
 from caesura.entropy.tables import TOTAL
 from caesura.errors import ConfigError, FormatError, ImageError, LimitError, ModelError, SignatureError
 from caesura.model import ANALYSIS, TABLES, Bundle
+from symbols import symbols_of
 
 Pixels = NDArray[np.uint8]
 SIZES = [(1, 1), (7, 5), (1, 300), (300, 1), (8, 8), (9, 8), (64, 63), (100, 75)]
@@ -37,17 +38,6 @@ def drawn(height: int, width: int, channels: int, seed: int = 0) -> Pixels:
 def noise(height: int, width: int, seed: int = 0) -> Pixels:
     pixels: Pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return pixels
-
-
-def symbols_of(data: bytes, bundle: Bundle) -> NDArray[np.int16]:
-    """The symbols in a file, by way of the public stages."""
-    header, payload = container.read(data)
-    tables = bundle.tables.row(rate.table_row(header.quality, bundle.tables.rows))
-    sides = (header.height, header.width)
-    rows, columns = (
-        image.padded_side(s, bundle.stride, bundle.smallest_side) // bundle.stride for s in sides
-    )
-    return factorized.decode(payload, (bundle.channels, rows, columns), tables)
 
 
 def levels_apart(one: Pixels, other: Pixels) -> int:

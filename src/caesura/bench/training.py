@@ -22,7 +22,7 @@ from torch import nn
 from caesura.bench.speed import median
 from caesura.train import config as configs
 from caesura.train import loss
-from caesura.train.crops import Pack, crop_batches
+from caesura.train.crops import Pack, crop_batches, planar
 from caesura.train.model import RateModel
 from caesura.train.optim import optimizers
 from caesura.train.prepare import prepare
@@ -80,7 +80,7 @@ def _training(config: configs.Config, pack: Pack) -> tuple[float, float]:
     whole, network = [], []
     started = time.perf_counter()
     for crops in crop_batches(pack, settings, first_step=0, device=torch.device("cpu")):
-        pixels = crops.permute(0, 3, 1, 2).float() / 255
+        pixels = planar(crops)
         before = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16):
             output = model(pixels, rungs)

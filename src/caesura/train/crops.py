@@ -61,9 +61,21 @@ class Pack:
             uint8 (n, crop, crop, 3).
         """
         indices = self.validation if len(self.validation) else self.train
-        chosen = indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(np.int64)]
+        chosen = spread(indices, count)
         margin = (self.side - crop) // 2
         return torch.from_numpy(self.squares[chosen, margin : margin + crop, margin : margin + crop])
+
+
+def spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """At most `count` of `indices`, evenly spread."""
+    if not len(indices):
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(np.int64)]
+
+
+def planar(crops: Tensor) -> Tensor:
+    """uint8 (N, H, W, 3) to float (N, 3, H, W) in [0, 1]; the layout in memory stays channels-last."""
+    return crops.permute(0, 3, 1, 2).float() / 255
 
 
 def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -10,10 +10,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -22,7 +20,7 @@ from caesura.errors import ConfigError
 from caesura.train import checkpoint, loss, schedule
 from caesura.train import start as starts
 from caesura.train.config import Config
-from caesura.train.crops import Pack, crop_batches
+from caesura.train.crops import Pack, crop_batches, planar, spread
 from caesura.train.model import RateModel
 from caesura.train.monitor import Monitor, RungFigures
 from caesura.train.optim import optimizers
@@ -90,7 +88,7 @@ def train(
             torch.manual_seed(settings.seed << 32 | step)  # the noise of this step
             rung = schedule.rungs(step, settings, len(betas)).to(fabric.device)
             mask = schedule.channel_mask(step, settings, config.network.latent_channels)
-            pixels = _planar(crops)
+            pixels = planar(crops)
             output = forward(pixels, rung, None if mask is None else mask.to(fabric.device))
             bpp = output.bits / settings.crop**2
             distortions = loss.distortion(pixels, output.pixels, config.loss.distortion)
@@ -118,7 +116,7 @@ def train(
 
 
 def _new_model(config: Config, pack: Pack, start: Path | None) -> RateModel:
-    model = RateModel(config, pack.squares[_spread(pack.train, _KLT_SQUARES)])
+    model = RateModel(config, pack.squares[spread(pack.train, _KLT_SQUARES)])
     if start is not None:
         starts.load(model, start, config.loss.betas)
     if config.train.stage == "scales":
@@ -148,18 +146,6 @@ def _ema(decay: float) -> Any:
     return update
 
 
-def _spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """At most `count` of `indices`, evenly spread."""
-    if not len(indices):
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(np.int64)]
-
-
-def _planar(crops: Tensor) -> Tensor:
-    """uint8 (N, H, W, 3) to float (N, 3, H, W) in [0, 1]; the layout in memory stays channels-last."""
-    return crops.permute(0, 3, 1, 2).float() / 255
-
-
 @torch.no_grad()
 def _validate(
     model: torch.nn.Module, crops: Tensor, config: Config, fabric: Fabric
@@ -172,7 +158,7 @@ def _validate(
     for number, beta in enumerate(config.loss.betas):
         bpp, psnr = [], []
         for sample in crops:
-            pixels = _planar(sample[None].to(fabric.device))
+            pixels = planar(sample[None].to(fabric.device))
             with fabric.autocast():
                 output = model(pixels, torch.tensor([number], device=fabric.device))
             rate = output.bits / (pixels.shape[2] * pixels.shape[3])

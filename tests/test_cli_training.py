@@ -1,0 +1,202 @@
+"""cli/training.py: `data prepare`, `train` and `export`, one after another and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import caesura
+from caesura import metrics, model
+from cli_helpers import (
+    WITHOUT,
+    complaint,
+    drawn,
+    files,
+    opened,
+    process,
+    run,
+    succeeded,
+)
+from train_helpers import names, photo, save
+
+TINY_TOML = """
+[network]
+latent_channels = 8
+
+[loss]
+betas = [100, 200]
+
+[train]
+steps = 3
+batch = 2
+crop = 16
+precision = "32-true"
+"""
+
+
+# data prepare, train, export, encode --model: a model of one's own from photos to files
+
+
+class Trained(NamedTuple):
+    """A tiny model made by the command line alone, and what each command said."""
+
+    config: Path
+    pack: Path
+    run: Path
+    models: Path
+    prepared: str
+    trained: str
+    exported: str
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    root = tmp_path_factory.mktemp("trained")
+    for number, name in enumerate(names(3) + names(1, validation=True)):
+        save(root / "photos" / name, photo(64, 64, 50 * number, 70 * number))
+    (root / "photos" / "broken.jpg").write_bytes(b"no picture")
+    config, pack, folder, models = root / "tiny.toml", root / "pack", root / "run", root / "models"
+    config.write_text(TINY_TOML)
+    prepared = run("data", "prepare", root / "photos", pack, "--native", "--side", 32)
+    train = ["train", "--config", config, "--data", pack, "--out", folder, "--accelerator", "cpu"]
+    trained = succeeded(run(*train))
+    about = ["--licence", "CC0-1.0", "--data", "an astronaut"]
+    exported = succeeded(run("export", folder, "tiny", "--out", models, *about))
+    assert prepared.status == 0
+    return Trained(config, pack, folder, models, prepared.out + prepared.err, trained, exported)
+
+
+@pytest.fixture
+def own_models(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The tiny model is found by name."""
+    monkeypatch.setenv("CAESURA_MODELS", str(trained.models))
+    return
+
+
+def train_arguments(trained: Trained, **changes: object) -> list[object]:
+    """`train` as it was run, with options replaced."""
+    options = {"config": trained.config, "data": trained.pack, "out": trained.run, "accelerator": "cpu"}
+    return ["train", *(part for name, value in (options | changes).items() for part in (f"--{name}", value))]
+
+
+def test_prepare_train_and_export_say_what_they_made(trained: Trained) -> None:
+    assert "12 squares to train on, 4 held out" in trained.prepared
+    assert "skipped broken.jpg: unreadable" in trained.prepared
+    assert f"trained: {trained.run / 'checkpoints' / '000003'}" in trained.trained.replace("\n", "")
+    assert f"exported: {trained.models / 'tiny'}" in trained.exported
+    assert sorted(files(trained.models / "tiny")) == sorted([*model.FILES, model.MANIFEST])
+    assert [path.name for path in trained.models.iterdir()] == ["tiny"]
+
+
+@pytest.mark.usefixtures("own_models")
+def test_a_model_of_ones_own_codes_and_decodes_by_name(picture: Path, tmp_path: Path) -> None:
+    sizes, psnrs = [], []
+    for quality in (1, 100):
+        file = tmp_path / f"{quality}.cae"
+        succeeded(run("encode", picture, "--model", "tiny", "-q", quality, "-o", file))
+        succeeded(run("decode", file))
+        assert "(tiny)" in succeeded(run("info", file))
+        sizes.append(file.stat().st_size)
+        psnrs.append(metrics.psnr(drawn(40, 56), opened(file.with_suffix(".png"))))
+    assert sizes[0] < sizes[1]
+    assert min(psnrs) > 15
+
+
+@pytest.mark.usefixtures("own_models")
+def test_models_shows_licence_and_data_as_exported(trained: Trained) -> None:
+    out = succeeded(run("models"))
+    assert str(trained.models / "tiny") in out
+    assert "licence: CC0-1.0" in out
+    assert "data: an astronaut" in out
+
+
+def test_a_file_of_a_model_that_went_away_names_it(
+    picture: Path, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeeded(run("encode", picture, "--model", trained.models / "tiny", "-o", tmp_path / "own.cae"))
+    file = tmp_path / "own.cae"
+    code = f"{caesura.read_header(file.read_bytes()).model_id:08x}"
+    assert f"coded with model {code}, which is not here" in complaint(run("decode", file))
+    monkeypatch.setenv("CAESURA_MODELS", str(trained.models))
+    succeeded(run("decode", file))
+
+
+def test_export_refuses_a_name_that_is_no_folders(trained: Trained, tmp_path: Path) -> None:
+    line = complaint(run("export", trained.run, "../tiny", "--out", tmp_path / "models"))
+    assert "name is '../tiny'" in line
+    assert files(tmp_path) == {}
+
+
+def test_export_of_nothing_is_refused(tmp_path: Path) -> None:
+    line = complaint(run("export", tmp_path, "tiny", "--out", tmp_path / "models"))
+    assert str(tmp_path) in line
+    assert files(tmp_path) == {}
+
+
+def test_a_run_that_is_there_is_resumed_only_when_asked(trained: Trained) -> None:
+    before = files(trained.run / "checkpoints")
+    line = complaint(run(*train_arguments(trained)))
+    assert "resume it or name another folder" in line
+    succeeded(run(*train_arguments(trained), "--resume"))
+    assert files(trained.run / "checkpoints") == before
+
+
+def test_train_without_its_config_file_says_so(trained: Trained, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.toml"
+    line = complaint(run(*train_arguments(trained, config=missing, out=tmp_path / "run")))
+    assert f"config {missing} cannot be read" in line
+    assert files(tmp_path) == {}
+
+
+def test_train_without_the_option_is_a_usage_error(tmp_path: Path) -> None:
+    outcome = run("train", "--data", tmp_path, "--out", tmp_path / "run")
+    assert outcome.status == 2
+    assert "config" in outcome.err
+
+
+def test_train_names_a_setting_that_cannot_be_used(trained: Trained, tmp_path: Path) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_text(TINY_TOML.replace("crop = 16", "crop = 17"))
+    line = complaint(run(*train_arguments(trained, config=config, out=tmp_path / "run")))
+    assert "train.crop is 17; it must be a positive multiple of 8" in line
+
+
+def test_train_without_a_pack_says_so(trained: Trained, tmp_path: Path) -> None:
+    line = complaint(run(*train_arguments(trained, data=tmp_path / "nothing", out=tmp_path / "run")))
+    assert str(tmp_path / "nothing") in line
+
+
+def test_train_from_weights_that_do_not_fit_is_one_line(trained: Trained, tmp_path: Path) -> None:
+    config = tmp_path / "other.toml"
+    config.write_text(TINY_TOML.replace("latent_channels = 8", "latent_channels = 4"))
+    changes: dict[str, object] = {"config": config, "out": tmp_path / "run", "from": trained.run}
+    line = complaint(run(*train_arguments(trained, **changes)))
+    assert f"start {trained.run} does not fit the configured network" in line
+
+
+@pytest.mark.parametrize(
+    "options", [["--sizes", "32,big"], ["--sizes", "16", "--side", "32"], ["--side", "4"]]
+)
+def test_prepare_refuses_settings_that_cannot_be_used(options: list[str], tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.png", photo(64, 64))
+    complaint(run("data", "prepare", tmp_path / "photos", tmp_path / "pack", *options))
+    assert not (tmp_path / "pack").exists()
+
+
+def test_prepare_of_a_folder_without_photos_says_so(tmp_path: Path) -> None:
+    line = complaint(run("data", "prepare", tmp_path, tmp_path / "pack"))
+    assert f"source {tmp_path} holds no photos" in line
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_training_without_torch_says_what_to_install(command: str, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY_TOML)
+    arguments: dict[str, list[object]] = {
+        "train": ["--config", tmp_path / "tiny.toml", "--data", tmp_path, "--out", tmp_path / "run"],
+        "export": [tmp_path, "tiny"],
+    }
+    outcome = process("torch", command, *arguments[command], program=WITHOUT)
+    assert complaint(outcome) == "caesura: torch is not installed; pip install 'caesura[train]'"
