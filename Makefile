@@ -27,9 +27,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m caesura.bench.training
 
 results: $(VENV)/.dev
-	$(BIN)/caesura eval $(KODAK) --report bench-output --reference docs/kodak_published_rd.json
-	$(BIN)/caesura eval $(KODAK) --report bench-output/crops --crop 128 --no-others --qualities 15,45,72,100
-	$(BIN)/python -m caesura.bench.coding_loss $(KODAK) --qualities 1,20,40,60,80,100
+	$(BIN)/caesura eval $(KODAK) --report bench-output --model fast --model cae2017 --reference docs/kodak_published_rd.json
+	$(BIN)/python -m caesura.bench.coding_loss $(KODAK)
+	$(BIN)/python -m caesura.bench.speed
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

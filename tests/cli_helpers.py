@@ -17,6 +17,7 @@ from PIL import Image
 
 import caesura
 from caesura import cli
+from caesura.model import DEFAULT
 
 Pixels = NDArray[np.uint8]
 
@@ -102,9 +103,9 @@ def drawn(height: int, width: int) -> Pixels:
     return np.stack(layers, axis=2).astype(np.uint8)
 
 
-def coded(path: Path, pixels: Pixels, quality: float = 60) -> Path:
+def coded(path: Path, pixels: Pixels, quality: float = 60, model: str = DEFAULT) -> Path:
     """A .cae file."""
-    path.write_bytes(caesura.encode(pixels, quality=quality))
+    path.write_bytes(caesura.encode(pixels, quality=quality, model=model))
     return path
 
 

@@ -1,4 +1,4 @@
-"""Shared by all tests: the photos, the shipped bundle, and a maker of altered bundles."""
+"""Shared by all tests: the photos, the shipped bundles, and a maker of altered bundles."""
 
 from __future__ import annotations
 
@@ -51,38 +51,67 @@ def coffee() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
-    """The shipped model."""
-    return models.load()
+    """The shipped model of the paper."""
+    return models.load("cae2017")
+
+
+@pytest.fixture(scope="session")
+def fast() -> Bundle:
+    """The shipped flagship, the default model."""
+    return models.load("fast")
+
+
+@pytest.fixture(scope="session", params=["cae2017", "fast"])
+def either(request: pytest.FixtureRequest) -> Bundle:
+    """Each shipped model in turn."""
+    return models.load(request.param)
 
 
 @pytest.fixture(scope="session")
 def shipped() -> Path:
-    """Folder of the shipped model."""
-    return next(folder for folder in models.folders() if folder.name == models.DEFAULT)
+    """Folder of the paper's shipped model."""
+    return _shipped("cae2017")
+
+
+@pytest.fixture(scope="session")
+def shipped_fast() -> Path:
+    """Folder of the shipped flagship."""
+    return _shipped("fast")
+
+
+def _shipped(name: str) -> Path:
+    return next(folder for folder in models.folders() if folder.name == name)
 
 
 @pytest.fixture(scope="session")
 def make_bundle(shipped: Path) -> Callable[..., Path]:
-    """A function that writes the shipped bundle elsewhere, altered, and with hashes and id that fit again."""
+    """A function that writes a shipped bundle elsewhere, altered, and with hashes and id that fit again."""
 
-    def make(folder: Path, files: dict[str, bytes | dict[str, Any]] | None = None, **fields: Any) -> Path:
+    def make(
+        folder: Path,
+        files: dict[str, bytes | dict[str, Any]] | None = None,
+        *,
+        of: Path = shipped,
+        **fields: Any,
+    ) -> Path:
         """Write a bundle to `folder`.
 
         Args:
             folder: is made.
             files: replacements by file name: content, or the arrays of an npz.
+            of: the bundle's folder that is altered.
             fields: of the manifest, set last.
         """
         folder.mkdir(parents=True)
-        digests = {}
-        for name in models.FILES:
-            content = (files or {}).get(name, (shipped / name).read_bytes())
+        manifest = json.loads((of / models.MANIFEST).read_text(encoding="utf-8"))
+        architecture, digests = manifest["architecture"], {}
+        for name in models.FILES[architecture]:
+            content = (files or {}).get(name, (of / name).read_bytes())
             content = _npz(content) if isinstance(content, dict) else content
             (folder / name).write_bytes(content)
             digests[name] = models.digest(content)
-        manifest = json.loads((shipped / models.MANIFEST).read_text(encoding="utf-8"))
-        manifest |= {"name": folder.name, "files": digests, "id": models.bundle_id(digests)} | fields
-        (folder / models.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        made = {"name": folder.name, "files": digests, "id": models.bundle_id(architecture, digests)}
+        (folder / models.MANIFEST).write_text(json.dumps(manifest | made | fields), encoding="utf-8")
         return folder
 
     return make

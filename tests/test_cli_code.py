@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import caesura
-from caesura import container, metrics, model
+from caesura import container, metrics, model, rate
+from caesura.container import Payload
 from cli_helpers import (
     IMPORTED,
     Pixels,
@@ -68,7 +69,7 @@ def test_info_starts_without_numpy_pillow_onnxruntime_and_torch(file: Path) -> N
 def test_encode_writes_beside_the_picture_what_the_library_makes(picture: Path) -> None:
     out = succeeded(run("encode", picture))
     data = picture.with_suffix(".cae").read_bytes()
-    assert data == caesura.encode(drawn(40, 56), quality=60)
+    assert data == caesura.encode(drawn(40, 56), quality=50, model="fast")
     assert f"{len(data)} bytes" in out
     assert f"{metrics.bits_per_pixel(len(data), 56, 40):.3f} bpp" in out
 
@@ -79,7 +80,21 @@ def test_encode_takes_a_quality_with_decimals_and_makes_the_outputs_folder(
     target = tmp_path / "new" / "deep" / "small.cae"
     succeeded(run("encode", picture, "-q", 12.34, "-o", target))
     assert target.read_bytes() == caesura.encode(drawn(40, 56), quality=12.34)
-    assert caesura.read_header(target.read_bytes()).quality == 1234
+    expected = rate.quality_code(12.34, model.load().quality_scale)
+    assert caesura.read_header(target.read_bytes()).quality == expected
+
+
+def test_encode_takes_an_effort(picture: Path) -> None:
+    succeeded(run("encode", picture, "-e", 1))
+    assert picture.with_suffix(".cae").read_bytes() == caesura.encode(drawn(40, 56), effort=1)
+
+
+@pytest.mark.parametrize("effort", ["0", "10", "2.5", "most"])
+def test_an_effort_out_of_range_is_refused(effort: str, picture: Path) -> None:
+    outcome = run("encode", picture, f"--effort={effort}")
+    assert outcome.status == 2
+    assert "effort" in outcome.err
+    assert list(files(picture.parent)) == ["picture.png"]
 
 
 def test_encode_takes_several_pictures_of_several_formats(tmp_path: Path) -> None:
@@ -224,13 +239,15 @@ def test_the_ends_of_the_quality_scale_are_allowed(quality: int, picture: Path) 
 
 def test_an_unknown_model_is_named_beside_the_known(picture: Path) -> None:
     line = complaint(run("encode", picture, "--model", "nothing"))
-    assert "'nothing' is not known; known: cae2017" in line
+    assert "'nothing' is not known; known: cae2017, fast" in line
     assert list(files(picture.parent)) == ["picture.png"]
 
 
-def test_a_model_may_be_given_as_a_folder(picture: Path, shipped: Path) -> None:
-    succeeded(run("encode", picture, "--model", shipped))
-    assert picture.with_suffix(".cae").read_bytes() == caesura.encode(drawn(40, 56))
+def test_a_model_may_be_given_by_name_and_as_a_folder(picture: Path, shipped: Path) -> None:
+    for named in ("cae2017", shipped):
+        succeeded(run("encode", picture, "--model", named, "--force"))
+        data = picture.with_suffix(".cae").read_bytes()
+        assert data == caesura.encode(drawn(40, 56), model="cae2017")
 
 
 # decode
@@ -318,7 +335,9 @@ def test_decode_goes_on_after_a_bad_file(file: Path, tmp_path: Path) -> None:
 # info
 
 
-def test_info_shows_what_the_header_says(file: Path) -> None:
+@pytest.mark.parametrize("name", ["cae2017", "fast"])
+def test_info_shows_what_the_header_says(tmp_path: Path, name: str) -> None:
+    file = coded(tmp_path / "picture.cae", drawn(40, 56), quality=60, model=name)
     lines = dict(line.split(maxsplit=1) for line in succeeded(run("info", file)).splitlines())
     data = file.read_bytes()
     assert lines == {
@@ -329,8 +348,14 @@ def test_info_shows_what_the_header_says(file: Path) -> None:
         "colour": "RGB",
         "bpp": str(round(metrics.bits_per_pixel(len(data), 56, 40), 4)),
         "quality": "60.0",
-        "model": f"{model.load().id:08x} (cae2017)",
+        "model": f"{model.load(name).id:08x} ({name})",
     }
+
+
+@pytest.mark.parametrize(("quality", "shown"), [(1, 13.95), (13.95, 13.95), (37.5, 37.5), (100, 62.81)])
+def test_info_shows_the_quality_that_was_reached(quality: float, shown: float, tmp_path: Path) -> None:
+    file = coded(tmp_path / "picture.cae", drawn(16, 24), quality, "cae2017")
+    assert strict_json(succeeded(run("info", file, "--json")))["quality"] == shown
 
 
 def test_info_gives_the_same_facts_as_json(tmp_path: Path) -> None:
@@ -345,8 +370,10 @@ def test_info_gives_the_same_facts_as_json(tmp_path: Path) -> None:
 
 def test_info_works_for_a_model_that_is_not_here(tmp_path: Path) -> None:
     path = tmp_path / "foreign.cae"
-    path.write_bytes(container.write(container.Header(0x1234ABCD, 3, 5000, 640, 480), b"latents"))
-    assert "1234abcd (not installed)" in succeeded(run("info", path))
+    path.write_bytes(container.write(container.Header(0x1234ABCD, 3, 5000, 640, 480), Payload(b"latents")))
+    out = succeeded(run("info", path))
+    assert "1234abcd (not installed)" in out
+    assert "quality  50.0" in out  # of a scale that is not known: the place on it
     assert "1234abcd" in complaint(run("decode", path))
 
 
@@ -420,11 +447,27 @@ def test_compare_names_what_cannot_be_read(picture: Path, file: Path, tmp_path: 
 # models, and the command itself
 
 
-def test_models_lists_what_is_shipped_with_its_licence(shipped: Path) -> None:
+def test_models_lists_what_is_shipped_with_its_licence(shipped: Path, shipped_fast: Path) -> None:
     out = succeeded(run("models"))
-    assert f"cae2017  id {model.load().id:08x}" in out
-    assert str(shipped) in out
-    assert f"licence: {model.load().manifest['licence']}" in out
+    for folder in (shipped, shipped_fast):
+        bundle = model.load(folder)
+        default = "  (default)" if folder is shipped_fast else ""
+        name = f"{folder.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}{default}"
+        assert name in out.splitlines()
+        assert f"licence: {bundle.manifest['licence']}" in out
+
+
+def test_models_says_what_a_model_costs_and_which_qualities_it_reaches(
+    tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = {"encode": 74.1, "decode": 82.37}
+    make_bundle(tmp_path / "mine", work=work, quality_scale=[[10, 1], [62.5, 100]], data=None)
+    monkeypatch.setenv("CAESURA_MODELS", str(tmp_path))
+    lines = succeeded(run("models")).splitlines()
+    facts = lines[1 : next(i for i, line in enumerate(lines) if i and "  id " in line)]
+    assert "    work: encode 74.1 kMAC/pixel, decode 82.37 kMAC/pixel" in facts
+    assert "    qualities: 10 to 62.5" in facts
+    assert not any(fact.startswith("    data:") for fact in facts)  # not told, not shown
 
 
 def test_models_lists_bundles_that_the_user_names(

@@ -69,7 +69,7 @@ def test_eval_measures_real_files(whole: Report) -> None:
         data = caesura.encode(pixels, quality=point["setting"])
         decoded = caesura.decode_array(data)
         height, width, _ = pixels.shape
-        assert point["codec"] == "caesura cae2017"
+        assert point["codec"] == "caesura fast"
         assert point["bytes"] == len(data)
         assert point["bpp"] == metrics.bits_per_pixel(len(data), width, height)
         assert point["psnr"] == metrics.psnr(pixels, decoded)
@@ -89,7 +89,7 @@ def test_eval_by_crops_codes_each_crop_on_its_own(crops: Report) -> None:
                 data = caesura.encode(np.ascontiguousarray(pixels[part]), quality=point["setting"])
                 decoded[part] = caesura.decode_array(data)
                 size += len(data)
-        assert point["codec"] == "caesura cae2017, 32 px crops"
+        assert point["codec"] == "caesura fast, 32 px crops"
         assert point["bytes"] == size
         assert point["psnr"] == metrics.psnr(pixels, decoded)
 
@@ -121,11 +121,22 @@ def test_eval_sets_other_codecs_and_published_curves_beside_ours(tmp_path: Path)
     arguments = ["-r", tmp_path / "report", "--qualities", "1,40,80", "--reference", tmp_path / "known.json"]
     out = succeeded(run("eval", tmp_path / "pictures", *arguments))
     head = out[: out.index("| codec | setting |")]
-    for name in ("caesura cae2017", *(c.name for c in OTHERS[1:]), "known (published)"):
+    for name in ("caesura fast", *(c.name for c in OTHERS), "known (published)"):
         assert f"| {name} | " in head
     results = strict_json((tmp_path / "report" / "results.json").read_text())
     ladders = {curve["codec"]: len(curve["samples"]) for curve in results["curves"]}
-    assert ladders == {"caesura cae2017": 3} | {c.name: len(c.settings) for c in OTHERS}
+    assert ladders == {"caesura fast": 3} | {c.name: len(c.settings) for c in OTHERS}
+
+
+def test_eval_sets_several_models_side_by_side(tmp_path: Path) -> None:
+    options = ["--model", "fast", "--model", "cae2017", "--effort", 1]
+    report = evaluated(tmp_path, {"photo.png": photo(40, 56)}, *options)
+    names = ["caesura fast effort 1", "caesura cae2017 effort 1"]
+    assert [curve["codec"] for curve in report.results["curves"]] == names
+    for point in report.results["points"]:
+        model = point["codec"].split()[1]
+        data = caesura.encode(photo(40, 56), quality=point["setting"], model=model, effort=1)
+        assert point["bytes"] == len(data)
 
 
 @pytest.mark.parametrize("shape", [(40, 56), (8, 8)])

@@ -10,6 +10,7 @@ import pytest
 
 import caesura
 from caesura import metrics, model
+from caesura.train import start
 from cli_helpers import (
     WITHOUT,
     complaint,
@@ -87,7 +88,7 @@ def test_prepare_train_and_export_say_what_they_made(trained: Trained) -> None:
     assert "skipped broken.jpg: unreadable" in trained.prepared
     assert f"trained: {trained.run / 'checkpoints' / '000003'}" in trained.trained.replace("\n", "")
     assert f"exported: {trained.models / 'tiny'}" in trained.exported
-    assert sorted(files(trained.models / "tiny")) == sorted([*model.FILES, model.MANIFEST])
+    assert sorted(files(trained.models / "tiny")) == sorted([*model.FILES["cae2017"], model.MANIFEST])
     assert [path.name for path in trained.models.iterdir()] == ["tiny"]
 
 
@@ -155,6 +156,20 @@ def test_train_without_the_option_is_a_usage_error(tmp_path: Path) -> None:
     outcome = run("train", "--data", tmp_path, "--out", tmp_path / "run")
     assert outcome.status == 2
     assert "config" in outcome.err
+
+
+def test_train_takes_the_model_of_its_start_where_the_config_is_silent(
+    trained: Trained, tmp_path: Path
+) -> None:
+    config = tmp_path / "on.toml"
+    config.write_text(TINY_TOML[TINY_TOML.index("[train]") :])
+    line = complaint(run(*train_arguments(trained, config=config, out=tmp_path / "run")))
+    assert "loss is missing" in line
+    changes: dict[str, object] = {"config": config, "out": tmp_path / "run", "from": trained.run}
+    succeeded(run(*train_arguments(trained, **changes)))
+    was, now = (start.read(folder).training for folder in (trained.run, tmp_path / "run"))
+    assert now["config"] == was["config"]
+    assert [record["steps"] for record in now["history"]] == [3]
 
 
 def test_train_names_a_setting_that_cannot_be_used(trained: Trained, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from caesura import container
-from caesura.container import MAX_PIXELS, MAX_SIDE, Header
+from caesura.container import MAX_PIXELS, MAX_SIDE, Header, Payload
 from caesura.errors import (
     ChecksumError,
     FormatError,
@@ -25,8 +25,8 @@ from caesura.errors import (
 START = bytes.fromhex("89 43 41 45 01")
 HEADER = Header(model_id=0xDEADBEEF, channels=3, quality=6000, width=300, height=5)
 LATENTS = bytes(range(200))  # its length takes two bytes
-FILE = container.write(HEADER, LATENTS)
-SMALL = container.write(HEADER, b"latents!")
+FILE = container.write(HEADER, Payload(LATENTS))
+SMALL = container.write(HEADER, Payload(b"latents!", b"detail"))
 
 sides = st.integers(1, MAX_SIDE)
 headers = st.builds(
@@ -37,6 +37,9 @@ headers = st.builds(
     width=sides,
     height=sides,
 ).filter(lambda header: header.width * header.height <= MAX_PIXELS)
+payloads = st.builds(
+    Payload, latents=st.binary(max_size=300), detail=st.one_of(st.none(), st.binary(max_size=300))
+)
 
 
 def varint(value: int) -> bytes:
@@ -54,28 +57,37 @@ def header_chunk(header: Header = HEADER, extra: bytes = b"") -> bytes:
     return chunk(b"H", fields + varint(header.width) + varint(header.height) + extra)
 
 
-@given(headers, st.binary(max_size=300))
-def test_what_is_written_is_read_back(header: Header, latents: bytes) -> None:
-    data = container.write(header, latents)
-    assert container.read(data) == (header, latents)
+@given(headers, payloads)
+@example(HEADER, Payload(b"", b""))  # a detail of nothing is not the same as no detail
+@example(HEADER, Payload(b"", None))
+def test_what_is_written_is_read_back(header: Header, payload: Payload) -> None:
+    data = container.write(header, payload)
+    assert container.read(data) == (header, payload)
     assert container.read_header(data) == header
 
 
-@given(headers, st.binary(max_size=300))
-def test_the_layout_is_signature_version_header_chunk_latents_chunk(header: Header, latents: bytes) -> None:
-    assert container.write(header, latents) == START + header_chunk(header) + chunk(b"L", latents)
+@given(headers, payloads)
+def test_the_layout_is_signature_version_header_latents_and_detail_if_any(
+    header: Header, payload: Payload
+) -> None:
+    expected = START + header_chunk(header) + chunk(b"L", payload.latents)
+    if payload.detail is not None:
+        expected += chunk(b"D", payload.detail)
+    assert container.write(header, payload) == expected
 
 
 def test_the_bytes_of_a_small_file_never_change() -> None:
-    data = container.write(Header(model_id=1, channels=3, quality=100, width=1, height=1), b"")
+    header = Header(model_id=1, channels=3, quality=100, width=1, height=1)
+    data = container.write(header, Payload(b""))
     assert data.hex() == "894341450148090100000003640001019c6d9a714c00f612151d"
+    assert container.write(header, Payload(b"", b"")).hex() == data.hex() + "4400fe98ccd5"
 
 
 @given(st.integers(1, 16383), st.integers(1, 16383), st.integers(0, 2_000_000))
 @example(16383, 16383, 2_000_000)
 def test_overhead_is_at_most_30_bytes(width: int, height: int, size: int) -> None:
     header = dataclasses.replace(HEADER, width=width, height=height)
-    assert len(container.write(header, bytes(size))) - size <= 30
+    assert len(container.write(header, Payload(bytes(size)))) - size <= 30
 
 
 @pytest.mark.parametrize("start", [b"\x89PNG\r\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"\x89CAF\x01", b"x"])
@@ -161,7 +173,7 @@ def test_reader_and_writer_refuse_the_same_headers(
 ) -> None:
     header = dataclasses.replace(HEADER, **{field: value})
     with pytest.raises(error, match=message):
-        container.write(header, b"")
+        container.write(header, Payload(b""))
     with pytest.raises(error, match=message):
         container.read(START + header_chunk(header) + chunk(b"L", b""))
     with pytest.raises(error, match=message):
@@ -171,7 +183,7 @@ def test_reader_and_writer_refuse_the_same_headers(
 @pytest.mark.parametrize("model_id", [-1, 2**32])
 def test_a_model_id_beyond_32_bits_is_not_written(model_id: int) -> None:
     with pytest.raises(FormatError, match=f"model id is {model_id}; 32 bits are allowed"):
-        container.write(dataclasses.replace(HEADER, model_id=model_id), b"")
+        container.write(dataclasses.replace(HEADER, model_id=model_id), Payload(b""))
 
 
 def test_max_pixels_counts_pixels_not_sides() -> None:
@@ -180,7 +192,7 @@ def test_max_pixels_counts_pixels_not_sides() -> None:
         with pytest.raises(LimitError, match="300 x 5 = 1500 pixels; max_pixels allows 1499"):
             call(FILE, max_pixels=300 * 5 - 1)
     with pytest.raises(LimitError, match="max_pixels allows 1499"):
-        container.write(HEADER, b"", max_pixels=300 * 5 - 1)
+        container.write(HEADER, Payload(b""), max_pixels=300 * 5 - 1)
 
 
 def test_sides_that_are_allowed_one_by_one_can_be_too_many_pixels() -> None:
@@ -208,14 +220,25 @@ def test_a_header_that_is_too_long_is_refused() -> None:
         container.read(START + header_chunk(extra=b"\x00") + chunk(b"L", b""))
 
 
-@pytest.mark.parametrize("kind", [b"H", b"L"])
-def test_a_chunk_that_comes_twice_is_refused(kind: bytes) -> None:
-    again = header_chunk() if kind == b"H" else chunk(b"L", LATENTS)
+@pytest.mark.parametrize("kind", [b"H", b"L", b"D"])
+@pytest.mark.parametrize("content", [b"latents!", b"another"])
+def test_a_chunk_that_comes_twice_is_refused(kind: bytes, content: bytes) -> None:
+    again = header_chunk() if kind == b"H" else chunk(kind, content)
     with pytest.raises(FormatError, match=f"chunk '{kind.decode()}' comes twice; once is allowed"):
-        container.read(FILE + again)
+        container.read(SMALL + again)
 
 
-@pytest.mark.parametrize("kind", sorted(set(string.ascii_uppercase) - set("HL")))
+def test_the_detail_may_come_before_the_latents() -> None:
+    data = START + header_chunk() + chunk(b"D", b"detail") + chunk(b"L", LATENTS)
+    assert container.read(data) == (HEADER, Payload(LATENTS, b"detail"))
+
+
+def test_a_detail_without_latents_is_truncated() -> None:
+    with pytest.raises(TruncatedError, match="ends before the latents chunk"):
+        container.read(START + header_chunk() + chunk(b"D", b"detail"))
+
+
+@pytest.mark.parametrize("kind", sorted(set(string.ascii_uppercase) - set("HLD")))
 def test_an_unknown_uppercase_chunk_is_refused(kind: str) -> None:
     with pytest.raises(FormatError, match=f"chunk type {ord(kind):#04x} is needed to decode the file"):
         container.read(FILE + chunk(kind.encode(), b"?"))
@@ -229,7 +252,7 @@ def test_an_unknown_uppercase_chunk_is_refused(kind: str) -> None:
 def test_an_unknown_chunk_of_any_other_type_is_skipped(kind: int, payload: bytes) -> None:
     unknown = chunk(bytes([kind]), payload)
     behind, between = FILE + unknown, START + header_chunk() + unknown + chunk(b"L", LATENTS)
-    assert container.read(behind) == container.read(between) == (HEADER, LATENTS)
+    assert container.read(behind) == container.read(between) == (HEADER, Payload(LATENTS))
 
 
 def test_a_damaged_chunk_is_noticed_even_if_it_would_be_skipped() -> None:
@@ -274,8 +297,10 @@ def test_made_up_bytes_are_refused_or_read_but_nothing_else(data: bytes) -> None
 def test_made_up_chunks_are_refused_or_read_but_nothing_else(chunks: list[tuple[bytes, bytes]]) -> None:
     data = START + b"".join(chunk(kind, payload) for kind, payload in chunks)
     try:
-        header, latents = container.read(data)
+        header, payload = container.read(data)
     except FormatError:
         return
     header.check()
-    assert (b"L", latents) in chunks
+    assert [content for kind, content in chunks if kind == b"L"] == [payload.latents]
+    details = [content for kind, content in chunks if kind == b"D"]
+    assert details == ([] if payload.detail is None else [payload.detail])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import caesura
 from caesura import container
-from caesura.container import Header
+from caesura.container import Header, Payload
 from caesura.errors import CaesuraError, FormatError, TruncatedError
 
 START = 5  # bytes of signature and version
@@ -28,15 +28,20 @@ edits = st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_siz
 
 
 @functools.cache
-def coded(channels: int = 3, quality: float = 60) -> bytes:
+def coded(channels: int = 3, quality: float = 60, model: str = "cae2017") -> bytes:
     """A coded picture of 16x16."""
     pixels = np.random.default_rng(3).integers(0, 256, (16, 16, channels), dtype=np.uint8)
-    return caesura.encode(pixels, quality=quality)
+    return caesura.encode(pixels, quality=quality, model=model)
 
 
-@pytest.fixture(scope="module")
-def small() -> bytes:
-    return coded()
+SMALL = [("cae2017", 60), ("fast", 60), ("fast", 90)]  # the last has a detail chunk
+
+
+@pytest.fixture(scope="module", params=SMALL, ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def small(request: pytest.FixtureRequest) -> bytes:
+    """A file of each kind."""
+    model, quality = request.param
+    return coded(quality=quality, model=model)
 
 
 def changed(data: bytes, changes: list[Edit]) -> bytes:
@@ -81,15 +86,22 @@ def test_every_damaged_byte_is_noticed(small: bytes, mask: int) -> None:
 def test_every_truncation_is_noticed(small: bytes) -> None:
     with pytest.raises(FormatError, match="starts with nothing"):
         caesura.decode(b"")
+    header, payload = container.read(small)
+    without_detail = container.write(header, Payload(payload.latents))
     for length in range(1, len(small)):
+        if small[:length] == without_detail:  # whole, but of a quality that needs a detail chunk
+            with pytest.raises(FormatError, match="detail: the chunk is missing"):
+                caesura.decode(small[:length])
+            continue
         with pytest.raises(TruncatedError, match=REFUSAL):
             caesura.decode(small[:length])
 
 
-@given(st.binary(min_size=1, max_size=20))
-def test_rubbish_behind_the_file_is_noticed(rubbish: bytes) -> None:
+@given(st.sampled_from(SMALL), st.binary(min_size=1, max_size=20))
+def test_rubbish_behind_the_file_is_noticed(kind: tuple[str, float], rubbish: bytes) -> None:
+    model, quality = kind
     with pytest.raises(FormatError, match=REFUSAL):
-        caesura.decode(coded() + rubbish)
+        caesura.decode(coded(quality=quality, model=model) + rubbish)
 
 
 def test_two_files_in_one_are_refused(small: bytes) -> None:
@@ -100,7 +112,15 @@ def test_two_files_in_one_are_refused(small: bytes) -> None:
 # ---- forgery: checksums fit
 
 
-samples = st.builds(coded, channels=st.sampled_from([1, 3]), quality=st.sampled_from([1, 60, 100]))
+samples = st.builds(
+    coded,
+    channels=st.sampled_from([1, 3]),
+    quality=st.sampled_from([1, 60, 100]),
+    model=st.sampled_from(["cae2017", "fast"]),
+)
+detailed = st.builds(
+    coded, channels=st.sampled_from([1, 3]), quality=st.sampled_from([73, 90, 100]), model=st.just("fast")
+)
 
 
 def test_the_helpers_here_put_a_file_together_as_it_was(small: bytes) -> None:
@@ -110,21 +130,36 @@ def test_the_helpers_here_put_a_file_together_as_it_was(small: bytes) -> None:
 
 
 @given(samples, edits, st.integers(0, 400), st.binary(max_size=12))
-@settings(max_examples=200)
-def test_a_forged_payload_gives_a_picture_of_that_shape_or_an_error(
+@settings(max_examples=300)
+def test_forged_latents_give_a_picture_of_that_shape_or_an_error(
     data: bytes, changes: list[Edit], kept: int, more: bytes
 ) -> None:
     header, payload = container.read(data)
-    assert_decodes_or_refuses(container.write(header, changed(payload[:kept], changes) + more))
+    forged = changed(payload.latents[:kept], changes) + more
+    assert_decodes_or_refuses(container.write(header, Payload(forged, payload.detail)))
 
 
-@given(samples, st.binary(max_size=400))
+@given(detailed, edits, st.integers(0, 1000), st.binary(max_size=12))
+@settings(max_examples=100)
+def test_a_forged_detail_gives_a_picture_of_that_shape_or_an_error(
+    data: bytes, changes: list[Edit], kept: int, more: bytes
+) -> None:
+    header, payload = container.read(data)
+    assert payload.detail is not None
+    forged = changed(payload.detail[:kept], changes) + more
+    assert_decodes_or_refuses(container.write(header, Payload(payload.latents, forged)))
+
+
+@given(samples, st.binary(max_size=400), st.booleans())
 @settings(max_examples=50)
-def test_a_made_up_payload_gives_a_picture_of_that_shape_or_an_error(data: bytes, payload: bytes) -> None:
-    header, _ = container.read(data)
-    words = payload[: len(payload) // 4 * 4]
-    for forged in (payload, words, words + b"\xff\xff\xff\xff"):
-        assert_decodes_or_refuses(container.write(header, forged))
+def test_a_made_up_payload_gives_a_picture_of_that_shape_or_an_error(
+    data: bytes, made_up: bytes, in_detail: bool
+) -> None:
+    header, payload = container.read(data)
+    words = made_up[: len(made_up) // 4 * 4]
+    for forged in (made_up, words, words + b"\xff\xff\xff\xff"):
+        other = (payload.latents, forged) if in_detail else (forged, payload.detail)
+        assert_decodes_or_refuses(container.write(header, Payload(*other)))
 
 
 @given(samples, edits)
@@ -143,6 +178,16 @@ def test_a_header_that_is_not_of_its_payload_gives_a_picture_of_its_shape_or_an_
     header, payload = container.read(data)
     other = Header(header.model_id, channels, quality, width, height)
     assert_decodes_or_refuses(container.write(other, payload))
+    detail = b"" if payload.detail is None else None  # for qualities that need what this one has not
+    assert_decodes_or_refuses(container.write(other, Payload(payload.latents, detail)))
+
+
+@given(samples, samples)
+@settings(max_examples=50)
+def test_a_header_of_another_file_gives_a_picture_of_its_shape_or_an_error(one: bytes, other: bytes) -> None:
+    header, _ = container.read(one)
+    _, payload = container.read(other)
+    assert_decodes_or_refuses(container.write(header, payload))
 
 
 def test_a_file_that_claims_too_many_pixels_is_refused_before_it_is_decoded(small: bytes) -> None:
@@ -152,7 +197,11 @@ def test_a_file_that_claims_too_many_pixels_is_refused_before_it_is_decoded(smal
         caesura.decode(container.write(huge, payload), max_pixels=MAX_PIXELS)
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x01\x00\x00\x00", b"\xff" * 4, b"\xff" * 8, b"\xff" * 4000])
-def test_a_payload_of_nothing_or_of_one_byte_repeated_gives_a_picture_or_an_error(payload: bytes) -> None:
-    header, _ = container.read(coded())
-    assert_decodes_or_refuses(container.write(header, payload))
+@pytest.mark.parametrize("forged", [b"", b"\x01\x00\x00\x00", b"\xff" * 4, b"\xff" * 8, b"\xff" * 4000])
+def test_a_payload_of_nothing_or_of_one_byte_repeated_gives_a_picture_or_an_error(
+    small: bytes, forged: bytes
+) -> None:
+    header, payload = container.read(small)
+    assert_decodes_or_refuses(container.write(header, Payload(forged, payload.detail)))
+    assert_decodes_or_refuses(container.write(header, Payload(payload.latents, forged)))
+    assert_decodes_or_refuses(container.write(header, Payload(forged, forged)))

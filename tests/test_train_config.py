@@ -16,7 +16,7 @@ import caesura.train.config
 from caesura.errors import ConfigError
 from caesura.train.config import Config, from_dict, load
 
-SHIPPED = Path(caesura.train.config.__file__).parent / "cae2017.toml"
+SHIPPED = Path(caesura.train.config.__file__).parent
 
 
 def settings_with(section: str, key: str, value: Any) -> dict[str, Any]:
@@ -30,10 +30,17 @@ def settings_with(section: str, key: str, value: Any) -> dict[str, Any]:
 def configurations(draw: st.DrawFn) -> Config:
     positive = st.floats(1e-6, 1e6)
     count = st.integers(1, 10_000)
+    flagship = draw(st.booleans())
     return from_dict(
         {
             "network": {
-                "latent_channels": draw(st.integers(1, 192)),
+                "name": "cae2026" if flagship else "cae2017",
+                "latent_channels": 4 * draw(st.integers(1, 192)) if flagship else draw(st.integers(1, 192)),
+                "hyperlatent_channels": draw(st.integers(1, 192)),
+                "fine_width": draw(st.integers(1, 512)),
+                "fine_blocks": draw(st.integers(0, 9)),
+                "coarse_width": draw(st.integers(1, 512)),
+                "coarse_blocks": draw(st.integers(0, 9)),
                 "padding": draw(st.sampled_from(["zeros", "mirror"])),
                 "init": draw(st.sampled_from(["klt", "random"])),
             },
@@ -47,10 +54,10 @@ def configurations(draw: st.DrawFn) -> Config:
             },
             "train": {
                 "steps": draw(count),
-                "stage": draw(st.sampled_from(["joint", "scales"])),
-                "mask_steps": draw(st.integers(0, 100)),
+                "stage": draw(st.sampled_from(["joint", "detail" if flagship else "scales"])),
+                "mask_steps": 0 if flagship else draw(st.integers(0, 100)),
                 "batch": draw(count),
-                "crop": 8 * draw(st.integers(21, 64)),
+                "crop": 64 * draw(st.integers(3, 8)) if flagship else 8 * draw(st.integers(21, 64)),
                 "learning_rate": draw(positive),
                 "warmup": draw(st.integers(0, 100)),
                 "decay": draw(st.floats(0, 1)),
@@ -66,10 +73,14 @@ def configurations(draw: st.DrawFn) -> Config:
     )
 
 
-def test_the_shipped_configuration_loads() -> None:
-    config = load(SHIPPED)
-    assert config.network.name == "cae2017"
-    assert config.network.latent_channels == 96
+@pytest.mark.parametrize(
+    ("name", "architecture", "channels"),
+    [("cae2017", "cae2017", 96), ("fast", "cae2026", 320), ("best", "cae2026", 320)],
+)
+def test_a_shipped_configuration_loads(name: str, architecture: str, channels: int) -> None:
+    config = load(SHIPPED / f"{name}.toml")
+    assert config.network.name == architecture
+    assert config.network.latent_channels == channels
     assert len(config.loss.betas) >= 8
     assert all(type(beta) is float for beta in config.loss.betas)
 
@@ -127,7 +138,13 @@ def test_an_unknown_section_is_named() -> None:
         ("train", "stage", 1),
         ("train", "precision", "16-mixed"),
         ("network", "name", "cae2018"),
+        ("network", "name", None),
         ("network", "latent_channels", 96.0),
+        ("network", "hyperlatent_channels", "96"),
+        ("network", "fine_width", 128.0),
+        ("network", "fine_blocks", True),
+        ("network", "coarse_width", [192]),
+        ("network", "coarse_blocks", 2.0),
         ("network", "padding", "reflect"),
         ("network", "padding", ["zeros"]),
         ("network", "init", None),
@@ -188,6 +205,39 @@ def test_a_value_out_of_range_is_named(section: str, key: str, value: Any) -> No
         from_dict(settings_with(section, key, value))
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "allowed"),
+    [
+        ("network", "hyperlatent_channels", 0, "it must be 1 or more"),
+        ("network", "fine_width", 0, "it must be 1 or more"),
+        ("network", "coarse_width", -8, "it must be 1 or more"),
+        ("network", "fine_blocks", -1, "it must be 0 or more"),
+        ("network", "coarse_blocks", -1, "it must be 0 or more"),
+        ("network", "latent_channels", 98, "a multiple of 4 up to 768 is allowed"),
+        ("network", "latent_channels", 772, "a multiple of 4 up to 768 is allowed"),
+        ("train", "crop", 72, "cae2026 needs a multiple of 64"),
+    ],
+)
+def test_what_the_flagship_cannot_use_is_named(section: str, key: str, value: int, allowed: str) -> None:
+    values = settings_with(section, key, value)
+    values["network"] = {"name": "cae2026"} | values.get("network", {})
+    with pytest.raises(ConfigError, match=rf"^{section}\.{key} is {value}; {allowed}"):
+        from_dict(values)
+
+
+@pytest.mark.parametrize(("key", "value"), [("mask_steps", 5), ("stage", "scales")])
+def test_the_papers_ways_of_training_are_not_the_flagships(key: str, value: Any) -> None:
+    from_dict(settings_with("train", key, value))
+    with pytest.raises(ConfigError, match="belong to cae2017"):
+        from_dict(settings_with("train", key, value) | {"network": {"name": "cae2026"}})
+
+
+def test_the_papers_model_has_no_detail_layer_to_train() -> None:
+    from_dict(settings_with("train", "stage", "detail") | {"network": {"name": "cae2026"}})
+    with pytest.raises(ConfigError, match=r"train\.stage is 'detail'; network cae2017 has no detail layer"):
+        from_dict(settings_with("train", "stage", "detail"))
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize(
     ("section", "key", "in_list"),
@@ -211,6 +261,7 @@ def test_a_seed_that_no_generator_takes_is_refused(seed: int) -> None:
 
 
 def test_the_klt_start_has_no_more_components_than_a_patch_has_values() -> None:
+    from_dict({"loss": {"betas": [1.0]}, "network": {"name": "cae2026", "latent_channels": 320}})
     from_dict({"loss": {"betas": [1.0]}, "network": {"latent_channels": 193, "init": "random"}})
     with pytest.raises(ConfigError, match=r"network\.latent_channels"):
         from_dict({"loss": {"betas": [1.0]}, "network": {"latent_channels": 193, "init": "klt"}})
@@ -249,3 +300,24 @@ def test_a_file_gives_what_its_values_give(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("[loss]\nbetas = [1, 2.5]\n[train]\nsteps = 7\n")
     assert load(path) == from_dict({"loss": {"betas": [1.0, 2.5]}, "train": {"steps": 7}})
+
+
+def test_a_file_takes_the_model_of_the_run_it_starts_from_where_it_is_silent(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    model: dict[str, Any] = {"network": {"latent_channels": 8}, "prior": {"kind": "scale-mixture"}}
+    inherited = from_dict({**model, "loss": {"betas": [1.0, 2.5]}, "train": {"steps": 12}}).as_dict()
+    path.write_text("[train]\nseed = 7\n")
+    # Of the model all, of the training nothing.
+    assert load(path, inherited) == from_dict({**model, "loss": {"betas": [1.0, 2.5]}, "train": {"seed": 7}})
+    with pytest.raises(ConfigError, match="loss is missing"):
+        load(path)
+    path.write_text("[loss]\nbetas = [3]\n")
+    assert load(path, inherited) == from_dict({**model, "loss": {"betas": [3.0]}})
+
+
+def test_the_shipped_configuration_of_the_detail_layer_is_for_any_flagship() -> None:
+    for name in ("fast", "best"):
+        base = load(SHIPPED / f"{name}.toml")
+        config = load(SHIPPED / "detail.toml", base.as_dict())
+        assert (config.network, config.prior, config.loss) == (base.network, base.prior, base.loss)
+        assert config.train.stage == "detail"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import re
 import shutil
 from collections.abc import Iterator
@@ -25,10 +27,12 @@ from caesura import model as models
 from caesura.entropy.tables import TOTAL, TableGrid
 from caesura.errors import ConfigError, ModelError
 from caesura.model import Bundle
-from caesura.train import checkpoint, priors, start
+from caesura.train import checkpoint, start
+from caesura.train.cae2017 import priors
+from caesura.train.cae2017.export import ROWS_PER_RUNG, tables
+from caesura.train.cae2017.model import PaperModel
 from caesura.train.config import PriorConfig
-from caesura.train.export import ROWS_PER_RUNG, export, tables
-from caesura.train.model import RateModel
+from caesura.train.export import export, quality_scale
 from train_helpers import make_pack, photo, planar, run_tiny, tiny
 
 LICENCE, DATA = "CC-BY-4.0", "Parts of one photograph that scikit-image packages."
@@ -49,11 +53,11 @@ class Exported:
     run: Path
     folder: Path
     bundle: Bundle
-    model: RateModel
+    model: PaperModel
 
-    def half(self) -> RateModel:
+    def half(self) -> PaperModel:
         """The network with weights rounded as on disk."""
-        rounded = RateModel(tiny(**VARIANTS[self.bundle.name]))
+        rounded = PaperModel(tiny(**VARIANTS[self.bundle.name]))
         rounded.load_state_dict(self.model.state_dict())
         with torch.no_grad():
             for parameter in (*rounded.analysis.parameters(), *rounded.synthesis.parameters()):
@@ -85,7 +89,7 @@ def make(root: Path, pack: Path, variant: str) -> Exported:
         data=DATA,
         figures={"bpp": 0.5},
     )
-    model = RateModel(tiny(**VARIANTS[variant]))
+    model = PaperModel(tiny(**VARIANTS[variant]))
     model.load_state_dict(start.read(last).weights)
     return Exported(root / variant, folder, models.load(variant), model.eval())
 
@@ -115,11 +119,20 @@ def picture() -> NDArray[np.uint8]:
     return photo(333, 251, 60, 100)
 
 
+def quality_at(place: float, bundle: Bundle) -> float:
+    """The quality of a place on a bundle's own scale."""
+    qualities, places = zip(*bundle.quality_scale, strict=True)
+    quality = float(np.interp(place, places, qualities))
+    assert rate.quality_code(quality, bundle.quality_scale) == round(100 * place)
+    return quality
+
+
 def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> float:
     """Bytes that the trained prior expects for a picture at the exact scale vector of a quality."""
     bundle, model = exported.bundle, exported.model
     padded = image.pad(picture, bundle.stride, bundle.smallest_side)
-    gain = torch.from_numpy(rate.scale_vector(bundle.log_gain, rate.quality_code(quality)))[None]
+    code = rate.quality_code(quality, bundle.quality_scale)
+    gain = torch.from_numpy(rate.scale_vector(bundle.log_gain, rate.mixing(code, len(bundle.log_gain))))[None]
     with torch.no_grad():
         symbols = torch.round(model.analysis(planar(padded)) * gain[..., None, None])
         return float(priors.bits(model.prior.log_mass(symbols, gain))) / 8
@@ -127,7 +140,7 @@ def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> 
 
 def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:
     bundle, manifest = exported.bundle, json.loads((exported.folder / models.MANIFEST).read_text())
-    assert {path.name for path in exported.folder.iterdir()} == {models.MANIFEST, *models.FILES}
+    assert {path.name for path in exported.folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2017"]}
     assert bundle.manifest == manifest
     assert models.load_by_id(bundle.id) is bundle
     assert (manifest["licence"], manifest["data"], manifest["figures"]) == (LICENCE, DATA, {"bpp": 0.5})
@@ -136,8 +149,30 @@ def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:
     assert manifest["training"]["pixels"] == 6 * 2 * 16 * 16
     betas = VARIANTS[bundle.name].get("loss", {}).get("betas", [100.0, 200.0])
     assert manifest["training"]["config"]["loss"]["betas"] == betas
-    for name in models.FILES:
+    assert (manifest["architecture"], manifest["ladder_top"]) == ("cae2017", 10000)
+    assert manifest["quality_scale"] == quality_scale(betas, 100)
+    assert manifest["training"]["history"] == []
+    for name in models.FILES["cae2017"]:
         assert manifest["files"][name] == models.digest((exported.folder / name).read_bytes())
+
+
+@pytest.mark.parametrize("which", ["analysis", "synthesis"])
+def test_the_work_told_is_that_of_the_convolutions(exported: Exported, which: str) -> None:
+    total = 0
+
+    def count(layer: nn.Module, _: Any, output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(layer, nn.Conv2d)
+        total += output.numel() * layer.weight[0].numel()
+
+    network = getattr(exported.model, which)
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    with torch.no_grad():
+        network(torch.zeros(1, 3, 64, 64) if which == "analysis" else torch.zeros(1, 8, 8, 8))
+    for hook in hooks:
+        hook.remove()
+    told = exported.bundle.manifest["work"]["encode" if which == "analysis" else "decode"]
+    assert told == pytest.approx(total / 64**2 / 1000, abs=0.0051)
 
 
 def test_only_the_mirrored_network_needs_pictures_beyond_one_latent(plain: Exported, paper: Exported) -> None:
@@ -153,7 +188,7 @@ def test_a_bundle_holds_the_averaged_scale_vectors(exported: Exported) -> None:
 
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
 def test_weights_lie_on_disk_in_half_precision(exported: Exported, which: str) -> None:
-    content = getattr(exported.bundle, which)
+    content = exported.bundle.graphs[f"{which}.onnx"]
     assert len(content) < 2.2 * sum(p.numel() for p in getattr(exported.model, which).parameters())
     for tensor in onnx.load_from_string(content).graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
@@ -162,7 +197,7 @@ def test_weights_lie_on_disk_in_half_precision(exported: Exported, which: str) -
 
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
 def test_a_graph_tells_nothing_of_the_machine_it_was_made_on(exported: Exported, which: str) -> None:
-    content = getattr(exported.bundle, which)
+    content = exported.bundle.graphs[f"{which}.onnx"]
     for place in (Path(caesura.__file__).parent, Path(torch.__file__).parent, exported.run):
         assert str(place).encode() not in content
     assert b".py" not in content
@@ -209,7 +244,7 @@ def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[
 
 def test_the_halo_covers_everything_the_transforms_see(plain: Exported) -> None:
     torch.manual_seed(0)
-    model = RateModel(tiny(network={"init": "random"}))
+    model = PaperModel(tiny(network={"init": "random"}))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.1)  # residual blocks start as the identity and would see nothing
@@ -226,10 +261,11 @@ def test_the_halo_covers_everything_the_transforms_see(plain: Exported) -> None:
         assert top < 13 * stride / scale < bottom
 
 
-@pytest.mark.parametrize("quality", [1, 37.5, 100])
+@pytest.mark.parametrize("place", [1, 37.5, 100])
 def test_a_photo_goes_through_the_bundle_and_back(
-    exported: Exported, picture: NDArray[np.uint8], quality: float
+    exported: Exported, picture: NDArray[np.uint8], place: float
 ) -> None:
+    quality = quality_at(place, exported.bundle)
     data = caesura.encode(picture, quality=quality, model=exported.bundle.name)
     decoded = np.asarray(caesura.decode(data))
     assert decoded.shape == picture.shape
@@ -249,7 +285,8 @@ def test_a_picture_of_any_size_goes_through(exported: Exported, shape: tuple[int
 
 def test_more_quality_means_more_bytes_and_less_error(exported: Exported, picture: NDArray[np.uint8]) -> None:
     sizes, errors = [], []
-    for quality in (1, 50, 100):
+    for place in (1, 50, 100):
+        quality = quality_at(place, exported.bundle)
         data = caesura.encode(picture, quality=quality, model=exported.bundle.name)
         sizes.append(len(data))
         errors.append(float(np.mean((np.asarray(caesura.decode(data)).astype(float) - picture) ** 2)))
@@ -258,10 +295,11 @@ def test_more_quality_means_more_bytes_and_less_error(exported: Exported, pictur
     assert errors == sorted(errors, reverse=True)
 
 
-@pytest.mark.parametrize("quality", [1, 3.17, 12.5, 28, 44.44, 50.5, 61.9, 75, 93.2, 100])
+@pytest.mark.parametrize("place", [1, 3.17, 12.5, 28, 44.44, 50.5, 61.9, 75, 93.2, 100])
 def test_a_file_is_as_large_as_the_prior_estimates(
-    exported: Exported, picture: NDArray[np.uint8], quality: float
+    exported: Exported, picture: NDArray[np.uint8], place: float
 ) -> None:
+    quality = quality_at(place, exported.bundle)
     size = len(caesura.encode(picture, quality=quality, model=exported.bundle.name))
     expected = estimate(exported, picture, quality)
     assert expected > 1000
@@ -350,6 +388,65 @@ def test_a_mixture_far_from_zero_has_its_table_there() -> None:
     assert table.escape < 200
 
 
+# The scale of quality
+
+LOG_RATIO = math.log(12000 / 6)
+
+
+def test_the_flagships_ladder_fills_quality_up_to_its_top_and_the_detail_layer_the_rest() -> None:
+    betas = [6, 17.8, 52.6, 156, 462, 1368, 4051, 12000]
+    assert quality_scale(betas, 72.0) == [[1.0, 1.0], [72.0, 72.0], [100.0, 100.0]]
+
+
+def test_the_shipped_models_have_the_scale_of_their_betas(either: Bundle) -> None:
+    betas = either.manifest["training"]["config"]["loss"]["betas"]
+    assert either.manifest["quality_scale"] == quality_scale(betas, either.ladder_top / 100)
+
+
+@given(st.floats(6, 12000), st.floats(1.01, 100))
+def test_quality_runs_evenly_in_the_logarithm_of_beta(beta: float, ratio: float) -> None:
+    (first, low), (last, high) = quality_scale([beta, beta * ratio], 100.0)
+    assert (low, high) == (1.0, 100.0)
+    for quality, reached in ((first, beta), (last, beta * ratio)):
+        expected = min(100.0, 1 + 71 * math.log(reached / 6) / LOG_RATIO)
+        assert quality == pytest.approx(expected, abs=0.0051)
+
+
+@given(st.floats(6, 12000), st.floats(6, 12000))
+def test_one_quality_means_one_beta_whatever_the_model(one: float, other: float) -> None:
+    """Two ladders that both reach a beta give it the same quality, at whatever place of their own."""
+    low, high = sorted((one, other))
+    middle = math.sqrt(low * high)
+    expected = 1 + 71 * math.log(middle / 6) / LOG_RATIO
+    for betas in ([low / 1.5, high * 1.5], [low / 3, middle, high * 3]):
+        scale = [(quality, place) for quality, place in quality_scale(betas, 100.0)]
+        share = math.log(middle / betas[0]) / math.log(betas[-1] / betas[0])
+        if betas[0] >= 6:  # below, quality is cut off at 1
+            assert rate.quality_of(round(100 + 9900 * share), scale) == pytest.approx(expected, abs=0.03)
+
+
+ladders = st.lists(st.floats(1e-2, 2e5), min_size=1, max_size=5, unique=True).map(sorted)
+
+
+@given(ladders, st.sampled_from([30.0, 72.0, 100.0]))
+def test_a_scale_is_one_that_bundles_may_have(betas: list[float], top: float) -> None:
+    scale = quality_scale(betas, top)
+    for (quality, place), (better, higher) in itertools.pairwise(scale):
+        assert quality < better
+        assert place < higher
+    assert 1 <= scale[0][0] < scale[-1][0] <= 100
+    assert scale[0][1] == 1
+    assert top in [place for _, place in scale]
+    assert len(scale) == (3 if top < 100 else 2)  # what is above the ladder goes up to quality 100
+    assert top == 100 or scale[-1] == [100.0, 100.0]
+
+
+def test_a_ladder_of_one_still_has_a_scale_that_rises() -> None:
+    (first, low), (last, high) = quality_scale([268.0], 100.0)
+    assert first < last == pytest.approx(first + 0.01)
+    assert (low, high) == (1.0, 100.0)
+
+
 @pytest.mark.parametrize("name", ["", ".hidden", "..", "a/b", "a b", "a\\b", "new\nline"])
 def test_a_name_that_cannot_be_a_folders_is_refused(root: Path, plain: Exported, name: str) -> None:
     with pytest.raises(ConfigError, match=rf"^name is {re.escape(repr(name))}; letters, digits"):
@@ -378,7 +475,7 @@ def test_exporting_again_replaces_the_bundle_whole_and_gives_it_the_same_id(
     (folder / "left-over.txt").write_text("of an older export")
     (folder / models.ANALYSIS).write_bytes(b"damaged")
     export(plain.run, "again", folder, licence="CC0-1.0", data=DATA)
-    assert {path.name for path in folder.iterdir()} == {models.MANIFEST, *models.FILES}
+    assert {path.name for path in folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2017"]}
     assert [path.name for path in folder.parent.iterdir()] == ["again"]
     again = models.load(folder)
     assert again.name == "again"

@@ -1,6 +1,8 @@
-"""loss.py: units of rate and distortion, and the weighting of a batch of mixed rates."""
+"""loss.py: units of rate and distortion, the weighting of a batch of mixed rates, betas along the ladder."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caesura import metrics
-from caesura.train.loss import distortion, rate_distortion
+from caesura.train.loss import betas_at, distortion, rate_distortion
 from train_helpers import photo, planar
 
 
@@ -85,3 +87,34 @@ def test_a_sample_pulls_by_one_over_the_root_of_its_beta(betas: list[float]) -> 
     pulls = bpp.grad * batch(*betas).sqrt()
     torch.testing.assert_close(pulls, pulls[0].expand_as(pulls))
     assert float(bpp.grad.sum()) == pytest.approx(1)  # weights have a mean of one
+
+
+ladders = st.lists(st.floats(1e-3, 1e5), min_size=1, max_size=9, unique=True).map(sorted)
+
+
+@settings(deadline=None)
+@given(ladders)
+def test_on_an_anchor_beta_is_the_anchors(betas: list[float]) -> None:
+    got = betas_at(torch.arange(len(betas)).float(), betas)
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, torch.tensor(betas), rtol=1e-5, atol=0)
+
+
+@settings(deadline=None)
+@given(ladders, st.floats(0, 1))
+def test_between_anchors_beta_is_interpolated_in_its_logarithm(betas: list[float], share: float) -> None:
+    for number in range(len(betas) - 1):
+        (got,) = betas_at(torch.tensor([number + share]), betas).tolist()
+        place = float(torch.tensor(number + share)) - number  # as float32 has it
+        expected = math.exp((1 - place) * math.log(betas[number]) + place * math.log(betas[number + 1]))
+        assert got == pytest.approx(expected, rel=1e-4)
+
+
+def test_halfway_beta_is_the_geometric_mean() -> None:
+    places = torch.tensor([0.5, 1.5, 0.0, 2.0, 1.0])
+    expected = torch.tensor([20.0, 400.0, 10.0, 4000.0, 40.0])
+    torch.testing.assert_close(betas_at(places, [10.0, 40.0, 4000.0]), expected)
+
+
+def test_a_ladder_of_one_has_one_beta() -> None:
+    torch.testing.assert_close(betas_at(torch.zeros(3), [250.0]), torch.full((3,), 250.0))

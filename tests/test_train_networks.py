@@ -1,7 +1,9 @@
-"""networks.py, klt.py and model.py: size, shapes, the start as a transform codec, the forward pass."""
+"""train/cae2017: size and shapes, the start as a transform codec, the forward pass."""
 
 from __future__ import annotations
 
+import copy
+import math
 from functools import cache
 from typing import Any
 
@@ -14,9 +16,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from caesura.train import klt
-from caesura.train.model import RateModel
-from caesura.train.networks import PIXEL_DEVIATION, PIXEL_MEAN, STRIDE, Analysis, ResidualBlock, Synthesis
+from caesura.train.cae2017 import klt
+from caesura.train.cae2017.model import PaperModel, mixing
+from caesura.train.cae2017.networks import (
+    PIXEL_DEVIATION,
+    PIXEL_MEAN,
+    STRIDE,
+    Analysis,
+    ResidualBlock,
+    Synthesis,
+)
 from caesura.train.quantize import round_identity
 from train_helpers import photo, planar, tiny
 
@@ -178,61 +187,89 @@ def test_the_klt_start_takes_squares_of_any_side(side: int) -> None:
 
 
 def test_the_klt_start_survives_squares_of_one_colour() -> None:
-    model = RateModel(tiny(), np.full((2, 16, 16, 3), 128, np.uint8))
-    output = model(torch.full((1, 3, 16, 16), 0.5), torch.tensor([0]))
+    model = PaperModel(tiny(), np.full((2, 16, 16, 3), 128, np.uint8))
+    output = model(torch.full((1, 3, 16, 16), 0.5), torch.tensor([0.0]))
     assert torch.isfinite(output.bits).all()
     assert torch.isfinite(output.pixels).all()
 
 
 @pytest.fixture(scope="module")
-def started() -> RateModel:
+def started() -> PaperModel:
     """The tiny model at its KLT start."""
     torch.manual_seed(0)
-    return RateModel(tiny(loss={"betas": [50.0, 200.0, 3200.0]}), photographs())
+    return PaperModel(tiny(loss={"betas": [50.0, 200.0, 3200.0]}), photographs())
 
 
-def test_a_klt_start_codes_a_photo_before_any_training(started: RateModel) -> None:
+def test_a_klt_start_codes_a_photo_before_any_training(started: PaperModel) -> None:
     pixels = planar(photo(64, 64, 64, 128))
     started.eval()
     with torch.no_grad():
-        output = started(pixels, torch.tensor([2]))
+        output = started(pixels, torch.tensor([2.0]))
     error = float(((output.pixels - pixels) ** 2).mean())
     variance = float((pixels - pixels.mean((2, 3), keepdim=True)).square().mean())
     assert error < 0.1 * variance
     assert 0 < float(output.bits) / 64**2 < 2
 
 
-def test_a_larger_beta_starts_with_more_bits_and_less_error(started: RateModel) -> None:
+def test_a_larger_beta_starts_with_more_bits_and_less_error(started: PaperModel) -> None:
     pixels = planar(photo(64, 64, 64, 128)).expand(3, -1, -1, -1)
     started.eval()
     with torch.no_grad():
-        output = started(pixels, torch.tensor([0, 1, 2]))
+        output = started(pixels, torch.tensor([0.0, 1.0, 2.0]))
     errors = ((output.pixels - pixels) ** 2).mean((1, 2, 3))
     assert output.bits.tolist() == sorted(output.bits.tolist())
     assert errors.tolist() == sorted(errors.tolist(), reverse=True)
 
 
-def test_every_sample_is_coded_at_its_own_rung(started: RateModel) -> None:
+def test_every_sample_is_coded_at_its_own_rung(started: PaperModel) -> None:
     pixels = torch.cat([planar(photo(32, 32, 64 * i, 128)) for i in range(3)])
     started.eval()
     with torch.no_grad():
-        together = started(pixels, torch.tensor([2, 0, 1]))
-        for sample, rung in enumerate((2, 0, 1)):
+        together = started(pixels, torch.tensor([2.0, 0.0, 1.0]))
+        for sample, rung in enumerate((2.0, 0.0, 1.0)):
             alone = started(pixels[sample : sample + 1], torch.tensor([rung]))
             torch.testing.assert_close(together.bits[sample], alone.bits[0], rtol=1e-4, atol=1e-3)
             torch.testing.assert_close(together.pixels[sample], alone.pixels[0], rtol=0, atol=1e-4)
 
 
-def test_restored_pixels_are_in_range(started: RateModel) -> None:
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 8, width=32), min_size=1, max_size=5))
+def test_a_place_mixes_its_two_neighbours_on_the_ladder(chosen: list[float]) -> None:
+    places = torch.tensor(chosen)
+    mix = mixing(places, 9)
+    assert mix.shape == (len(chosen), 9)
+    assert mix.min() >= 0
+    torch.testing.assert_close(mix.sum(1), torch.ones(len(chosen)))
+    torch.testing.assert_close(mix @ torch.arange(9.0), places)
+    for row, place in zip(mix, chosen, strict=True):
+        assert set(row.nonzero().flatten().tolist()) <= {math.floor(place), math.ceil(place)}
+
+
+def test_between_two_rungs_scale_vectors_are_interpolated_in_their_logarithms(started: PaperModel) -> None:
+    pixels = planar(photo(32, 32, 64, 128))
+    started.eval()
+    with torch.no_grad():
+        between = started(pixels, torch.tensor([1.25]))
+        moved = copy.deepcopy(started)
+        for scale in (moved.log_gain, moved.log_inverse):
+            scale[0] = 0.75 * scale[1] + 0.25 * scale[2]
+        alone = moved(pixels, torch.tensor([0.0]))
+        torch.testing.assert_close(between.bits, alone.bits, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(between.pixels, alone.pixels, rtol=0, atol=1e-4)
+        low, high = (started(pixels, torch.tensor([rung])).bits for rung in (1.0, 2.0))
+    assert low < between.bits < high
+
+
+def test_restored_pixels_are_in_range(started: PaperModel) -> None:
     noise = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)).round()
     with torch.no_grad():
-        restored = started(noise, torch.tensor([0, 2])).pixels
+        restored = started(noise, torch.tensor([0.0, 2.0])).pixels
     assert restored.min() >= -1e-6
     assert restored.max() <= 1 + 1e-6
 
 
-def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: RateModel) -> None:
-    pixels, rung = planar(photo(32, 32)), torch.tensor([1])
+def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: PaperModel) -> None:
+    pixels, rung = planar(photo(32, 32)), torch.tensor([1.0])
     started.train()
     with torch.no_grad():
         first, second = started(pixels, rung), started(pixels, rung)
@@ -243,18 +280,18 @@ def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: R
     assert torch.equal(first.pixels, evaluated.pixels)
 
 
-def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: RateModel) -> None:
+def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: PaperModel) -> None:
     pixels = planar(photo(32, 32))
     started.eval()
     with torch.no_grad():
         gain = started.log_gain[1:2].exp()
         symbols = round_identity(started.analysis(pixels) * gain[..., None, None])
         expected = -started.prior.log_mass(symbols, gain).sum() / np.log(2)
-        torch.testing.assert_close(started(pixels, torch.tensor([1])).bits[0], expected)
+        torch.testing.assert_close(started(pixels, torch.tensor([1.0])).bits[0], expected)
 
 
-def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(started: RateModel) -> None:
-    pixels, rung = planar(photo(32, 32)), torch.tensor([1])
+def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(started: PaperModel) -> None:
+    pixels, rung = planar(photo(32, 32)), torch.tensor([1.0])
     mask = (torch.arange(8) < 3).float()
     started.eval()
     with torch.no_grad():
@@ -282,8 +319,8 @@ def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(sta
 @pytest.mark.parametrize("kind", ["mixture", "scale-mixture"])
 def test_every_parameter_learns(kind: str) -> None:
     torch.manual_seed(0)
-    model = RateModel(tiny(prior={"kind": kind}, loss={"betas": [4e4, 8e4]}), photographs())
-    output = model(planar(photo(32, 32, 100, 200)).expand(2, -1, -1, -1), torch.tensor([0, 1]))
+    model = PaperModel(tiny(prior={"kind": kind}, loss={"betas": [4e4, 8e4]}), photographs())
+    output = model(planar(photo(32, 32, 100, 200)).expand(2, -1, -1, -1), torch.tensor([0.0, 1.0]))
     (output.bits.sum() / 1000 + output.pixels.square().sum()).backward()
     without = {
         name

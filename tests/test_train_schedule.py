@@ -1,17 +1,20 @@
-"""schedule.py: learning rate, enabled channels and rates drawn, each a function of the step."""
+"""schedule.py: learning rate, enabled channels and places on the ladder, each a function of the step."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caesura.train.config import TrainConfig
-from caesura.train.schedule import channel_mask, learning_rate_factor, rungs
+from caesura.train.schedule import channel_masks, learning_rate_factor, places
+
+CPU = torch.device("cpu")
 
 
 def factors(**options: Any) -> list[float]:
@@ -51,52 +54,91 @@ def test_channels_are_enabled_one_after_another_and_stay(mask_steps: int, channe
     config = TrainConfig(mask_steps=mask_steps)
     enabled = 0
     for step in range(mask_steps):
-        mask = channel_mask(step, config, channels)
-        assert mask is not None
+        (mask,) = channel_masks(step, config, channels, CPU)
+        assert mask.dtype == torch.float32
+        assert mask.device == CPU
         count = int(mask.sum())
         assert mask.tolist() == [1.0] * count + [0.0] * (channels - count)
         assert count >= max(1, enabled)
         assert count - enabled <= math.ceil(channels / mask_steps)
         enabled = count
     assert enabled <= channels
-    assert channel_mask(mask_steps, config, channels) is None
+    assert channel_masks(mask_steps, config, channels, CPU) == ()
 
 
 def test_the_first_step_of_incremental_training_has_one_channel_and_the_last_has_all() -> None:
-    masks = [channel_mask(step, TrainConfig(mask_steps=96), 8) for step in range(96)]
-    counts = [int(mask.sum()) for mask in masks if mask is not None]
+    masks = [channel_masks(step, TrainConfig(mask_steps=96), 8, CPU) for step in range(96)]
+    counts = [int(mask.sum()) for (mask,) in masks]
     assert counts == [1 + step // 12 for step in range(96)]
 
 
 def test_without_mask_steps_every_channel_is_there_from_the_start() -> None:
-    assert channel_mask(0, TrainConfig(mask_steps=0), 8) is None
+    assert channel_masks(0, TrainConfig(mask_steps=0), 8, CPU) == ()
+
+
+steps, seeds = st.integers(0, 10**6), st.integers(0, 2**31)
+batches, ladders = st.integers(1, 40), st.integers(1, 12)
 
 
 @settings(deadline=None)
-@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 10**6), st.integers(0, 2**31))
-def test_rungs_are_drawn_as_evenly_as_a_batch_allows(batch: int, ladder: int, step: int, seed: int) -> None:
-    drawn = rungs(step, TrainConfig(batch=batch, seed=seed), ladder)
+@given(batches, ladders, steps, seeds)
+def test_places_lie_on_the_ladder(batch: int, anchors: int, step: int, seed: int) -> None:
+    drawn = places(step, TrainConfig(batch=batch, seed=seed), anchors)
     assert drawn.shape == (batch,)
-    assert drawn.dtype == torch.int64
-    counts = torch.bincount(drawn, minlength=ladder)
-    assert len(counts) == ladder
-    assert counts.max() - counts.min() <= 1
+    assert drawn.dtype == torch.float32
+    assert drawn.min() >= 0
+    assert drawn.max() <= anchors - 1
 
 
-def test_rungs_depend_on_seed_and_step_alone() -> None:
-    def drawn(seed: int) -> list[list[int]]:
-        return [rungs(step, TrainConfig(batch=3, seed=seed), 8).tolist() for step in range(50)]
+@settings(deadline=None)
+@given(batches, ladders, steps, seeds)
+def test_each_sample_of_a_batch_has_its_own_part_of_the_ladder(
+    batch: int, anchors: int, step: int, seed: int
+) -> None:
+    """Equal parts of the ladder and half an anchor beyond either end, where places are those of the end."""
+    drawn = places(step, TrainConfig(batch=batch, seed=seed), anchors).numpy()
+    edges = (np.arange(batch + 1) / batch * anchors - 0.5).clip(0, anchors - 1)
+    assert (drawn >= edges[:-1] - 1e-5).all()
+    assert (drawn <= edges[1:] + 1e-5).all()
+
+
+def test_places_depend_on_seed_and_step_alone() -> None:
+    def drawn(seed: int) -> list[list[float]]:
+        return [places(step, TrainConfig(batch=3, seed=seed), 8).tolist() for step in range(50)]
 
     torch.manual_seed(1)
+    np.random.seed(1)
     first = drawn(0)
     torch.manual_seed(2)
+    np.random.seed(2)
     assert drawn(0) == first
-    assert drawn(1) != first
-    assert len({tuple(rung) for rung in first}) > 1
+    assert not any(one == other for one, other in zip(drawn(1), first, strict=True))
+    assert len({tuple(batch) for batch in first}) == 50
 
 
-def test_over_many_steps_every_rung_is_drawn_about_as_often() -> None:
-    drawn = torch.cat([rungs(step, TrainConfig(batch=2), 8) for step in range(2000)])
-    shares = torch.bincount(drawn, minlength=8) / len(drawn)
+def test_the_samples_of_a_batch_are_moved_each_by_itself() -> None:
+    drawn = torch.stack([places(step, TrainConfig(batch=4), 9) for step in range(2000)])
+    inner = drawn[:, 1:3].numpy()
+    assert abs(np.corrcoef(inner.T)[0, 1]) < 0.1
+    for column, edge in zip(inner.T, (9 / 4 - 0.5, 9 / 2 - 0.5), strict=True):
+        within = np.histogram(column, bins=6, range=(edge, edge + 9 / 4))[0] / len(column)
+        assert within.sum() == pytest.approx(1)
+        assert np.abs(within - 1 / 6).max() < 0.04  # evenly, wherever in its part
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_over_many_steps_every_anchor_is_near_about_as_often(batch: int) -> None:
+    drawn = torch.cat([places(step, TrainConfig(batch=batch), 8) for step in range(4000 // batch)])
+    shares = torch.bincount(drawn.round().long(), minlength=8) / len(drawn)
     assert shares.min() > 0.1
     assert shares.max() < 0.15
+
+
+def test_both_ends_of_the_ladder_are_reached_exactly_and_about_as_often() -> None:
+    drawn = torch.cat([places(step, TrainConfig(batch=8), 8) for step in range(500)])
+    for end in (0, 7):
+        assert float((drawn == end).float().mean()) == pytest.approx(1 / 16, abs=0.02)
+
+
+def test_a_ladder_of_one_has_one_place() -> None:
+    assert places(5, TrainConfig(batch=6), 1).tolist() == [0.0] * 6

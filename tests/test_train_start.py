@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Callable
@@ -15,9 +16,9 @@ import torch
 from caesura import model as bundles
 from caesura.errors import ConfigError, ModelError
 from caesura.train import checkpoint, start
+from caesura.train.cae2017.model import PaperModel
 from caesura.train.config import Config, from_dict
 from caesura.train.export import export
-from caesura.train.model import RateModel
 from caesura.train.start import Start
 from train_helpers import make_pack, run_tiny, tiny
 
@@ -50,9 +51,9 @@ def assert_same_weights(one: Start, other: Start) -> None:
         assert torch.equal(value, other.weights[name]), name
 
 
-def loaded(config: Config, source: Path) -> RateModel:
+def loaded(config: Config, source: Path) -> PaperModel:
     """A new model of a configuration, with weights loaded into it."""
-    model = RateModel(config)
+    model = PaperModel(config)
     start.load(model, source, config.loss.betas)
     return model
 
@@ -84,7 +85,8 @@ def test_the_weights_are_the_averaged_ones(sources: Sources) -> None:
 
 def test_the_record_tells_steps_pixels_and_configuration(sources: Sources) -> None:
     training = start.read(sources.run).training
-    assert training.keys() == {"steps", "pixels", "config", "validation"}
+    assert training.keys() == {"steps", "pixels", "config", "validation", "history"}
+    assert training["history"] == []
     assert [rung["beta"] for rung in training["validation"]] == training["config"]["loss"]["betas"]
     assert training["pixels"] == 6 * 2 * 16 * 16
     assert from_dict(training["config"]) == tiny()
@@ -107,10 +109,12 @@ def test_a_bundle_gives_the_weights_of_its_run_in_half_precision(sources: Source
     assert all(name.startswith(("analysis.", "synthesis.")) for name in halved)  # prior and scales stay whole
 
 
-def test_the_shipped_bundle_is_read_by_folder_and_by_name(shipped: Path) -> None:
-    by_folder, by_name = start.read(shipped), start.read(Path(bundles.DEFAULT))
+@pytest.mark.parametrize("name", ["cae2017", "fast"])
+def test_a_shipped_bundle_is_read_by_folder_and_by_name(name: str) -> None:
+    folder = next(folder for folder in bundles.folders() if folder.name == name)
+    by_folder, by_name = start.read(folder), start.read(Path(name))
     assert_same_weights(by_folder, by_name)
-    assert by_folder.training == by_name.training == bundles.load().manifest["training"]
+    assert by_folder.training == by_name.training == bundles.load(name).manifest["training"]
 
 
 def test_reading_a_bundle_leaves_the_loaded_one_as_it_is(
@@ -225,6 +229,24 @@ def test_one_step_from_a_bundle_moves_on_from_its_weights(sources: Sources, tmp_
     for name, value in before.items():
         assert (after[name] - value).abs().max() < 2e-3, name
     assert start.read(last).training["steps"] == 1
+
+
+def test_the_records_of_earlier_runs_are_kept(sources: Sources, tmp_path: Path) -> None:
+    """A run's history is the records of all runs before it, the first one first."""
+    config = tiny(train={"steps": 1, "learning_rate": 1e-4})
+    second = run_tiny(config, sources.data, tmp_path / "second", start=sources.run)
+    bundle = export(second, "second", tmp_path / "bundles" / "second", licence="CC0-1.0", data="an astronaut")
+    third = run_tiny(config, sources.data, tmp_path / "third", start=bundle)
+    records = [start.read(source).training for source in (sources.run, second)]
+    alone = [{name: value for name, value in record.items() if name != "history"} for record in records]
+    assert records[1]["history"] == alone[:1]
+    assert start.read(third).training["history"] == alone
+
+
+def test_training_on_from_a_bundle_leaves_the_loaded_one_as_it_is(sources: Sources, tmp_path: Path) -> None:
+    manifest = json.loads((sources.bundle / bundles.MANIFEST).read_text())
+    run_tiny(tiny(train={"steps": 1}), sources.data, tmp_path / "run", start=sources.bundle)
+    assert bundles.load(sources.bundle).manifest == manifest
 
 
 def test_a_ladders_scales_are_tuned_on_from_a_bundle(sources: Sources, tmp_path: Path) -> None:

@@ -8,11 +8,27 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from caesura import transform
+from caesura import rate, transform
 from caesura.model import Bundle
 
 Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
 SIDES = range(6)  # in strides above the smallest side
+
+
+def mix_of(bundle: Bundle) -> Float:
+    """A rate between two anchors."""
+    return rate.mixing(3210, len(bundle.log_gain), bundle.ladder_top)
+
+
+def analyse(pixels: Pixels, bundle: Bundle) -> Float:
+    """At that rate, if the transform depends on it."""
+    return transform.analyse(pixels, bundle, None if bundle.architecture == "cae2017" else mix_of(bundle))
+
+
+def synthesise(latent: Float, bundle: Bundle) -> Pixels:
+    """At that rate, if the transform depends on it."""
+    return transform.synthesise(latent, bundle, None if bundle.architecture == "cae2017" else mix_of(bundle))
 
 
 def levels_apart(one: Pixels, other: Pixels) -> int:
@@ -26,100 +42,153 @@ def farthest(where: NDArray[np.bool_], first: int, last: int) -> int:
 
 
 @pytest.mark.parametrize("height", SIDES)
-def test_all_sizes_from_the_smallest_go_through(coffee: Pixels, bundle: Bundle, height: int) -> None:
+def test_all_sizes_from_the_smallest_go_through(coffee: Pixels, either: Bundle, height: int) -> None:
     for width in SIDES:
-        rows, columns = (bundle.smallest_side // bundle.stride + side for side in (height, width))
-        pixels = coffee[100 : 100 + rows * bundle.stride, 200 : 200 + columns * bundle.stride]
-        latent = transform.analyse(pixels, bundle)
+        rows, columns = (either.smallest_side // either.stride + side for side in (height, width))
+        pixels = coffee[100 : 100 + rows * either.stride, 200 : 200 + columns * either.stride]
+        latent = analyse(pixels, either)
         assert latent.dtype == np.float32
-        assert latent.shape == (bundle.channels, rows, columns)
-        back = transform.synthesise(latent, bundle)
+        assert latent.shape == (either.channels, rows, columns)
+        back = synthesise(latent, either)
         assert back.dtype == np.uint8
         assert back.shape == pixels.shape
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_long_strip_goes_through_in_several_tiles(coffee: Pixels, bundle: Bundle, turned: bool) -> None:
-    strip = np.tile(coffee[: bundle.smallest_side, :592], (1, 3, 1))
+def test_a_long_strip_goes_through_in_several_tiles(coffee: Pixels, either: Bundle, turned: bool) -> None:
+    strip = np.tile(coffee[: either.smallest_side, :592], (1, 3, 1))
     strip = strip.transpose(1, 0, 2) if turned else strip
     assert max(strip.shape) > transform._TILE
-    assert transform.synthesise(transform.analyse(strip, bundle), bundle).shape == strip.shape
+    assert synthesise(analyse(strip, either), either).shape == strip.shape
 
 
-def test_unrounded_latents_hold_the_picture(coffee: Pixels, bundle: Bundle) -> None:
+def test_unrounded_latents_hold_the_picture(coffee: Pixels, either: Bundle) -> None:
     pixels = coffee[96:288, 200:456]
-    back = transform.synthesise(transform.analyse(pixels, bundle), bundle)
+    mix = mix_of(either)
+    there, back_again = (rate.scale_vector(log, mix) for log in (either.log_gain, either.log_inverse))
+    back = synthesise(analyse(pixels, either) * (there * back_again)[:, None, None], either)
     flat = pixels.mean(axis=(0, 1))
     assert np.square(back - pixels.astype(float)).mean() < np.square(flat - pixels).mean() / 10
 
 
-def test_the_same_input_gives_the_same_output(coffee: Pixels, bundle: Bundle) -> None:
+def test_the_same_input_gives_the_same_output(coffee: Pixels, either: Bundle) -> None:
     pixels = coffee[:104, :96]
-    one, other = (transform.analyse(pixels, bundle) for _ in range(2))
+    one, other = (analyse(pixels, either) for _ in range(2))
     np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(transform.synthesise(one, bundle), transform.synthesise(other, bundle))
+    np.testing.assert_array_equal(synthesise(one, either), synthesise(other, either))
 
 
-def test_a_view_of_a_larger_array_is_read_right(coffee: Pixels, bundle: Bundle) -> None:
+def test_a_view_of_a_larger_array_is_read_right(coffee: Pixels, either: Bundle) -> None:
     view = coffee[10:106, 20:100][::-1]
-    expected = transform.analyse(np.ascontiguousarray(view), bundle)
-    np.testing.assert_array_equal(transform.analyse(view, bundle), expected)
+    expected = analyse(np.ascontiguousarray(view), either)
+    np.testing.assert_array_equal(analyse(view, either), expected)
 
 
-def test_a_pixel_reaches_no_further_than_the_halo(coffee: Pixels, bundle: Bundle) -> None:
-    reach = bundle.halo // bundle.stride
+def test_a_pixel_reaches_no_further_than_the_halo(coffee: Pixels, either: Bundle) -> None:
+    reach = either.halo // either.stride
     middle = reach + 2
-    side = (2 * middle + 1) * bundle.stride
+    side = (2 * middle + 1) * either.stride
     pixels = coffee[:side, :side].copy()
-    before = transform.analyse(pixels, bundle)
-    here = slice(middle * bundle.stride, (middle + 1) * bundle.stride)
+    before = analyse(pixels, either)
+    here = slice(middle * either.stride, (middle + 1) * either.stride)
     pixels[here, here] ^= 0xFF
-    seen = (transform.analyse(pixels, bundle) != before).any(axis=0)
+    seen = (analyse(pixels, either) != before).any(axis=0)
     assert seen[middle, middle]
     assert farthest(seen, middle, middle) <= reach
 
 
-def test_a_latent_reaches_no_further_than_the_halo(coffee: Pixels, bundle: Bundle) -> None:
-    middle = bundle.halo // bundle.stride + 2
-    side = (2 * middle + 1) * bundle.stride
-    latent = transform.analyse(coffee[:side, :side], bundle)
-    before = transform.synthesise(latent, bundle)
+def test_a_latent_reaches_no_further_than_the_halo(coffee: Pixels, either: Bundle) -> None:
+    middle = either.halo // either.stride + 2
+    side = (2 * middle + 1) * either.stride
+    latent = analyse(coffee[:side, :side], either)
+    before = synthesise(latent, either)
     latent[:, middle, middle] *= -10
-    changed = (transform.synthesise(latent, bundle) != before).any(axis=2)
-    first, last = middle * bundle.stride, (middle + 1) * bundle.stride - 1
+    changed = (synthesise(latent, either) != before).any(axis=2)
+    first, last = middle * either.stride, (middle + 1) * either.stride - 1
     assert changed[first, first]
-    assert farthest(changed, first, last) <= bundle.halo
+    assert farthest(changed, first, last) <= either.halo
 
 
 @pytest.fixture(scope="module")
-def whole(coffee: Pixels, bundle: Bundle) -> tuple[Pixels, NDArray[np.float32], Pixels]:
+def whole(coffee: Pixels, either: Bundle) -> tuple[Pixels, Float, Pixels]:
     """A picture, its latents and what they give back, each in one tile."""
-    pixels = coffee[50:186, 200:360]  # 17 x 20 latents at a stride of 8: tiles differ in size
-    latent = transform.analyse(pixels, bundle)
-    return pixels, latent, transform.synthesise(latent, bundle)
+    rows, columns = 17 * either.stride, 20 * either.stride  # tiles differ in size
+    pixels = coffee[50 : 50 + rows, 200 : 200 + columns]
+    latent = analyse(pixels, either)
+    return pixels, latent, synthesise(latent, either)
 
 
 @pytest.mark.parametrize("strides", [3, 7, 16])
 def test_tiles_give_what_the_whole_gives(
-    whole: tuple[Pixels, NDArray[np.float32], Pixels],
-    bundle: Bundle,
+    whole: tuple[Pixels, Float, Pixels],
+    either: Bundle,
     monkeypatch: pytest.MonkeyPatch,
     strides: int,
 ) -> None:
     pixels, latent, back = whole
-    monkeypatch.setattr(transform, "_TILE", strides * bundle.stride)
-    np.testing.assert_allclose(transform.analyse(pixels, bundle), latent, rtol=0, atol=1e-3)
-    assert levels_apart(transform.synthesise(latent, bundle), back) <= 1
+    monkeypatch.setattr(transform, "_TILE", strides * either.stride)
+    np.testing.assert_allclose(analyse(pixels, either), latent, rtol=0, atol=1e-3)
+    assert levels_apart(synthesise(latent, either), back) <= 1
 
 
 @pytest.mark.parametrize(("rows", "columns"), list(itertools.product([1, 3], [1, 40])))
 def test_tiles_of_a_strip_give_what_the_whole_gives(
-    coffee: Pixels, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, rows: int, columns: int
+    coffee: Pixels, either: Bundle, monkeypatch: pytest.MonkeyPatch, rows: int, columns: int
 ) -> None:
-    height, width = (max(n * bundle.stride, bundle.smallest_side) for n in (rows, columns))
+    height, width = (max(n * either.stride, either.smallest_side) for n in (rows, columns))
     pixels = coffee[:height, :width]
-    latent = transform.analyse(pixels, bundle)
-    back = transform.synthesise(latent, bundle)
-    monkeypatch.setattr(transform, "_TILE", 9 * bundle.stride)
-    np.testing.assert_allclose(transform.analyse(pixels, bundle), latent, rtol=0, atol=1e-3)
-    assert levels_apart(transform.synthesise(latent, bundle), back) <= 1
+    latent = analyse(pixels, either)
+    back = synthesise(latent, either)
+    monkeypatch.setattr(transform, "_TILE", 9 * either.stride)
+    np.testing.assert_allclose(analyse(pixels, either), latent, rtol=0, atol=1e-3)
+    assert levels_apart(synthesise(latent, either), back) <= 1
+
+
+# The flagship's hyperprior: transforms between planes of latents, in tiles of a hyperlatent's cells
+
+
+@pytest.fixture(scope="module")
+def planes(coffee: Pixels, fast: Bundle) -> dict[str, Float]:
+    """What each network gives of a picture of 4 x 6 cells, in one tile."""
+    latent = analyse(coffee[50:306, 100:484], fast)
+    return networks(latent, fast)
+
+
+def networks(latent: Float, fast: Bundle) -> dict[str, Float]:
+    """Hyperlatent, features and each pass' means, each network fed with the whole planes before it."""
+    mix = mix_of(fast)
+    hyper = transform.hyper_analyse(10 * latent, fast.tables.channels, fast, mix)
+    features = transform.hyper_synthesise(np.rint(hyper).astype(np.int32), fast, mix)
+    means = [transform.means(number, features, latent, fast, mix) for number in range(4)]
+    return {"latent": latent, "hyper": hyper, "features": features} | {
+        f"means {number}": plane for number, plane in enumerate(means)
+    }
+
+
+def test_the_planes_of_the_hyperprior_have_the_sizes_told(planes: dict[str, Float], fast: Bundle) -> None:
+    assert planes["hyper"].shape == (fast.tables.channels, 4, 6)
+    assert planes["features"].shape[1:] == planes["latent"].shape[1:] == (16, 24)
+    for number in range(4):
+        assert planes[f"means {number}"].shape == (fast.channels, 16, 24)
+    assert {plane.dtype for plane in planes.values()} == {np.dtype(np.float32)}
+    assert len({plane.tobytes() for plane in planes.values()}) == len(planes)
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3])
+def test_tiles_of_the_hyperprior_give_what_the_whole_gives(
+    planes: dict[str, Float], fast: Bundle, monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    monkeypatch.setattr(transform, "_TILE", cells * 4 * fast.stride)
+    tiled = networks(planes["latent"], fast)
+    np.testing.assert_array_equal(np.rint(tiled["hyper"]), np.rint(planes["hyper"]))  # features need the same
+    for name, plane in planes.items():
+        np.testing.assert_allclose(tiled[name], plane, rtol=1e-4, atol=1e-3, err_msg=name)
+
+
+def test_the_rate_changes_what_the_flagships_transforms_give(coffee: Pixels, fast: Bundle) -> None:
+    pixels, anchors = coffee[96:160, 96:160], len(fast.log_gain)
+    low, high = (rate.mixing(code, anchors, fast.ladder_top) for code in (100, fast.ladder_top))
+    latent = transform.analyse(pixels, fast, low)
+    assert not np.array_equal(latent, transform.analyse(pixels, fast, high))
+    restored = [transform.synthesise(latent, fast, mix) for mix in (low, high)]
+    assert not np.array_equal(*restored)

@@ -1,24 +1,27 @@
 """Encode and decode, the only place that knows the order of the stages.
 
-encode: image -> pad -> analysis -> scale, round -> entropy code -> container -> bytes
-decode: bytes -> container -> entropy decode -> scale -> synthesis -> crop -> image
+encode: image -> an architecture's payload, the detail layer's -> container -> bytes
+decode: bytes -> container -> an architecture's pixels, the detail layer added -> image
+
+What happens within an architecture is in the module of its name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import container, image, rate, transform
+from caesura import cae2017, cae2026, container, detail, image, rate
 from caesura import model as models
-from caesura.container import MAX_PIXELS, Header
-from caesura.entropy import factorized
-from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
+from caesura.container import MAX_PIXELS, Header, Payload
+from caesura.errors import ConfigError, FormatError
 from caesura.image import ImageLike
 from caesura.model import Bundle
+from caesura.rate import DEFAULT_EFFORT
 
 
 def encode(
@@ -26,6 +29,8 @@ def encode(
     *,
     quality: float = rate.DEFAULT_QUALITY,
     model: str | Path | Bundle = models.DEFAULT,
+    effort: int = DEFAULT_EFFORT,
+    progress: Callable[[int, int], None] = lambda done, total: None,
     max_pixels: int = MAX_PIXELS,
 ) -> bytes:
     """Code a picture.
@@ -35,6 +40,9 @@ def encode(
             uint8 (H, W), (H, W, 1) or (H, W, 3).
         quality: 1 to 100, continuous; larger is better and bigger.
         model: a bundle, its name or its folder.
+        effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
+            is the same. cae2017 knows one effort only.
+        progress: called with the steps done and their number while effort 9 is at work.
         max_pixels: refuse larger pictures.
 
     Returns:
@@ -42,23 +50,31 @@ def encode(
 
     Raises:
         ImageError: the picture cannot be coded as it is.
-        ConfigError: `quality` is out of range.
+        ConfigError: `quality` or `effort` is out of range.
+        DependencyError: `effort` is 9 and PyTorch is not installed.
         ModelError: the model is not there or damaged.
         LimitError: the picture is too large.
     """
-    code = rate.quality_code(quality)
+    rate.check(quality)
+    if effort not in range(cae2026.MIN_EFFORT, cae2026.MAX_EFFORT + 1):
+        allowed = f"{cae2026.MIN_EFFORT} to {cae2026.MAX_EFFORT} is allowed"
+        raise ConfigError(f"effort is {effort!r}; {allowed}")
     pixels = image.to_pixels(picture)
     height, width, channels = pixels.shape
     bundle = models.load(model)
+    code = rate.quality_code(quality, bundle.quality_scale)
     header = Header(bundle.id, channels, code, width, height)
     header.check(max_pixels)
-
-    padded = image.pad(image.to_rgb(pixels), bundle.stride, bundle.smallest_side)
-    latent = transform.analyse(padded, bundle)
-    latent *= rate.scale_vector(bundle.log_gain, code)[:, None, None]
-    symbols = np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX).astype(np.int32)
-    tables = bundle.tables.row(rate.table_row(code, bundle.tables.rows))
-    return container.write(header, factorized.encode(symbols, tables), max_pixels=max_pixels)
+    rgb = image.to_rgb(pixels)
+    if bundle.architecture == "cae2017":
+        payload = Payload(cae2017.encode(rgb, code, bundle))
+    else:
+        latents, plane = cae2026.encode(rgb, code, bundle, effort, progress)
+        payload = Payload(latents)
+        if code > bundle.ladder_top:
+            base, padded = cae2026.reconstruct(plane), image.pad(rgb, bundle.stride, bundle.smallest_side)
+            payload = Payload(latents, detail.encode(padded, base, plane.indices.magnitudes, code, bundle))
+    return container.write(header, payload, max_pixels=max_pixels)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -82,13 +98,18 @@ def decode_array(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
     """
     header, payload = container.read(data, max_pixels=max_pixels)
     bundle = models.load_by_id(header.model_id)
-    tables = bundle.tables.row(rate.table_row(header.quality, bundle.tables.rows))
-    rows, columns = (
-        image.padded_side(side, bundle.stride, bundle.smallest_side) // bundle.stride
-        for side in (header.height, header.width)
-    )
-    symbols = factorized.decode(payload, (bundle.channels, rows, columns), tables)
-    latent = symbols.astype(np.float32)
-    latent *= rate.scale_vector(bundle.log_inverse, header.quality)[:, None, None]
-    rgb = transform.synthesise(latent, bundle)[: header.height, : header.width]
-    return np.ascontiguousarray(image.from_rgb(rgb, header.channels))
+    above = header.quality > bundle.ladder_top
+    if above != (payload.detail is not None):
+        raise FormatError(
+            f"detail: the chunk is {'missing' if above else 'there'} at quality {header.quality}"
+        )
+    size = header.height, header.width
+    if bundle.architecture == "cae2017":
+        rgb = cae2017.decode(payload.latents, *size, header.quality, bundle)
+    else:
+        plane = cae2026.decode(payload.latents, *size, header.quality, bundle)
+        rgb = cae2026.reconstruct(plane)
+        if payload.detail is not None:
+            rgb = detail.decode(payload.detail, rgb, plane.indices.magnitudes, header.quality, bundle)
+    cropped = rgb[: header.height, : header.width]
+    return np.ascontiguousarray(image.from_rgb(cropped, header.channels))

@@ -24,7 +24,7 @@ from caesura.errors import (
 
 SIGNATURE = b"\x89CAE"
 VERSION = 1
-HEADER, LATENTS = ord("H"), ord("L")
+HEADER, LATENTS, DETAIL = ord("H"), ord("L"), ord("D")
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28  # the default of what a caller accepts; a setting of decode
 QUALITY_MIN, QUALITY_MAX = 100, 10000  # hundredths
@@ -39,7 +39,7 @@ class Header:
     Attributes:
         model_id: 32-bit id of the bundle.
         channels: 1 (grey) or 3 (RGB).
-        quality: in hundredths, 100 to 10000.
+        quality: the place on the model's own scale, in hundredths, 100 to 10000.
         width, height: of the picture, in pixels.
     """
 
@@ -71,7 +71,20 @@ class Header:
             raise LimitError(f"header: the picture has {pixels} pixels; max_pixels allows {max_pixels}")
 
 
-def write(header: Header, latents: bytes, *, max_pixels: int = MAX_PIXELS) -> bytes:
+@dataclass(frozen=True)
+class Payload:
+    """What a file holds behind its header.
+
+    Attributes:
+        latents: coded latents, always there.
+        detail: the coded detail layer, or None.
+    """
+
+    latents: bytes
+    detail: bytes | None = None
+
+
+def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> bytes:
     """Put a file together.
 
     Raises:
@@ -80,7 +93,9 @@ def write(header: Header, latents: bytes, *, max_pixels: int = MAX_PIXELS) -> by
     header.check(max_pixels)
     fields = _FIXED.pack(header.model_id, header.channels, header.quality)
     sides = _varint(header.width) + _varint(header.height)
-    return SIGNATURE + bytes([VERSION]) + _chunk(HEADER, fields + sides) + _chunk(LATENTS, latents)
+    detail = b"" if payload.detail is None else _chunk(DETAIL, payload.detail)
+    chunks = _chunk(HEADER, fields + sides) + _chunk(LATENTS, payload.latents) + detail
+    return SIGNATURE + bytes([VERSION]) + chunks
 
 
 def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
@@ -92,25 +107,25 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
     return _header(next(_chunks(data), None), max_pixels)
 
 
-def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, bytes]:
-    """Take a file apart: the header and the coded latents.
+def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Payload]:
+    """Take a file apart: the header and what it is about.
 
     Raises:
         FormatError: one of its kinds, for each way in which the bytes are not a .cae file.
     """
     chunks = _chunks(data)
     header = _header(next(chunks, None), max_pixels)
-    latents = None
+    found: dict[int, bytes] = {}
     for kind, payload in chunks:
-        if kind == LATENTS and latents is None:
-            latents = payload
-        elif kind in (HEADER, LATENTS):
+        if kind in found or kind == HEADER:
             raise FormatError(f"chunk {chr(kind)!r} comes twice; once is allowed")
+        if kind in (LATENTS, DETAIL):
+            found[kind] = payload
         elif ord("A") <= kind <= ord("Z"):
             raise FormatError(f"chunk type {kind:#04x} is needed to decode the file and not known here")
-    if latents is None:
+    if LATENTS not in found:
         raise TruncatedError("the file ends before the latents chunk")
-    return header, latents
+    return header, Payload(found[LATENTS], found.get(DETAIL))
 
 
 def _header(chunk: tuple[int, bytes] | None, max_pixels: int) -> Header:

@@ -1,21 +1,25 @@
-"""Model bundles: a folder of two ONNX graphs, integer tables, scale vectors and a manifest; frozen.
+"""Model bundles: a folder of ONNX graphs, integer tables, scale vectors and a manifest; frozen.
 
-    NAME/   manifest.json  analysis.onnx  synthesis.onnx  tables.npz  scales.npz  prior.npz
+    cae2017   manifest.json  analysis.onnx  synthesis.onnx  tables.npz  scales.npz  prior.npz
+    cae2026   the same, and hyper_analysis.onnx  hyper_synthesis.onnx  means_0.onnx .. means_3.onnx
+              control.npz  detail.npz
 
 A bundle's id is the first 32 bits of a hash over its files' hashes, so an id names exactly one set of weights
 and tables. Files on disk are verified against the manifest when a bundle is loaded. `prior.npz` holds the
-float parameters that the tables were made from: for training on, not for coding.
+float parameters that the integers were made from: for training on, not for coding.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
+import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,15 +31,27 @@ if TYPE_CHECKING:  # listing bundles must not wait for NumPy: `caesura info` sta
     import numpy as np
     from numpy.typing import NDArray
 
+    from caesura.entropy.control import Control
     from caesura.entropy.tables import TableGrid
 
-FORMAT = "caesura-bundle-1"
+FORMAT = "caesura-bundle-2"
 MANIFEST = "manifest.json"
 ANALYSIS, SYNTHESIS = "analysis.onnx", "synthesis.onnx"
+HYPER_ANALYSIS, HYPER_SYNTHESIS = "hyper_analysis.onnx", "hyper_synthesis.onnx"
+MEANS = ("means_0.onnx", "means_1.onnx", "means_2.onnx", "means_3.onnx")
 TABLES, SCALES, PRIOR = "tables.npz", "scales.npz", "prior.npz"
-FILES = (ANALYSIS, SYNTHESIS, TABLES, SCALES, PRIOR)
-DEFAULT = "cae2017"
+CONTROL, DETAIL = "control.npz", "detail.npz"
+FILES = {  # by architecture, in the order of hashing
+    "cae2017": (ANALYSIS, SYNTHESIS, TABLES, SCALES, PRIOR),
+    "cae2026": (
+        *(ANALYSIS, SYNTHESIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, *MEANS),
+        *(TABLES, SCALES, CONTROL, DETAIL, PRIOR),
+    ),
+}
+DEFAULT = "fast"
 _SHIPPED = Path(__file__).parent / "models"
+_HYPERLATENT_LIMIT, _MAGNITUDE_LIMIT = 127, 30
+DETAIL_LOWEST = 1  # every symbol of the detail layer is coded: none may be lost, however unlikely
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,25 +60,36 @@ class Bundle:
 
     Attributes:
         name, id: as users and as files name it.
+        architecture: "cae2017" or "cae2026".
         stride: pixels per latent in each direction.
         smallest_side: the transforms take no picture with a shorter side; pictures are padded to it.
         halo: pixels on each side of a tile within which the transforms see the tile's border.
-        analysis, synthesis: serialized ONNX graphs.
-        tables: a row per step of the quality scale, a table per latent channel.
+        quality_scale: pairs of quality and place on the model's own scale, see `rate`.
+        ladder_top: where on its own scale the ladder ends, in hundredths.
+        graphs: serialized ONNX graphs, by file name.
+        tables: a row per step of the rate scale, a table per channel of what is coded first: the latents of
+            cae2017, the hyperlatent of cae2026.
+        control, detail: entropy control of the latents and of the detail layer; cae2026 only.
+        detail_log_step: logarithms of the detail layer's step, in levels, at the ladder's top and at 100.
         prior: `prior.npz` as it is; only training reads it.
-        log_gain, log_inverse: float32 (rungs, channels), logarithms of the scale vectors.
+        log_gain, log_inverse: float32 (anchors, channels), logarithms of the scale vectors.
         manifest: everything the manifest holds.
         size: bytes on disk.
     """
 
     name: str
     id: int
+    architecture: str
     stride: int
     smallest_side: int
     halo: int
-    analysis: bytes
-    synthesis: bytes
+    quality_scale: list[tuple[float, float]]
+    ladder_top: int
+    graphs: Mapping[str, bytes]
     tables: TableGrid
+    control: Control | None
+    detail: Control | None
+    detail_log_step: tuple[float, float]
     prior: bytes
     log_gain: NDArray[np.float32]
     log_inverse: NDArray[np.float32]
@@ -72,7 +99,7 @@ class Bundle:
     @property
     def channels(self) -> int:
         """Number of latent channels."""
-        return self.tables.channels
+        return int(self.log_gain.shape[1])
 
 
 def load(model: str | Path | Bundle = DEFAULT) -> Bundle:
@@ -146,16 +173,47 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ModelError(f"model {folder}: the manifest cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"model {folder}: the manifest's format is not {FORMAT}")
-    kinds = {"name": str, "id": int, "stride": int, "smallest_side": int, "halo": int, "files": dict}
-    for field, kind in kinds.items():
+    for field, kind in _FIELDS.items():
         if type(manifest.get(field)) is not kind:
             raise ModelError(f"model {folder}: {field} is {manifest.get(field)!r}; {kind.__name__} expected")
+    if manifest["architecture"] not in FILES:
+        known = ", ".join(FILES)
+        raise ModelError(f"model {folder}: architecture is {manifest['architecture']!r}; known: {known}")
     stride, halo = manifest["stride"], manifest["halo"]
     if not (1 <= stride <= 256 and 0 <= halo <= 4096 and halo % stride == 0):
         raise ModelError(f"model {folder}: stride {stride} and halo {halo} do not fit")
     if not (0 < manifest["smallest_side"] <= 4096 and manifest["smallest_side"] % stride == 0):
         raise ModelError(f"model {folder}: smallest_side is {manifest['smallest_side']}")
+    if not 100 < manifest["ladder_top"] <= 10000:
+        raise ModelError(f"model {folder}: ladder_top is {manifest['ladder_top']}; 101 to 10000 is allowed")
+    if manifest["architecture"] == "cae2017" and manifest["ladder_top"] != 10000:
+        raise ModelError(
+            f"model {folder}: ladder_top is {manifest['ladder_top']}; 10000 without a detail layer"
+        )
+    _check_scale(folder, manifest["quality_scale"])
     return manifest
+
+
+_FIELDS = {
+    "name": str,
+    "id": int,
+    "architecture": str,
+    "stride": int,
+    "smallest_side": int,
+    "halo": int,
+    "quality_scale": list,
+    "ladder_top": int,
+    "files": dict,
+}
+
+
+def _check_scale(folder: Path, scale: list[Any]) -> None:
+    pairs = len(scale) >= 2 and all(
+        isinstance(p, list) and len(p) == 2 and all(type(v) in (int, float) and 1 <= v <= 100 for v in p)
+        for p in scale
+    )
+    if not pairs or any(a[0] >= b[0] or a[1] >= b[1] for a, b in itertools.pairwise(scale)):
+        raise ModelError(f"model {folder}: quality_scale is {scale}; rising pairs of 1 to 100 expected")
 
 
 def digest(content: bytes) -> str:
@@ -163,9 +221,9 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def bundle_id(file_digests: dict[str, str]) -> int:
+def bundle_id(architecture: str, file_digests: dict[str, str]) -> int:
     """The id of a bundle whose files have these digests."""
-    listing = "".join(f"{name} {file_digests.get(name)}\n" for name in FILES)
+    listing = "".join(f"{name} {file_digests.get(name)}\n" for name in FILES[architecture])
     return int.from_bytes(hashlib.sha256(listing.encode()).digest()[:4], "big")
 
 
@@ -177,50 +235,102 @@ def _load(folder: Path, model_id: int) -> Bundle:
     from caesura.entropy.tables import TableGrid
 
     manifest = read_manifest(folder)
+    architecture = manifest["architecture"]
     files = {}
-    for name in FILES:
+    for name in FILES[architecture]:
         try:
             files[name] = (folder / name).read_bytes()
         except OSError as error:
             raise ModelError(f"model {folder}: {name} cannot be read: {error}") from error
         if digest(files[name]) != manifest["files"].get(name):
             raise ModelError(f"model {folder}: {name} does not match the manifest's hash: it was changed")
-    if bundle_id(manifest["files"]) != manifest["id"]:
-        raise ModelError(
-            f"model {folder}: id is {manifest['id']:08x}; its files make {bundle_id(manifest['files']):08x}"
-        )
-    scales = _arrays(files[SCALES], folder / SCALES)
-    tables = _arrays(files[TABLES], folder / TABLES)
+    if (made := bundle_id(architecture, manifest["files"])) != manifest["id"]:
+        raise ModelError(f"model {folder}: id is {manifest['id']:08x}; its files make {made:08x}")
+    arrays = {
+        name: _arrays(content, folder / name)
+        for name, content in files.items()
+        if name in (SCALES, TABLES, CONTROL, DETAIL)
+    }
+    control = detail = None
+    steps = (0.0, 0.0)
     try:
-        grid = TableGrid(tables["low"], tables["length"], tables["frequencies"])
-        log_gain, log_inverse = scales["log_gain"], scales["log_inverse"]
+        grid = TableGrid(**_named(arrays[TABLES], "low", "length", "frequencies"))
+        log_gain, log_inverse = (arrays[SCALES][name] for name in ("log_gain", "log_inverse"))
+        if architecture == "cae2026":
+            control = _control(folder, CONTROL, arrays, _HYPERLATENT_LIMIT, 0)
+            detail = _control(folder, DETAIL, arrays, _MAGNITUDE_LIMIT, DETAIL_LOWEST)
+            steps = _log_steps(folder, arrays[DETAIL]["log_step"])
+            _check_fit(folder, grid, control, detail)
     except KeyError as error:
         raise ModelError(f"model {folder}: array {error} is missing") from error
+    channels = grid.channels if control is None else control.channels
     for name, scale in (("log_gain", log_gain), ("log_inverse", log_inverse)):
         if (
             scale.ndim != 2
             or not len(scale)
-            or scale.shape != (len(log_gain), grid.channels)
+            or scale.shape != (len(log_gain), channels)
             or not np.isfinite(scale).all()
         ):
-            raise ModelError(
-                f"model {folder}: {name} has shape {scale.shape}, {grid.channels} channels expected"
-            )
+            raise ModelError(f"model {folder}: {name} has shape {scale.shape}, {channels} channels expected")
     return Bundle(
         name=manifest["name"],
         id=manifest["id"],
+        architecture=architecture,
         stride=manifest["stride"],
         smallest_side=manifest["smallest_side"],
         halo=manifest["halo"],
-        analysis=files[ANALYSIS],
-        synthesis=files[SYNTHESIS],
+        quality_scale=[(quality, own) for quality, own in manifest["quality_scale"]],
+        ladder_top=manifest["ladder_top"],
+        graphs={name: content for name, content in files.items() if name.endswith(".onnx")},
         tables=grid,
+        control=control,
+        detail=detail,
+        detail_log_step=steps,
         prior=files[PRIOR],
         log_gain=log_gain,
         log_inverse=log_inverse,
         manifest=manifest,
         size=sum(map(len, files.values())),
     )
+
+
+def _control(
+    folder: Path, file: str, arrays: Mapping[str, Mapping[str, NDArray[Any]]], limit: int, lowest: int
+) -> Control:
+    from caesura.entropy.control import Control
+    from caesura.entropy.tables import TableGrid
+
+    grid = TableGrid(**_named(arrays[file], "low", "length", "frequencies"))
+    if grid.rows != 1:
+        raise ModelError(f"model {folder}: {file} has {grid.rows} rows of tables; 1 expected")
+    weights = _named(arrays[file], "bias", "base", "near", "far")
+    return Control(**weights, limit=limit, tables=grid.row(0), lowest=lowest)
+
+
+def _log_steps(folder: Path, steps: NDArray[Any]) -> tuple[float, float]:
+    """The two ends of the detail layer's steps, in levels between 1/16 and 256."""
+    import numpy as np
+
+    if steps.shape != (2,) or not (np.abs(steps - math.log(4)) <= math.log(64)).all():
+        raise ModelError(
+            f"model {folder}: log_step is {steps.tolist()}; two logarithms of 1/16 to 256 expected"
+        )
+    return float(steps[0]), float(steps[1])
+
+
+def _check_fit(folder: Path, hyper: TableGrid, control: Control, detail: Control) -> None:
+    """The parts of a bundle of cae2026 belong together."""
+    for name, got, expected in (
+        ("control.base", control.base.shape, (hyper.channels, control.channels, 4, 4)),
+        ("control.bias", control.bias.shape, (hyper.rows, control.channels)),
+        ("detail.base", detail.base.shape, (control.channels, 192, 2, 2)),
+    ):
+        if got != expected:
+            raise ModelError(f"model {folder}: {name} has shape {got}; {expected} expected")
+
+
+def _named(arrays: Mapping[str, NDArray[Any]], *names: str) -> dict[str, Any]:
+    return {name: arrays[name] for name in names}
 
 
 def _arrays(content: bytes, path: Path) -> dict[str, NDArray[Any]]:

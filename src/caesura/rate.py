@@ -1,12 +1,16 @@
-"""The quality scale: quality 1..100, a place on the model's rate ladder, scale vectors, a row of tables.
+"""The quality scale: quality 1..100, a place on the model's own scale, its ladder of anchors, rows of tables.
 
-The ladder has a pair of scale vectors per rung. Quality runs evenly along it, 1 on the first rung and 100 on
-the last, and the vectors between two rungs are interpolated in the log domain. Floats decide only how finely
-latents are rounded; the row of tables is an integer function of the quality as stored.
+Quality means about the same picture for every model: a bundle maps it to its own scale, which a file stores
+in hundredths, 1.00 to 100.00. The ladder of anchors, with a pair of scale vectors each, runs evenly from
+1.00 to the ladder's top; vectors between two anchors are interpolated in the log domain. Above the top the
+detail layer's step falls. Floats decide only how finely latents are rounded; rows of tables are an integer
+function of what is stored.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -17,41 +21,88 @@ if TYPE_CHECKING:  # the command line takes its default from here and must start
     import numpy as np
     from numpy.typing import NDArray
 
-DEFAULT_QUALITY = 60.0
+DEFAULT_QUALITY = 50.0
+DEFAULT_EFFORT = 5
+# Quality is defined by the loss R + beta * D (`train.loss`): evenly in log beta up to where the flagship's
+# ladder ends; the detail layer goes on from there.
+FIRST_BETA, LAST_BETA = 6.0, 12000.0
+LADDER_QUALITY = 72.0
+
+Scale = Sequence[tuple[float, float]]  # pairs of quality and the model's own, both rising
 
 
-def quality_code(quality: float) -> int:
-    """The quality as a file stores it: hundredths, 100 to 10000.
+def check(quality: float) -> None:
+    """Check a quality.
+
+    Raises:
+        ConfigError: it is not a number from 1 to 100.
+    """
+    if not (isinstance(quality, Real) and 1 <= quality <= 100):
+        raise ConfigError(f"quality is {quality!r}; 1 to 100 is allowed")
+
+
+def beta(quality: float) -> float:
+    """The weight of distortion against rate that a quality stands for, see `train.loss`."""
+    share: float = (min(quality, LADDER_QUALITY) - 1) / (LADDER_QUALITY - 1)
+    return FIRST_BETA * math.exp(share * math.log(LAST_BETA / FIRST_BETA))
+
+
+def quality_code(quality: float, scale: Scale) -> int:
+    """The place on a model's scale for a quality, as files store it: hundredths, 100 to 10000.
+
+    Beyond what the model reaches, the nearest that it does.
 
     Raises:
         ConfigError: `quality` is not between 1 and 100.
     """
-    if not (isinstance(quality, Real) and 1 <= quality <= 100):
-        raise ConfigError(f"quality is {quality!r}; 1 to 100 is allowed")
-    return round(float(quality) * 100)
+    check(quality)
+    return round(_interpolate(float(quality), scale) * 100)
 
 
-def table_row(code: int, rows: int) -> int:
-    """The row of tables for a stored quality, of `rows` that run evenly from quality 1 to 100."""
-    span = QUALITY_MAX - QUALITY_MIN
-    return (2 * (code - QUALITY_MIN) * (rows - 1) + span) // (2 * span)
+def quality_of(code: int, scale: Scale) -> float:
+    """The quality that a stored place on a model's scale stands for."""
+    return round(_interpolate(code / 100, [(own, quality) for quality, own in scale]), 2)
 
 
-def scale_vector(log_scales: NDArray[np.float32], code: int) -> NDArray[np.float32]:
+def table_row(code: int, rows: int, top: int = QUALITY_MAX, bottom: int = QUALITY_MIN) -> int:
+    """The row of tables for a stored place: of `rows`, evenly from `bottom` to `top` and no further."""
+    span = top - bottom
+    return (2 * (min(code, top) - bottom) * (rows - 1) + span) // (2 * span)
+
+
+def mixing(code: int, anchors: int, top: int = QUALITY_MAX) -> NDArray[np.float32]:
+    """Interpolation weights of the ladder's anchors: float32 (anchors,), at most two not zero, sum 1."""
+    import numpy as np
+
+    place = (min(code, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
+    weights: NDArray[np.float32] = np.maximum(0, 1 - np.abs(place - np.arange(anchors))).astype(np.float32)
+    return weights
+
+
+def scale_vector(log_scales: NDArray[np.float32], mix: NDArray[np.float32]) -> NDArray[np.float32]:
     """Interpolate along the ladder.
 
     Args:
-        log_scales: float32 (rungs, channels), natural logarithms of the scale vectors.
-        code: a stored quality.
+        log_scales: float32 (anchors, channels), natural logarithms of the scale vectors.
+        mix: float32 (anchors,), as from `mixing`.
 
     Returns:
         float32 (channels,).
     """
     import numpy as np
 
-    place = (code - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN) * (len(log_scales) - 1)
-    below = min(int(place), max(len(log_scales) - 2, 0))
-    above = min(below + 1, len(log_scales) - 1)
-    share = place - below
-    scales: NDArray[np.float32] = np.exp((1 - share) * log_scales[below] + share * log_scales[above])
+    scales: NDArray[np.float32] = np.exp(mix @ log_scales)
     return scales.astype(np.float32)
+
+
+def _interpolate(x: float, pairs: Scale) -> float:
+    """Linear between pairs, constant beyond them."""
+    before = pairs[0]
+    if x <= before[0]:
+        return before[1]
+    for after in pairs[1:]:
+        if x <= after[0]:
+            share = (x - before[0]) / (after[0] - before[0])
+            return before[1] + share * (after[1] - before[1])
+        before = after
+    return before[1]

@@ -1,6 +1,6 @@
-"""Analysis and synthesis of a bundle, run by ONNX Runtime; its only importer.
+"""The float networks of a bundle, run by ONNX Runtime; its only importer.
 
-Pictures beyond one tile go through in tiles with a halo as wide as the transforms see, so that tiles give
+Pictures beyond one tile go through in tiles with a halo as wide as the networks see, so that tiles give
 what the whole would give and memory stays bounded.
 """
 
@@ -8,64 +8,139 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from caesura import model as models
 from caesura.errors import ConfigError, ModelError
 from caesura.model import Bundle
 
 # Pixels a side. Larger tiles spend less on halos, smaller ones less memory: about 200 MB at this size.
 _TILE = 768
+# Positions of the hyperlatent see their own latents and, through one 3x3 kernel, half of their neighbours';
+# features and means see one neighbour.
+_HYPER_CELLS = 4
+Float = NDArray[np.float32]
 
 
-def analyse(pixels: NDArray[np.uint8], bundle: Bundle) -> NDArray[np.float32]:
+def analyse(pixels: NDArray[np.uint8], bundle: Bundle, mix: Float | None = None) -> Float:
     """Pixels to latents.
 
     Args:
         pixels: uint8 (H, W, 3); H and W multiples of the bundle's stride and at least its smallest side.
         bundle: the model.
+        mix: float32 (anchors,), the rate, where the transforms depend on it.
 
     Returns:
         float32 (channels, H / stride, W / stride).
     """
-    session, stride = _session(bundle, "analysis"), bundle.stride
-    rows, columns = pixels.shape[0] // stride, pixels.shape[1] // stride
+    rows, columns = pixels.shape[0] // bundle.stride, pixels.shape[1] // bundle.stride
     latent = np.empty((bundle.channels, rows, columns), np.float32)
-    for row, column in _tiles(rows, columns, bundle):
-        seen = np.ascontiguousarray(pixels[_times(row.seen, stride), _times(column.seen, stride)])
-        (part,) = session.run(None, {"input": seen})
-        latent[:, row.kept, column.kept] = part[:, row.inner, column.inner]
+    inputs = {"input": _Plane(pixels, bundle.stride)}
+    _tiled(bundle, models.ANALYSIS, inputs, _Plane(latent, 1), mix, bundle.stride, bundle.halo)
     return latent
 
 
-def synthesise(latent: NDArray[np.float32], bundle: Bundle) -> NDArray[np.uint8]:
+def synthesise(latent: Float, bundle: Bundle, mix: Float | None = None) -> NDArray[np.uint8]:
     """Latents to pixels; the mirror of `analyse`.
 
     Args:
         latent: float32 (channels, h, w).
         bundle: the model.
+        mix: float32 (anchors,), the rate, where the transforms depend on it.
 
     Returns:
         uint8 (h * stride, w * stride, 3).
     """
-    session, stride = _session(bundle, "synthesis"), bundle.stride
     rows, columns = latent.shape[1:]
-    pixels = np.empty((rows * stride, columns * stride, 3), np.uint8)
-    for row, column in _tiles(rows, columns, bundle):
-        seen = np.ascontiguousarray(latent[:, row.seen, column.seen])
-        (part,) = session.run(None, {"input": seen})
-        pixels[_times(row.kept, stride), _times(column.kept, stride)] = part[
-            _times(row.inner, stride), _times(column.inner, stride)
-        ]
+    pixels = np.empty((rows * bundle.stride, columns * bundle.stride, 3), np.uint8)
+    inputs = {"input": _Plane(latent, 1)}
+    _tiled(bundle, models.SYNTHESIS, inputs, _Plane(pixels, bundle.stride), mix, bundle.stride, bundle.halo)
     return pixels
 
 
+def hyper_analyse(scaled: Float, hyperlatents: int, bundle: Bundle, mix: Float) -> Float:
+    """Scaled latents, float32 (channels, 4h, 4w), to the hyperlatent, float32 (hyperlatents, h, w)."""
+    hyper = np.empty(
+        (hyperlatents, scaled.shape[1] // _HYPER_CELLS, scaled.shape[2] // _HYPER_CELLS), np.float32
+    )
+    cell = bundle.stride * _HYPER_CELLS
+    inputs = {"input": _Plane(scaled, _HYPER_CELLS)}
+    _tiled(bundle, models.HYPER_ANALYSIS, inputs, _Plane(hyper, 1), mix, cell, cell)
+    return hyper
+
+
+def hyper_synthesise(hyper: NDArray[np.integer[Any]], bundle: Bundle, mix: Float) -> Float:
+    """The hyperlatent, integers (D, h, w), to features, float32 (F, 4h, 4w)."""
+    features = int(_session(bundle, models.HYPER_SYNTHESIS).get_outputs()[0].shape[0])
+    plane = np.empty((features, hyper.shape[1] * _HYPER_CELLS, hyper.shape[2] * _HYPER_CELLS), np.float32)
+    cell = bundle.stride * _HYPER_CELLS
+    inputs = {"input": _Plane(hyper.astype(np.float32), 1)}
+    _tiled(bundle, models.HYPER_SYNTHESIS, inputs, _Plane(plane, _HYPER_CELLS), mix, cell, 2 * cell)
+    return plane
+
+
+def means(number: int, features: Float, known: Float, bundle: Bundle, mix: Float) -> Float:
+    """The means of pass `number`.
+
+    Args:
+        number: 0 to 3.
+        features: float32 (F, h, w), from `hyper_synthesise`.
+        known: float32 (channels, h, w), latents decoded so far, zero elsewhere.
+        bundle: the model.
+        mix: float32 (anchors,), the rate.
+
+    Returns:
+        float32 (channels, h, w), in units of `known`; only those that the pass codes mean something.
+    """
+    plane = np.empty_like(known)
+    inputs = {"input": _Plane(features, 1), "known": _Plane(known, 1)}
+    _tiled(bundle, models.MEANS[number], inputs, _Plane(plane, 1), mix, bundle.stride, bundle.stride)
+    return plane
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """An array over the picture, (H, W, 3) of uint8 or (C, h, w), and its positions a cell each way."""
+
+    array: NDArray[Any]
+    per_cell: int
+
+    def __getitem__(self, place: tuple[slice, slice]) -> NDArray[Any]:
+        row, column = (slice(s.start * self.per_cell, s.stop * self.per_cell) for s in place)
+        return self.array[row, column] if self.array.dtype == np.uint8 else self.array[:, row, column]
+
+
+def _tiled(
+    bundle: Bundle,
+    graph: str,
+    inputs: Mapping[str, _Plane],
+    out: _Plane,
+    mix: Float | None,
+    cell: int,
+    halo: int,
+) -> None:
+    """Run a graph over the picture in tiles of whole cells; `cell` and `halo` in pixels."""
+    session = _session(bundle, graph)
+    first = inputs["input"]
+    extent = first.array.shape[:2] if first.array.dtype == np.uint8 else first.array.shape[1:]
+    rows, columns = (side // first.per_cell for side in extent)
+    for row, column in _tiles(rows, columns, max(1, _TILE // cell), -(-halo // cell)):
+        feeds = {name: np.ascontiguousarray(plane[row.seen, column.seen]) for name, plane in inputs.items()}
+        if mix is not None:
+            feeds["mix"] = mix
+        (part,) = session.run(None, feeds)
+        out[row.kept, column.kept][...] = _Plane(part, out.per_cell)[row.inner, column.inner]
+
+
 class _Span:
-    """One direction of a tile, in latents: what is kept, what is seen, where the first lies in the second."""
+    """One direction of a tile, in cells: what is kept, what is seen, where the first lies in the second."""
 
     def __init__(self, start: int, stop: int, end: int, halo: int) -> None:
         first, last = max(0, start - halo), min(end, stop + halo)
@@ -74,10 +149,9 @@ class _Span:
         self.inner = slice(start - first, stop - first)
 
 
-def _tiles(rows: int, columns: int, bundle: Bundle) -> Iterator[tuple[_Span, _Span]]:
-    halo = bundle.halo // bundle.stride
-    for row in _spans(rows, _TILE // bundle.stride, halo):
-        for column in _spans(columns, _TILE // bundle.stride, halo):
+def _tiles(rows: int, columns: int, tile: int, halo: int) -> Iterator[tuple[_Span, _Span]]:
+    for row in _spans(rows, tile, halo):
+        for column in _spans(columns, tile, halo):
             yield row, column
 
 
@@ -88,21 +162,17 @@ def _spans(length: int, tile: int, halo: int) -> list[_Span]:
     return [_Span(start, stop, length, halo) for start, stop in itertools.pairwise(edges)]
 
 
-def _times(span: slice, stride: int) -> slice:
-    return slice(span.start * stride, span.stop * stride)
-
-
-@lru_cache(maxsize=16)
-def _session(bundle: Bundle, which: str) -> onnxruntime.InferenceSession:
+@lru_cache(maxsize=32)
+def _session(bundle: Bundle, graph: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     threads = os.environ.get("CAESURA_THREADS", "0")
     if not threads.isdecimal():
         raise ConfigError(f"CAESURA_THREADS is {threads!r}; a whole number is allowed, 0 for all processors")
     options.intra_op_num_threads = int(threads)
     options.enable_cpu_mem_arena = False  # tiles come in several sizes; an arena keeps the sum of all
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    graph = bundle.analysis if which == "analysis" else bundle.synthesis
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(bundle.graphs[graph], options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises many kinds, none with a common base but this
-        raise ModelError(f"model {bundle.name}: the {which} graph cannot be loaded: {error}") from error
+        raise ModelError(f"model {bundle.name}: {graph} cannot be loaded: {error}") from error

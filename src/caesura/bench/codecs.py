@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import codec, image
+from caesura import codec, image, rate
 from caesura.errors import DependencyError
 
 
@@ -43,15 +43,17 @@ class Caesura:
 
     model: str
     settings: tuple[float, ...]
+    effort: int = rate.DEFAULT_EFFORT
 
     @property
     def name(self) -> str:
         """As reports show it."""
-        return f"caesura {Path(self.model).name}"
+        effort = "" if self.effort == rate.DEFAULT_EFFORT else f" effort {self.effort}"
+        return f"caesura {Path(self.model).name}{effort}"
 
     def encode(self, pixels: NDArray[np.uint8], setting: float) -> bytes:
         """See `Codec`."""
-        return codec.encode(pixels, quality=setting, model=self.model)
+        return codec.encode(pixels, quality=setting, model=self.model, effort=self.effort)
 
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """See `Codec`."""

@@ -1,6 +1,6 @@
-"""What the entropy coder loses against the model's own estimate, on real pictures.
+"""What the entropy coder of cae2017 loses against the model's own estimate, on real pictures.
 
-    python -m caesura.bench.coding_loss DIR [--model NAME] [--qualities 1,50,100]
+    python -m caesura.bench.coding_loss DIR [--model NAME] [--qualities 14,38,62]
 
 The estimate is the mixture's mass of each rounded latent at the exact scale vector, in float64; the real
 size is the whole file. Tables are for the nearest of a grid of qualities and hold 24-bit integers: that is
@@ -22,7 +22,8 @@ from rich.table import Table
 from caesura import codec, image, model, rate, transform
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.model import Bundle
-from caesura.train import priors, start
+from caesura.train import start
+from caesura.train.cae2017 import priors
 from caesura.train.config import from_dict
 
 
@@ -30,10 +31,12 @@ def main() -> None:
     """Read arguments, measure, print a table."""
     parser = argparse.ArgumentParser(prog="python -m caesura.bench.coding_loss", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default=model.DEFAULT)
-    parser.add_argument("--qualities", default="1,13,27,41,55,60,70,84,100")
+    parser.add_argument("--model", default="cae2017")
+    parser.add_argument("--qualities", default="14,24,34,44,54,62")
     arguments = parser.parse_args()
     bundle = model.load(arguments.model)
+    if bundle.architecture != "cae2017":
+        raise SystemExit(f"model {bundle.name} is of {bundle.architecture}; this measures cae2017")
     qualities = [float(part) for part in arguments.qualities.split(",")]
     prior = load_prior(bundle)
     table = Table("quality", "real bytes", "estimate", "mean loss", "largest loss beyond 32 bytes")
@@ -66,7 +69,8 @@ def load_prior(bundle: Bundle) -> priors.Prior:
 def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: priors.Prior) -> float:
     """The model's estimate of a picture's size in bytes; `pixels` as from `image.to_pixels`."""
     padded = image.pad(image.to_rgb(pixels), bundle.stride, bundle.smallest_side)
-    gain = rate.scale_vector(bundle.log_gain, rate.quality_code(quality))
+    mix = rate.mixing(rate.quality_code(quality, bundle.quality_scale), len(bundle.log_gain))
+    gain = rate.scale_vector(bundle.log_gain, mix)
     latent = transform.analyse(padded, bundle) * gain[:, None, None]
     symbols = torch.from_numpy(np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX)).double()
     log_mass = prior.log_mass(symbols[None], torch.from_numpy(gain).double()[None])

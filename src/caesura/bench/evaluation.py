@@ -56,19 +56,21 @@ def run(
     folder: Path,
     destination: Path,
     *,
-    model: str,
+    models: Sequence[str],
+    effort: int = rate.DEFAULT_EFFORT,
     qualities: tuple[float, ...],
     crop: int = 0,
     others: bool = True,
     reference: Path | None = None,
     console: Console | None = None,
 ) -> list[report.Curve]:
-    """Measure a bundle, and other codecs beside it, on every picture under `folder`.
+    """Measure bundles, and other codecs beside it, on every picture under `folder`.
 
     Args:
         folder: pictures; those that cannot be read as RGB raise an error.
         destination: folder for results.json, pictures.csv, table.md and rd.png.
-        model: a bundle's name or folder.
+        models: names or folders of bundles; the first is compared with everything else.
+        effort: of our encoder.
         qualities: of our codec; others have ladders of their own.
         crop: code NxN crops one by one; 0 codes whole pictures.
         others: measure JPEG, JPEG 2000, WebP, AVIF and JPEG XL as well.
@@ -85,10 +87,12 @@ def run(
     if not paths:
         raise ConfigError(f"{folder} holds no pictures ({', '.join(sorted(_SUFFIXES))})")
     for quality in qualities:
-        rate.quality_code(quality)
+        rate.check(quality)
     published = report.read_published(reference) if reference else []
-    ours: Codec = Caesura(model, qualities)
-    codecs: tuple[Codec, ...] = (Crops(ours, crop) if crop else ours, *(OTHERS if others else ()))
+    ours: list[Codec] = [Caesura(model, qualities, effort) for model in models]
+    if crop:
+        ours = [Crops(codec, crop) for codec in ours]
+    codecs: tuple[Codec, ...] = (*ours, *(OTHERS if others else ()))
     console = console or Console()
     points = []
     with Progress(console=console) as progress:

@@ -110,16 +110,17 @@ def read_published(path: Path) -> list[Published]:
 
 
 def table(curves: Sequence[Curve], published: Sequence[Published], anchor: str) -> str:
-    """Markdown: BD-rate of each codec against `anchor`, then every curve's samples."""
+    """Markdown: BD-rate of each codec against `anchor`, of the first curve against each, then all samples."""
     lines = []
     base = next((curve for curve in curves if curve.codec == anchor), None)
     if base is not None:
-        lines += [f"| codec | BD-rate (PSNR) against {anchor} |", "|---|---|"]
-        rows = [(curve.codec, curve.psnr_points()) for curve in curves if curve is not base]
+        ours = curves[0]
+        lines += [f"| codec | BD-rate (PSNR) against {anchor} | {ours.codec} against it |", "|---|---|---|"]
+        rows = [(curve.codec, curve.psnr_points()) for curve in curves]
         rows += [(f"{entry.name} (published)", list(entry.points)) for entry in published]
         for name, points in rows:
-            difference = bd_rate(base.psnr_points(), points)
-            lines.append(f"| {name} | {'no overlap' if difference is None else f'{difference:+.1f}%'} |")
+            differences = bd_rate(base.psnr_points(), points), bd_rate(points, ours.psnr_points())
+            lines.append(f"| {name} | {' | '.join(map(_percent, differences))} |")
         lines.append("")
     lines += [
         "| codec | setting | bpp | PSNR (dB) | MS-SSIM | encode (s) | decode (s) |",
@@ -134,6 +135,10 @@ def table(curves: Sequence[Curve], published: Sequence[Published], anchor: str) 
                 f"| {curve.codec} | {s.setting:g} | {s.bpp:.4f} | {quality} | {similarity} | {times} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def _percent(difference: float | None) -> str:
+    return "no overlap" if difference is None else f"{difference:+.1f}%"
 
 
 def plot(curves: Sequence[Curve], published: Sequence[Published], path: Path, title: str) -> None:

@@ -22,8 +22,8 @@ from torch import nn
 from caesura.bench.speed import median
 from caesura.train import config as configs
 from caesura.train import loss
+from caesura.train.cae2017.model import PaperModel
 from caesura.train.crops import Pack, crop_batches, planar
-from caesura.train.model import RateModel
 from caesura.train.optim import optimizers
 from caesura.train.prepare import prepare
 
@@ -71,12 +71,12 @@ def _pipeline(config: configs.Config, pack: Pack) -> float:
 
 def _training(config: configs.Config, pack: Pack) -> tuple[float, float]:
     """Pixels per second of whole steps, data and optimizers included, and of forward and backward alone."""
-    model = RateModel(config, pack.squares[pack.train[:64]])
+    model = PaperModel(config, pack.squares[pack.train[:64]])
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steppers = optimizers(model, 1e-4)
     settings = dataclasses.replace(config.train, steps=_STEPS + 4)
     betas = torch.tensor(config.loss.betas)
-    rungs = torch.arange(settings.batch) % len(betas)
+    rungs = (torch.arange(settings.batch) % len(betas)).float()
     whole, network = [], []
     started = time.perf_counter()
     for crops in crop_batches(pack, settings, first_step=0, device=torch.device("cpu")):
@@ -85,7 +85,7 @@ def _training(config: configs.Config, pack: Pack) -> tuple[float, float]:
         with torch.autocast("cpu", torch.bfloat16):
             output = model(pixels, rungs)
         distortions = loss.distortion(pixels, output.pixels, "mse")
-        loss.rate_distortion(output.bits / settings.crop**2, distortions, betas[rungs]).backward()  # type: ignore[no-untyped-call]
+        loss.rate_distortion(output.bits / settings.crop**2, distortions, betas[rungs.long()]).backward()  # type: ignore[no-untyped-call]
         network.append(time.perf_counter() - before)
         for stepper in steppers:
             stepper.step()

@@ -39,16 +39,35 @@ def encode(
         typer.Option("--quality", "-q", min=1, max=100, help="1 (smallest) to 100 (best), continuous."),
     ] = rate.DEFAULT_QUALITY,
     model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
+    effort: Annotated[
+        int,
+        typer.Option(
+            "--effort",
+            "-e",
+            min=1,
+            max=9,
+            help="1 (fastest) to 9 (smallest; needs PyTorch and minutes). Decoding takes the same time.",
+        ),
+    ] = rate.DEFAULT_EFFORT,
     force: Force = False,
 ) -> None:
     """Code pictures as .cae files."""
+    from rich.progress import Progress
+
     from caesura import codec, image, metrics
 
     targets = files.outputs(inputs, output, ".cae")
 
     def one(path: Path, target: Path) -> str:
-        with image.open_image(path) as picture:
-            data = codec.encode(picture, quality=quality, model=model)
+        with image.open_image(path) as picture, Progress(transient=True, disable=effort < 9) as progress:
+            task = progress.add_task(path.name)
+            data = codec.encode(
+                picture,
+                quality=quality,
+                model=model,
+                effort=effort,
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
             bpp = metrics.bits_per_pixel(len(data), picture.width, picture.height)
         files.write(target, data, force=force)
         return f"{target}  {len(data)} bytes  {bpp:.3f} bpp"
@@ -91,7 +110,8 @@ def info(
 
     data = files.read(path)
     header = container.read_header(data)
-    names = [folder.name for folder, model_id in bundles.known() if model_id == header.model_id]
+    installed = [folder for folder, model_id in bundles.known() if model_id == header.model_id]
+    scale = bundles.read_manifest(installed[0])["quality_scale"] if installed else [(1, 1), (100, 100)]
     facts = {
         "file": str(path),
         "bytes": len(data),
@@ -99,8 +119,8 @@ def info(
         "height": header.height,
         "colour": "grey" if header.channels == 1 else "RGB",
         "bpp": round(8 * len(data) / (header.width * header.height), 4),
-        "quality": header.quality / 100,
-        "model": f"{header.model_id:08x} ({names[0] if names else 'not installed'})",
+        "quality": rate.quality_of(header.quality, scale),
+        "model": f"{header.model_id:08x} ({installed[0].name if installed else 'not installed'})",
     }
     if as_json:
         typer.echo(json.dumps(facts))
@@ -157,10 +177,20 @@ def models() -> None:
             typer.echo(f"caesura: {error}", err=True)
             continue
         figures = bundle.manifest.get("figures", {})
-        typer.echo(f"{bundle.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}")
-        facts = {"licence": bundle.manifest.get("licence"), "data": bundle.manifest.get("data"), **figures}
+        work = bundle.manifest.get("work", {})
+        low, high = bundle.quality_scale[0][0], bundle.quality_scale[-1][0]
+        default = "  (default)" if bundle.name == bundles.DEFAULT else ""
+        typer.echo(f"{bundle.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}{default}")
+        facts = {
+            "work": ", ".join(f"{name} {value} kMAC/pixel" for name, value in work.items()),
+            "qualities": f"{low:g} to {high:g}",
+            **figures,
+            "data": bundle.manifest.get("data"),
+            "licence": bundle.manifest.get("licence"),
+        }
         for name, value in facts.items():
-            typer.echo(f"    {name}: {value}")
+            if value:
+                typer.echo(f"    {name}: {value}")
 
 
 def _each(inputs: list[Path], targets: list[Path], one: Callable[[Path, Path], str]) -> None:

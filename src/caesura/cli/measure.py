@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from caesura import model as bundles
+from caesura import rate
 from caesura.cli import extras
 from caesura.errors import ConfigError
 
@@ -15,10 +16,19 @@ from caesura.errors import ConfigError
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Pictures to code, RGB.")],
     report: Annotated[Path, typer.Option("--report", "-r", metavar="OUT", help="Folder for the report.")],
-    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name or folder of a bundle; several may be given, the first is compared with everything.",
+            show_default=bundles.DEFAULT,
+        ),
+    ] = None,
+    effort: Annotated[
+        int, typer.Option(min=1, max=9, help="Of our encoder, 1 (fastest) to 9.")
+    ] = rate.DEFAULT_EFFORT,
     qualities: Annotated[
         str, typer.Option(help="Qualities to code at, separated by commas.")
-    ] = "1,15,30,45,60,72,86,100",
+    ] = "1,12,24,36,48,60,72,86,100",
     reference: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Published rate-distortion points to plot beside.")
     ] = None,
@@ -45,5 +55,12 @@ def evaluate(
     except ValueError as error:
         raise ConfigError(f"qualities is {qualities!r}; numbers separated by commas are allowed") from error
     evaluation.run(
-        folder, report, model=model, qualities=ladder, crop=crop, others=others, reference=reference
+        folder,
+        report,
+        models=model or [bundles.DEFAULT],
+        effort=effort,
+        qualities=ladder,
+        crop=crop,
+        others=others,
+        reference=reference,
     )

@@ -64,8 +64,12 @@ def train(
     extras.need("train", extras.TRAIN)
     from caesura.train import config as configs
     from caesura.train import loop
+    from caesura.train import start as starts
 
-    last = loop.train(configs.load(config), data, out, resume=resume, start=start, accelerator=accelerator)
+    inherited = None if start is None else starts.read(start).training["config"]
+    last = loop.train(
+        configs.load(config, inherited), data, out, resume=resume, start=start, accelerator=accelerator
+    )
     typer.echo(f"trained: {last}")
 
 

@@ -5,20 +5,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from caesura.entropy.tables import Table
 from caesura.errors import FormatError
 
 _categorical = constriction.stream.model.Categorical
 _uniform = constriction.stream.model.Uniform
 
 
-def _model(frequencies: NDArray[np.int64]) -> object:
+@lru_cache(maxsize=1024)
+def _model(table: Table) -> object:
     # The library spreads 2**24 - n over n float weights and then gives each entry 1. Weights that are
     # integers summing to just that pass through exactly, so its table is ours, bit for bit.
-    return _categorical(frequencies.astype(np.float64) - 1, perfect=False)
+    return _categorical(table.frequencies.astype(np.float64) - 1, perfect=False)
 
 
 class Pusher:
@@ -27,9 +31,9 @@ class Pusher:
     def __init__(self) -> None:
         self._coder = constriction.stream.stack.AnsCoder()
 
-    def symbols(self, indices: NDArray[np.int32], frequencies: NDArray[np.int64]) -> None:
-        """Push table indices, int32 (n,), each below len(frequencies)."""
-        self._coder.encode_reverse(indices, _model(frequencies))
+    def indices(self, indices: NDArray[np.int32], table: Table) -> None:
+        """Push places in a table, int32 (n,), 0 to `table.escape`."""
+        self._coder.encode_reverse(indices, _model(table))
 
     def uniform(self, values: NDArray[np.int32], sizes: NDArray[np.int32]) -> None:
         """Push values, int32 (n,), each uniform below its size in 2 .. 2**24 - 1."""
@@ -50,15 +54,15 @@ class Popper:
 
     def __init__(self, data: bytes) -> None:
         if len(data) % 4:
-            raise FormatError(f"latents: {len(data)} bytes; a whole number of 4-byte words is expected")
+            raise FormatError(f"coded symbols: {len(data)} bytes; a whole number of 4-byte words is expected")
         words = np.frombuffer(data, dtype="<u4").astype(np.uint32)
         if len(words) and words[-1] == 0:
-            raise FormatError("latents: the last word is zero, which no encoder writes")
+            raise FormatError("coded symbols: the last word is zero, which no encoder writes")
         self._coder = constriction.stream.stack.AnsCoder(words)
 
-    def symbols(self, count: int, frequencies: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Pop `count` table indices, int32 (count,)."""
-        indices: NDArray[np.int32] = self._coder.decode(_model(frequencies), count)
+    def indices(self, count: int, table: Table) -> NDArray[np.int32]:
+        """Pop `count` places in a table, int32 (count,)."""
+        indices: NDArray[np.int32] = self._coder.decode(_model(table), count)
         return indices
 
     def uniform(self, sizes: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -73,4 +77,4 @@ class Popper:
             FormatError: something is left.
         """
         if not self._coder.is_empty():
-            raise FormatError("latents: data is left over after the last symbol")
+            raise FormatError("coded symbols: data is left over after the last symbol")

@@ -7,6 +7,7 @@ integers of at least 1 that sum to 2**24, so a table means the same on every mac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,9 @@ SYMBOL_MIN, SYMBOL_MAX = -(1 << 15), (1 << 15) - 1
 _LONGEST = SYMBOL_MAX - SYMBOL_MIN + 2  # every symbol, and the escape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
-    """One frozen table.
+    """One frozen table, equal to itself alone, so that the coder can keep what it makes of it.
 
     Attributes:
         low: the first symbol covered.
@@ -37,7 +38,7 @@ class Table:
         return len(self.frequencies) - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableGrid:
     """Tables of a bundle: one row per step of the rate ladder, one column per latent channel.
 
@@ -79,6 +80,7 @@ class TableGrid:
         """Number of latent channels."""
         return int(self.low.shape[1])
 
+    @lru_cache(maxsize=8)  # noqa: B019 - grids live as long as their bundles
     def row(self, row: int) -> list[Table]:
         """The tables of one row, a channel each."""
         starts = self._starts().reshape(self.low.shape)[row]

@@ -18,10 +18,19 @@ from caesura.errors import ConfigError
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Analysis and synthesis transforms (`networks.py`)."""
+    """Analysis and synthesis transforms.
 
-    name: Literal["cae2017"] = "cae2017"
+    `padding` and `init` belong to cae2017, the numbers of hyperlatent channels, widths and blocks (at 1/8,
+    fine, and 1/16, coarse) to cae2026.
+    """
+
+    name: Literal["cae2017", "cae2026"] = "cae2017"
     latent_channels: int = 96
+    hyperlatent_channels: int = 96
+    fine_width: int = 128
+    fine_blocks: int = 3
+    coarse_width: int = 192
+    coarse_blocks: int = 2
     padding: Literal["zeros", "mirror"] = "zeros"
     init: Literal["klt", "random"] = "klt"
 
@@ -46,15 +55,16 @@ class LossConfig:
 class TrainConfig:
     """The run itself (`loop.py`).
 
-    stage "joint" trains everything; "scales" freezes all but the per-channel scale vectors, the paper's way
-    to move a trained network to new rates. The first `mask_steps` steps enable latent channels one after
-    another (the paper's incremental training); 0 switches that off. The learning rate rises linearly for
-    `warmup` steps and falls along a half cosine over the last `decay` share of the run; `decay = 0` keeps it
-    constant, for a run that a later one takes further.
+    stage "joint" trains everything but the detail layer's entropy control, which "detail" trains alone, last;
+    "scales" freezes all but the scale vectors of cae2017, the paper's way to move a trained network to
+    new rates. The first `mask_steps` steps enable latent channels one after another (the paper's incremental
+    training); 0 switches that off. The learning rate rises linearly for `warmup` steps and falls along a half
+    cosine over the last `decay` share of the run; `decay = 0` keeps it constant, for a run that a later one
+    takes further.
     """
 
     steps: int = 1000
-    stage: Literal["joint", "scales"] = "joint"
+    stage: Literal["joint", "scales", "detail"] = "joint"
     mask_steps: int = 0
     batch: int = 8
     crop: int = 128
@@ -112,20 +122,54 @@ class Config:
                 raise ConfigError(f"{name} is {real}; it must be above 0 and finite")
         if train.seed >= 1 << 31:
             raise ConfigError(f"train.seed is {train.seed}; it must be below {1 << 31}")
+        if network.name == "cae2026":
+            self._check_flagship()
+        else:
+            self._check_paper()
+
+    def _check_paper(self) -> None:
+        network, train = self.network, self.train
         if network.init == "klt" and network.latent_channels > 192:
             raise ConfigError(
                 f"network.latent_channels is {network.latent_channels}; network.init klt has at most 192"
             )
         if network.padding == "mirror" and train.crop < 16:
             raise ConfigError(f"train.crop is {train.crop}; it must be 16 or more for network.padding mirror")
+        if train.stage == "detail":
+            raise ConfigError(f"train.stage is 'detail'; network {network.name} has no detail layer")
+
+    def _check_flagship(self) -> None:
+        network, train = self.network, self.train
+        for name in ("hyperlatent_channels", "fine_width", "coarse_width"):
+            if getattr(network, name) < 1:
+                raise ConfigError(f"network.{name} is {getattr(network, name)}; it must be 1 or more")
+        for name in ("fine_blocks", "coarse_blocks"):
+            if getattr(network, name) < 0:
+                raise ConfigError(f"network.{name} is {getattr(network, name)}; it must be 0 or more")
+        if network.latent_channels % 4 or network.latent_channels > 768:
+            raise ConfigError(
+                f"network.latent_channels is {network.latent_channels}; a multiple of 4 up to 768 is allowed"
+            )
+        if train.crop % 64:
+            raise ConfigError(f"train.crop is {train.crop}; cae2026 needs a multiple of 64")
+        if train.mask_steps or train.stage == "scales":
+            raise ConfigError("train.mask_steps and the stage 'scales' belong to cae2017")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dict, as `from_dict` takes it."""
         return dataclasses.asdict(self)
 
 
-def load(path: Path) -> Config:
+_MODEL = ("network", "prior", "loss")
+
+
+def load(path: Path, inherited: dict[str, Any] | None = None) -> Config:
     """Read a run's TOML file.
+
+    Args:
+        path: the file.
+        inherited: the configuration of the run that this one starts from, as a plain dict; what describes the
+            model (network, prior, loss) is taken from it where the file is silent.
 
     Raises:
         ConfigError: the file cannot be read or parsed, or a value cannot be used.
@@ -134,7 +178,8 @@ def load(path: Path) -> Config:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"config {path} cannot be read: {error}") from error
-    return from_dict(values)
+    model = {name: (inherited or {})[name] for name in _MODEL if name in (inherited or {})}
+    return from_dict(model | values)
 
 
 def from_dict(values: dict[str, Any]) -> Config:

@@ -17,11 +17,10 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from caesura.errors import ConfigError
-from caesura.train import checkpoint, loss, schedule
+from caesura.train import checkpoint, loss, models, schedule
 from caesura.train import start as starts
 from caesura.train.config import Config
 from caesura.train.crops import Pack, crop_batches, planar, spread
-from caesura.train.model import RateModel
 from caesura.train.monitor import Monitor, RungFigures
 from caesura.train.optim import optimizers
 
@@ -59,24 +58,25 @@ def train(
     settings, pack = config.train, Pack(data)
     fabric = Fabric(accelerator=accelerator, devices=1, precision=settings.precision)
     torch.manual_seed(settings.seed)
-    model = _new_model(config, pack, start if last is None else None)
+    model, history = _new_model(config, pack, start if last is None else None)
     model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = AveragedModel(model, multi_avg_fn=_ema(settings.ema), use_buffers=False)
     plain_optimizers = optimizers(model, settings.learning_rate)
     forward, *stepping = fabric.setup(model, *plain_optimizers)
 
-    state = {"step": 0, "pixels": 0, "config": config.as_dict(), "data": pack.manifest["sha256"]}
+    state: dict[str, Any] = {"step": 0, "pixels": 0, "config": config.as_dict()}
+    state |= {"data": pack.manifest["sha256"], "history": history}
     if last is not None:
         was = checkpoint.read_state(last)
         _check_same_run(was, state, run)
-        state |= {"step": was["step"], "pixels": was["pixels"]}
+        state |= {"step": was["step"], "pixels": was["pixels"], "history": was.get("history", [])}
         model.load_state_dict(checkpoint.read(last / "model.pt"))
         ema.load_state_dict(checkpoint.read(last / "ema.pt"))
         for number, optimizer in enumerate(plain_optimizers):
             optimizer.load_state_dict(checkpoint.read(last / f"optimizer-{number}.pt"))
 
-    betas = torch.tensor(config.loss.betas, device=fabric.device)
-    validation = pack.validation_crops(settings.validation_squares, pack.side // 8 * 8)
+    cell = models.cell(config)
+    validation = pack.validation_crops(settings.validation_squares, pack.side // cell * cell)
     batches = crop_batches(pack, settings, first_step=state["step"], device=fabric.device)
     with Monitor(run, state["step"], settings.steps, console) as monitor:
         for step, crops in enumerate(batches, state["step"]):
@@ -86,13 +86,13 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate
             torch.manual_seed(settings.seed << 32 | step)  # the noise of this step
-            rung = schedule.rungs(step, settings, len(betas)).to(fabric.device)
-            mask = schedule.channel_mask(step, settings, config.network.latent_channels)
+            place = schedule.places(step, settings, len(config.loss.betas)).to(fabric.device)
+            masks = schedule.channel_masks(step, settings, config.network.latent_channels, fabric.device)
             pixels = planar(crops)
-            output = forward(pixels, rung, None if mask is None else mask.to(fabric.device))
+            output = forward(pixels, place, *masks)
             bpp = output.bits / settings.crop**2
             distortions = loss.distortion(pixels, output.pixels, config.loss.distortion)
-            total = loss.rate_distortion(bpp, distortions, betas[rung])
+            total = loss.rate_distortion(bpp, distortions, loss.betas_at(place, config.loss.betas))
             fabric.backward(total)
             for optimizer in stepping:
                 fabric.clip_gradients(forward, optimizer, max_norm=settings.clip)
@@ -115,14 +115,19 @@ def train(
     return last
 
 
-def _new_model(config: Config, pack: Pack, start: Path | None) -> RateModel:
-    model = RateModel(config, pack.squares[spread(pack.train, _KLT_SQUARES)])
+def _new_model(
+    config: Config, pack: Pack, start: Path | None
+) -> tuple[models.RateModel, list[dict[str, Any]]]:
+    """The model a run begins with, and the records of the runs it comes from."""
+    model = models.make(config, pack.squares[spread(pack.train, _KLT_SQUARES)])
+    history = []
     if start is not None:
-        starts.load(model, start, config.loss.betas)
-    if config.train.stage == "scales":
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = name in {"log_gain", "log_inverse"}
-    return model
+        record = starts.load(model, start, config.loss.betas)
+        history = [*record.pop("history", []), record]
+    trained = {"joint": ("",), "scales": ("log_gain", "log_inverse"), "detail": ("detail.",)}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith(trained[config.train.stage])
+    return model, history
 
 
 def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None:
@@ -160,7 +165,7 @@ def _validate(
         for sample in crops:
             pixels = planar(sample[None].to(fabric.device))
             with fabric.autocast():
-                output = model(pixels, torch.tensor([number], device=fabric.device))
+                output = model(pixels, torch.tensor([float(number)], device=fabric.device))
             rate = output.bits / (pixels.shape[2] * pixels.shape[3])
             distortion = loss.distortion(pixels, output.pixels, config.loss.distortion)
             losses.append(float(beta**-0.5 * (rate + beta * distortion)))

@@ -7,6 +7,7 @@ writes it: beta = 255^2 * lambda, so beta 65 is lambda 0.001 and beta 6500 is la
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -41,3 +42,11 @@ def rate_distortion(bpp: Tensor, distortions: Tensor, betas: Tensor) -> Tensor:
     """
     weights = torch.rsqrt(betas)
     return (weights / weights.mean() * (bpp + betas * distortions)).mean()
+
+
+def betas_at(places: Tensor, betas: Sequence[float]) -> Tensor:
+    """Each sample's beta: log-interpolated along the ladder at `places`, float (N,), 0 to len(betas) - 1."""
+    ladder = torch.log(torch.tensor(betas, device=places.device))
+    below = places.long().clamp(max=max(len(betas) - 2, 0))
+    above = (below + 1).clamp(max=len(betas) - 1)
+    return torch.exp(torch.lerp(ladder[below], ladder[above], places - below))

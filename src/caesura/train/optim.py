@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from caesura.train.model import RateModel
+from caesura.train.models import RateModel
 
 # Coefficients of the quintic iteration, and the update's scale that matches Adam's step (Liu et al. 2025).
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -69,9 +69,8 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 
 def optimizers(model: RateModel, lr: float) -> list[Optimizer]:
     """Muon and Adam over the parameters that require gradients; Muon is left out where it has none."""
-    outer = {id(model.analysis.conv1.weight), id(model.synthesis.conv3.weight)}
     trained = [p for p in model.parameters() if p.requires_grad]
-    inner = [p for p in trained if p.dim() == 4 and id(p) not in outer]
-    chosen = {id(p) for p in inner}
+    chosen = {id(weight) for weight in model.inner_weights()}
+    inner = [p for p in trained if id(p) in chosen]
     result: list[Optimizer] = [Adam([p for p in trained if id(p) not in chosen], lr=lr, betas=(0.9, 0.98))]
     return [Muon(inner, lr=lr), *result] if inner else result

@@ -20,18 +20,24 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
     return warm * cool
 
 
-def channel_mask(step: int, config: TrainConfig, channels: int) -> Tensor | None:
-    """Latent channels enabled at `step`: float (channels,) of 0 and 1, or None once all are.
+def channel_masks(step: int, config: TrainConfig, channels: int, device: torch.device) -> tuple[Tensor, ...]:
+    """Latent channels enabled at `step`: one float (channels,) of 0 and 1, or nothing once all are.
 
     The paper's incremental training (section 2.2): one channel after another over `mask_steps` steps.
     """
     if step >= config.mask_steps:
-        return None
+        return ()
     enabled = 1 + step * channels // config.mask_steps
-    return (torch.arange(channels) < enabled).float()
+    return ((torch.arange(channels, device=device) < enabled).float(),)
 
 
-def rungs(step: int, config: TrainConfig, ladder: int) -> Tensor:
-    """Each sample's rung: int64 (batch,), every rung as often as any other within a batch, where they fit."""
+def places(step: int, config: TrainConfig, anchors: int) -> Tensor:
+    """Each sample's place on the ladder: float32 (batch,), 0 to anchors - 1, evenly spread within a batch.
+
+    A batch is a comb of places, moved at random; it reaches half an anchor beyond both ends and is clipped,
+    so that the ends are trained as much as what lies between.
+    """
     random = np.random.default_rng((config.seed, step, 1))
-    return torch.from_numpy((np.arange(config.batch) + random.integers(ladder)) % ladder)
+    comb = (np.arange(config.batch) + random.random(config.batch)) / config.batch
+    spread = comb * anchors - 0.5
+    return torch.from_numpy(spread.clip(0, anchors - 1).astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +18,16 @@ from caesura import model as bundles
 from caesura.errors import ConfigError, ModelError
 from caesura.train import checkpoint
 from caesura.train.config import from_dict
-from caesura.train.model import RateModel
+from caesura.train.models import RateModel
+
+_PER_ANCHOR = {"log_gain": 1, "log_inverse": -1, "control.bias": 1}  # and how they move with the gain
 
 
 class Start(NamedTuple):
     """Weights as `RateModel.load_state_dict` takes them, and the record of the training that made them."""
 
     weights: dict[str, Tensor]
-    training: dict[str, Any]  # steps, pixels, config, validation
+    training: dict[str, Any]  # steps, pixels, config, validation, and the history: the same of earlier runs
 
 
 def read(source: Path) -> Start:
@@ -45,16 +48,16 @@ def read(source: Path) -> Start:
     weights = {
         name.removeprefix("module."): value for name, value in averaged.items() if name != "n_averaged"
     }
-    kept = ("pixels", "config", "validation")
+    kept = ("pixels", "config", "validation", "history")
     record = {"steps": state["step"]} | {name: state[name] for name in kept if name in state}
     return Start(weights, record)
 
 
-def load(model: RateModel, source: Path, betas: Sequence[float]) -> None:
-    """Load weights into a model whose ladder may have other betas.
+def load(model: RateModel, source: Path, betas: Sequence[float]) -> dict[str, Any]:
+    """Load weights into a model whose ladder may have other betas; returns the record of their training.
 
-    A rung starts from the scale vectors of the old rung with the nearest beta, moved to its own as
-    high-rate theory has it: steps go with 1 / sqrt(beta).
+    An anchor starts from what the old anchor with the nearest beta has; scale vectors, and the table indices
+    that go with them, move as high-rate theory has it: steps go with 1 / sqrt(beta).
 
     Raises:
         ConfigError: the weights do not fit the model; or see `read`.
@@ -64,28 +67,35 @@ def load(model: RateModel, source: Path, betas: Sequence[float]) -> None:
     new = np.log(betas)
     nearest = np.abs(new[:, None] - old[None, :]).argmin(1)
     shift = torch.from_numpy((new - old[nearest]) / 2).float()[:, None]
-    weights["log_gain"] = weights["log_gain"][nearest] + shift
-    weights["log_inverse"] = weights["log_inverse"][nearest] - shift
+    for name in weights:
+        if name in _PER_ANCHOR or name.endswith(".table") or name.startswith("hyper_prior."):
+            weights[name] = weights[name][nearest]
+    for name in _PER_ANCHOR.keys() & weights.keys():
+        weights[name] = weights[name] + _PER_ANCHOR[name] * shift
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"start {source} does not fit the configured network: {reason}") from error
+    return training
 
 
 def read_bundle(bundle: bundles.Bundle) -> Start:
     """The weights of a bundle, as exported in half precision, and its prior."""
     weights = {}
-    for graph in (bundle.analysis, bundle.synthesis):
-        for tensor in onnx.load_from_string(graph).graph.initializer:
+    for content in bundle.graphs.values():
+        for tensor in onnx.load_from_string(content).graph.initializer:
             name = tensor.name.removesuffix(".half")
-            if name.startswith(("analysis.", "synthesis.")):
+            if "." in name or name == "deviation":
                 weights[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+    prefix = "prior." if bundle.architecture == "cae2017" else ""
     with np.load(io.BytesIO(bundle.prior)) as prior:
-        weights |= {f"prior.{name}": torch.tensor(values) for name, values in prior.items()}
+        weights |= {prefix + name: torch.tensor(values).float() for name, values in prior.items()}
+    if "deviation" in weights:
+        weights["deviation"] = weights["deviation"].flatten()
     weights["log_gain"] = torch.tensor(bundle.log_gain)
     weights["log_inverse"] = torch.tensor(bundle.log_inverse)
     training = bundle.manifest.get("training")
     if not isinstance(training, dict) or "config" not in training:
         raise ModelError(f"model {bundle.name}: the manifest's training is {training!r}; a record is needed")
-    return Start(weights, training)
+    return Start(weights, copy.deepcopy(training))

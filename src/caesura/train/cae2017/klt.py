@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caesura.train.networks import PIXEL_DEVIATION, PIXEL_MEAN, SLOPE, STRIDE, Analysis, Synthesis
+from caesura.train.cae2017.networks import PIXEL_DEVIATION, PIXEL_MEAN, SLOPE, STRIDE, Analysis, Synthesis
 
 _GAIN = 1 + SLOPE
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from caesura.train import klt, priors
+from caesura.train.cae2017 import klt, priors
+from caesura.train.cae2017.networks import Analysis, Synthesis
 from caesura.train.config import Config
-from caesura.train.networks import Analysis, Synthesis
 from caesura.train.quantize import add_noise, clip_identity, round_identity
 
 # High-rate theory for an orthonormal transform: the uniform step that balances R + beta D is
@@ -33,7 +33,7 @@ class Output(NamedTuple):
     bits: Tensor  # float (N,), the estimated size of each sample's latents
 
 
-class RateModel(nn.Module):
+class PaperModel(nn.Module):
     """One codec for a ladder of rates.
 
     Attributes:
@@ -63,15 +63,21 @@ class RateModel(nn.Module):
         self.log_gain = nn.Parameter(log_gain[:, None].repeat(1, channels))
         self.log_inverse = nn.Parameter(-log_gain[:, None].repeat(1, channels))
 
-    def forward(self, pixels: Tensor, rung: Tensor, mask: Tensor | None = None) -> Output:
+    def inner_weights(self) -> list[nn.Parameter]:
+        """The weights that Muon trains: the convolutions between the two ends at the pixels."""
+        ends = {id(self.analysis.conv1.weight), id(self.synthesis.conv3.weight)}
+        return [p for p in self.parameters() if p.dim() == 4 and id(p) not in ends]
+
+    def forward(self, pixels: Tensor, place: Tensor, mask: Tensor | None = None) -> Output:
         """Training pass: rounded latents for the reconstruction, noisy ones for the rate.
 
         Args:
             pixels: float (N, 3, H, W) in [0, 1]; H and W multiples of 8.
-            rung: int (N,), each sample's place on the ladder.
+            place: float (N,), each sample's place on the ladder, 0 to rungs - 1.
             mask: float (C,) of 0 and 1; masked latent channels are zero and cost nothing.
         """
-        gain, inverse = self.log_gain[rung].exp(), self.log_inverse[rung].exp()
+        mix = mixing(place, len(self.log_gain))
+        gain, inverse = (mix @ self.log_gain).exp(), (mix @ self.log_inverse).exp()
         scaled = self.analysis(pixels).float() * gain[..., None, None]
         log_mass = self.prior.log_mass(add_noise(scaled) if self.training else torch.round(scaled), gain)
         latent = round_identity(scaled) * inverse[..., None, None]
@@ -80,3 +86,8 @@ class RateModel(nn.Module):
             latent = latent * mask[:, None, None]
         restored = clip_identity(self.synthesis(latent).float(), 0, 1)
         return Output(restored, priors.bits(log_mass))
+
+
+def mixing(place: Tensor, anchors: int) -> Tensor:
+    """Interpolation weights: float (N,), places on the ladder, to (N, anchors), rows summing to one."""
+    return (1 - (place[:, None] - torch.arange(anchors, device=place.device)).abs()).clamp(min=0)

@@ -1,0 +1,185 @@
+"""Pixels to payload and back with `cae2026`: hyperlatent first, then the latents in four passes.
+
+encode: pixels -> analysis -> * gain -> hyper-analysis -> round -> hyperlatent
+        each pass: means, indices -> round(latent - mean) -> symbols
+        all of it, last first -> entropy code -> payload
+decode: payload -> hyperlatent -> each pass: means, indices -> entropy decode -> + mean -> latents
+        latents -> synthesis -> pixels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura import image, rate, rounding, transform
+from caesura.entropy import factorized, grouped
+from caesura.entropy.coder import Popper, Pusher
+from caesura.entropy.control import Control, Indices
+from caesura.entropy.passes import PASSES, Part, parts
+from caesura.entropy.tables import Table
+from caesura.errors import DependencyError
+from caesura.model import Bundle
+
+_HYPER = 4  # latents per hyperlatent position each way
+_HYPERLATENT_LIMIT = 127
+
+MIN_EFFORT, MAX_EFFORT = 1, 9
+# Weight of the rate in rounding: training rounds to the nearest, so that most of what optimised rounding
+# can save is in the weights already.
+_STRENGTH = 0.3
+
+Float = NDArray[np.float32]
+Symbols = NDArray[np.int32]
+Progress = Callable[[int, int], None]
+
+
+def encode(
+    rgb: NDArray[np.uint8], code: int, bundle: Bundle, effort: int, progress: Progress
+) -> tuple[bytes, Latents]:
+    """uint8 (H, W, 3), any size, to a payload and what it holds; `code` is the place on the model's scale.
+
+    `effort` 1 rounds to the nearest symbol, 2 and more to the best in rate and distortion; 9 refines the
+    latents of this picture first (`train.refine`, which tells `progress` how far it is).
+    """
+    at = _Rate(code, bundle)
+    target, exact = _refined(rgb, code, at, progress) if effort == MAX_EFFORT else _analysed(rgb, at)
+    strength = _STRENGTH if effort > 1 else 0.0
+    hyper = np.rint(exact).clip(-_HYPERLATENT_LIMIT, _HYPERLATENT_LIMIT).astype(np.int32)
+
+    latents = Latents(hyper, at, target.shape[1:])
+    coded: list[tuple[Symbols, NDArray[np.uint8]]] = []
+    for number in range(PASSES):
+        mean = latents.means(number)
+        for part in parts(number, bundle.channels):
+            indices = latents.indices.of(number, part)
+            offset = target[part.at] - mean[part.at]
+            symbols = rounding.optimised(offset, indices, at.control, strength)
+            symbols[indices == 0] = 0
+            latents.place(part, symbols, mean)
+            coded.append((symbols.reshape(-1), indices.reshape(-1)))
+
+    pusher = Pusher()
+    for number in reversed(range(PASSES)):
+        symbols, indices = (
+            np.concatenate(part) for part in zip(*coded[4 * number : 4 * number + 4], strict=True)
+        )
+        grouped.push(pusher, symbols, indices, at.control.tables)
+    factorized.push(pusher, hyper, at.hyper_tables)
+    return pusher.bytes(), latents
+
+
+def _analysed(rgb: NDArray[np.uint8], at: _Rate) -> tuple[Float, Float]:
+    """Scaled latents and the hyperlatent, not rounded."""
+    bundle = at.bundle
+    padded = image.pad(rgb, bundle.stride, bundle.smallest_side)
+    target: Float = transform.analyse(padded, bundle, at.mix) * at.gain
+    return target, transform.hyper_analyse(_pad(target), bundle.tables.channels, bundle, at.mix)
+
+
+def _refined(rgb: NDArray[np.uint8], code: int, at: _Rate, progress: Progress) -> tuple[Float, Float]:
+    """The same, refined for this picture."""
+    try:
+        from caesura.train.refine import refine
+    except ImportError as error:
+        raise DependencyError(
+            f"effort {MAX_EFFORT} needs PyTorch: pip install 'caesura[train]'; below, nothing is needed"
+        ) from error
+    side = at.bundle.stride * _HYPER
+    whole = image.pad(rgb, side, side)
+    beta = rate.beta(rate.quality_of(code, at.bundle.quality_scale))
+    target, exact = refine(whole, *_analysed(whole, at), at.mix, beta, at.bundle, progress)
+    rows, columns = _grid(rgb.shape[0], rgb.shape[1], at.bundle)
+    return target[:, :rows, :columns], exact
+
+
+def decode(payload: bytes, height: int, width: int, code: int, bundle: Bundle) -> Latents:
+    """The mirror of `encode`: a payload to the latents of a picture of this size.
+
+    Raises:
+        FormatError: the payload is not what `encode` gives for these arguments.
+    """
+    at = _Rate(code, bundle)
+    rows, columns = _grid(height, width, bundle)
+    popper = Popper(payload)
+    shape = (bundle.tables.channels, -(-rows // _HYPER), -(-columns // _HYPER))
+    latents = Latents(factorized.pop(popper, shape, at.hyper_tables), at, (rows, columns))
+    for number in range(PASSES):
+        chosen = [(part, latents.indices.of(number, part)) for part in parts(number, bundle.channels)]
+        popped = grouped.pop(popper, np.concatenate([i.reshape(-1) for _, i in chosen]), at.control.tables)
+        mean = latents.means(number)
+        for part, indices in chosen:
+            latents.place(part, popped[: indices.size].reshape(indices.shape), mean)
+            popped = popped[indices.size :]
+    popper.finish()
+    return latents
+
+
+def reconstruct(latents: Latents) -> NDArray[np.uint8]:
+    """Latents to pixels, uint8 (16h, 16w, 3)."""
+    return transform.synthesise(latents.known, latents.rate.bundle, latents.rate.mix)
+
+
+class _Rate:
+    """What a place on the scale fixes."""
+
+    def __init__(self, code: int, bundle: Bundle) -> None:
+        assert bundle.control is not None  # of this architecture
+        self.bundle: Bundle = bundle
+        self.control: Control = bundle.control
+        self.row = rate.table_row(code, bundle.tables.rows, bundle.ladder_top)
+        self.mix = rate.mixing(code, len(bundle.log_gain), bundle.ladder_top)
+        self.gain = rate.scale_vector(bundle.log_gain, self.mix)[:, None, None]
+        self.inverse = rate.scale_vector(bundle.log_inverse, self.mix)[:, None, None]
+
+    @property
+    def hyper_tables(self) -> list[Table]:
+        """Tables of the hyperlatent, a channel each."""
+        return self.bundle.tables.row(self.row)
+
+
+class Latents:
+    """The latents of one picture, filled in pass by pass, on both sides alike.
+
+    Attributes:
+        rate: what the place on the scale fixes.
+        indices: of the tables, exact.
+        known: float32 (channels, h, w), decoded latents, zero where not decoded yet.
+    """
+
+    def __init__(
+        self, hyper: NDArray[np.int32] | NDArray[np.int16], at: _Rate, shape: tuple[int, int]
+    ) -> None:
+        rows, columns = shape
+        self.rate = at
+        self.indices = Indices(at.control, hyper, at.row, shape)
+        features = transform.hyper_synthesise(hyper, at.bundle, at.mix)
+        self._features = np.ascontiguousarray(features[:, :rows, :columns])
+        self.known = np.zeros((at.control.channels, rows, columns), np.float32)
+
+    def means(self, number: int) -> NDArray[np.float32]:
+        """Means of a pass, float32 (channels, h, w), in quantization steps."""
+        at = self.rate
+        return transform.means(number, self._features, self.known, at.bundle, at.mix) * at.gain
+
+    def place(self, part: Part, symbols: Symbols, mean: NDArray[np.float32]) -> None:
+        """Take in the symbols of a part."""
+        self.known[part.at] = (symbols + mean[part.at]) * self.rate.inverse[part.channels]
+        self.indices.learn(part, symbols)
+
+
+def _grid(height: int, width: int, bundle: Bundle) -> tuple[int, int]:
+    """Rows and columns of a picture's latents."""
+    rows, columns = (
+        image.padded_side(side, bundle.stride, bundle.smallest_side) // bundle.stride
+        for side in (height, width)
+    )
+    return rows, columns
+
+
+def _pad(latent: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Repeat the last row and column up to a whole number of hyperlatent positions."""
+    bottom, right = (-side % _HYPER for side in latent.shape[1:])
+    return np.pad(latent, ((0, 0), (0, bottom), (0, right)), mode="edge")

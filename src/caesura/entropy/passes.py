@@ -1,0 +1,50 @@
+"""The order in which a plane of symbols is coded: four passes over a checkerboard of 2x2 cells.
+
+In pass t, corner c of every cell codes the channels of group c ^ t, a quarter of them. Each pass so codes
+a quarter of every group, and a symbol may depend on neighbours of its own channel and, at its own position,
+on the groups of earlier passes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PASSES = 4
+_CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))  # diagonal neighbours come before the others
+
+
+class Part(NamedTuple):
+    """What one corner codes in one pass.
+
+    Attributes:
+        corner: 0 to 3.
+        group: of channels, 0 to 3.
+        channels: the group's channels.
+        row, column: the corner's place in its cell.
+        at: index of the part in an array (channels, h, w).
+    """
+
+    corner: int
+    group: int
+    channels: slice
+    row: int
+    column: int
+
+    @property
+    def at(self) -> tuple[slice, slice, slice]:
+        """See the class."""
+        return self.channels, slice(self.row, None, 2), slice(self.column, None, 2)
+
+
+def parts(number: int, channels: int) -> list[Part]:
+    """The four parts of pass `number`, 0 to 3; `channels` is a multiple of 4."""
+    size = channels // PASSES
+    return [
+        Part(corner, corner ^ number, slice((corner ^ number) * size, ((corner ^ number) + 1) * size), *place)
+        for corner, place in enumerate(_CORNERS)
+    ]
+
+
+def pass_of(group: int, row: int, column: int) -> int:
+    """The pass that codes a group of channels at a position."""
+    return group ^ _CORNERS.index((row % 2, column % 2))

@@ -1,0 +1,214 @@
+"""What a bundle of `cae2026` holds: eight graphs, and the integers that control entropy coding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from caesura import model as bundle
+from caesura.entropy.control import INDICES
+from caesura.entropy.tables import TableGrid, quantize_probabilities
+from caesura.train.arrays import pack
+from caesura.train.cae2026.control import Control, fixed_bias, int8
+from caesura.train.cae2026.detail import ANCHORS, LOG_STEP
+from caesura.train.cae2026.hyperprior import HyperPrior, Means
+from caesura.train.cae2026.likelihood import Shape
+from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.networks import STRIDE
+from caesura.train.graph import Axis, graph
+
+LADDER_TOP = 7200  # hundredths; above, the detail layer
+ROWS_PER_ANCHOR = 8
+_WIDEST = 2048  # symbols beyond are escapes
+_TAIL = 2.0**-20
+_HYPER_WIDEST = 127
+_PRIOR_PARTS = ("hyper_prior.", "control.", "shape.", "detail.")
+
+
+def facts(model: FlagshipModel) -> dict[str, Any]:
+    """The manifest's fields."""
+    reach = 8 * len(model.analysis.fine) + STRIDE * len(model.analysis.coarse)
+    return {
+        "architecture": "cae2026",
+        "stride": STRIDE,
+        "smallest_side": STRIDE,
+        "halo": -(-reach // STRIDE) * STRIDE,
+        "ladder_top": LADDER_TOP,
+    }
+
+
+def files(model: FlagshipModel) -> dict[str, bytes]:
+    """The bundle's files, without the manifest."""
+    anchors, latents = model.log_gain.shape
+    rows = (anchors - 1) * ROWS_PER_ANCHOR + 1
+    scales = {name: getattr(model, name).detach().numpy() for name in ("log_gain", "log_inverse")}
+    kept = {k: v.numpy() for k, v in model.state_dict().items() if k.startswith(_PRIOR_PARTS)}
+    return {
+        **_graphs(model, anchors, latents),
+        bundle.TABLES: pack(vars(hyper_tables(model.hyper_prior, rows))),
+        bundle.SCALES: pack(scales),
+        bundle.CONTROL: pack(_control(model.control, model.shape, rows)),
+        bundle.DETAIL: pack(
+            _control(model.detail.control, model.detail.shape, (ANCHORS - 1) * ROWS_PER_ANCHOR + 1)
+            | {"log_step": np.array(LOG_STEP)}
+        ),
+        bundle.PRIOR: _halved(kept),
+    }
+
+
+def _graphs(model: FlagshipModel, anchors: int, latents: int) -> dict[str, bytes]:
+    mix = torch.full((anchors,), 1 / anchors)
+    rows, columns = Axis("rows"), Axis("columns")
+    plane = {1: rows, 2: columns}
+    features = model.hyper_synthesis.leave.out_channels // 4
+    hyperlatents = model.hyper_analysis.leave.out_channels
+    made = {
+        bundle.ANALYSIS: graph(
+            _AnalysisGraph(model),
+            {"input": torch.zeros(64, 48, 3, dtype=torch.uint8), "mix": mix},
+            {"input": {0: Axis("rows", STRIDE), 1: Axis("columns", STRIDE)}, "mix": {}},
+        ),
+        bundle.SYNTHESIS: graph(
+            _SynthesisGraph(model),
+            {"input": torch.zeros(latents, 4, 3), "mix": mix},
+            {"input": plane, "mix": {}},
+        ),
+        bundle.HYPER_ANALYSIS: graph(
+            _HyperAnalysisGraph(model),
+            {"input": torch.zeros(latents, 8, 12), "mix": mix},
+            {"input": {1: Axis("rows", 4), 2: Axis("columns", 4)}, "mix": {}},
+        ),
+        bundle.HYPER_SYNTHESIS: graph(
+            _HyperSynthesisGraph(model),
+            {"input": torch.zeros(hyperlatents, 2, 3), "mix": mix},
+            {"input": plane, "mix": {}},
+        ),
+    }
+    for number, name in enumerate(bundle.MEANS):
+        inputs = {"input": torch.zeros(features, 4, 3), "known": torch.zeros(latents, 4, 3), "mix": mix}
+        made[name] = graph(_MeansGraph(model, number), inputs, {"input": plane, "known": plane, "mix": {}})
+    return made
+
+
+def _control(control: Control, shape: Shape, rows: int) -> dict[str, NDArray[Any]]:
+    with torch.no_grad():
+        return {
+            "bias": fixed_bias(control.bias, rows),
+            "base": int8(control.hyper).round().numpy().astype(np.int8),
+            "near": np.stack([int8(w)[:, 0].round().numpy().astype(np.int8) for w in control.near]),
+            "far": np.stack([int8(w)[:, :, 0, 0].round().numpy().astype(np.int8) for w in control.far]),
+            **vars(symbol_tables(shape)),
+        }
+
+
+@torch.no_grad()
+def symbol_tables(shape: Shape) -> TableGrid:
+    """The tables that indices choose from: one row of INDICES."""
+    symbols = torch.arange(-_WIDEST, _WIDEST + 1, dtype=torch.float64)
+    index = torch.arange(INDICES, dtype=torch.float64)[:, None].expand(-1, len(symbols))
+    mass = shape.double().log_mass(symbols.expand(INDICES, -1), index).exp().numpy()
+    shape.float()
+    return _grid([mass], -_WIDEST)
+
+
+@torch.no_grad()
+def hyper_tables(prior: HyperPrior, rows: int) -> TableGrid:
+    """The hyperlatent's tables: a row per step of the rate scale, a table per channel."""
+    anchors = len(prior.mean)
+    place = torch.linspace(0, anchors - 1, rows, dtype=torch.float64)
+    mix = (1 - (place[:, None] - torch.arange(anchors)).abs()).clamp(min=0)
+    symbols = torch.arange(-_HYPER_WIDEST, _HYPER_WIDEST + 1, dtype=torch.float64)
+    channels = prior.mean.shape[1]
+    mass = prior.double().log_mass(symbols.expand(rows, channels, -1), mix).exp().numpy()
+    prior.float()
+    return _grid(list(mass), -_HYPER_WIDEST)
+
+
+def _grid(rows: list[NDArray[np.float64]], first: int) -> TableGrid:
+    """Tables of the probabilities of first, first + 1, ...: a (tables, symbols) array per row."""
+    lows, tables = [], []
+    for mass in (table for row in rows for table in row):
+        kept = np.flatnonzero(mass >= _TAIL)
+        low, high = (kept[0], kept[-1]) if len(kept) else (len(mass) // 2, len(mass) // 2)
+        inside = mass[low : high + 1]
+        lows.append(first + low)
+        tables.append(quantize_probabilities(np.append(inside, max(0.0, 1 - float(inside.sum())))))
+    shape = (len(rows), len(rows[0]))
+    return TableGrid(
+        low=np.array(lows, np.int32).reshape(shape),
+        length=np.array([len(table) for table in tables], np.int32).reshape(shape),
+        frequencies=np.concatenate(tables).astype(np.uint32),
+    )
+
+
+def _halved(arrays: dict[str, NDArray[Any]]) -> bytes:
+    return pack({name: a.astype(np.float16) if a.size > 4096 else a for name, a in arrays.items()})
+
+
+class _AnalysisGraph(nn.Module):
+    """uint8 (H, W, 3), mix (anchors,) to float32 latent (C, H/16, W/16)."""
+
+    def __init__(self, model: FlagshipModel) -> None:
+        super().__init__()
+        self.analysis = model.analysis
+
+    def forward(self, pixels: Tensor, mix: Tensor) -> Tensor:
+        latent: Tensor = self.analysis(pixels.permute(2, 0, 1)[None].float() / 255, mix[None])[0]
+        return latent
+
+
+class _SynthesisGraph(nn.Module):
+    """float32 latent (C, h, w), mix (anchors,) to uint8 (16h, 16w, 3)."""
+
+    def __init__(self, model: FlagshipModel) -> None:
+        super().__init__()
+        self.synthesis = model.synthesis
+
+    def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
+        pixels = self.synthesis(latent[None], mix[None])[0]
+        return torch.round(pixels.clamp(0, 1) * 255).permute(1, 2, 0).to(torch.uint8)
+
+
+class _HyperAnalysisGraph(nn.Module):
+    """Scaled latents (C, 4h, 4w) to the hyperlatent (D, h, w), not rounded."""
+
+    def __init__(self, model: FlagshipModel) -> None:
+        super().__init__()
+        self.hyper_analysis = model.hyper_analysis
+
+    def forward(self, scaled: Tensor, mix: Tensor) -> Tensor:
+        hyperlatent: Tensor = self.hyper_analysis(scaled[None], mix[None])[0]
+        return hyperlatent
+
+
+class _HyperSynthesisGraph(nn.Module):
+    """Integers (D, h, w) to features (F, 4h, 4w)."""
+
+    def __init__(self, model: FlagshipModel) -> None:
+        super().__init__()
+        self.hyper_synthesis = model.hyper_synthesis
+
+    def forward(self, hyperlatent: Tensor, mix: Tensor) -> Tensor:
+        features: Tensor = self.hyper_synthesis(hyperlatent[None], mix[None])[0]
+        return features
+
+
+class _MeansGraph(nn.Module):
+    """Features (F, h, w), latents so far (C, h, w), unscaled, to means, unscaled."""
+
+    deviation: Tensor
+
+    def __init__(self, model: FlagshipModel, number: int) -> None:
+        super().__init__()
+        self.add_module("means", nn.ModuleDict({str(number): model.means[number]}))
+        self._number = str(number)
+        self.register_buffer("deviation", model.deviation[:, None, None])
+
+    def forward(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
+        net: Means = self.get_submodule(f"means.{self._number}")  # type: ignore[assignment]
+        means: Tensor = net(features[None], (known / self.deviation)[None], mix[None])[0]
+        return means * self.deviation

@@ -1,0 +1,105 @@
+"""The float side of the entropy model: hyperlatent, and the means of the latents, pass by pass.
+
+    latent * gain -> asinh -> HyperAnalysis -> hyperlatent (N, D, H/64, W/64)
+    round(hyperlatent) -> HyperSynthesis -> features (N, F, H/16, W/16)
+    features, latents of earlier passes -> Means -> the next pass' means
+
+None of it steers the decoder (rule 2 of the design): means are added to symbols that are already decoded.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from caesura.train.cae2026.likelihood import logistic_log_mass
+from caesura.train.cae2026.networks import SLOPE, Block, Modulation, conv1x1
+
+
+class HyperAnalysis(nn.Module):
+    """float (N, C, 4h, 4w), scaled latents, to the hyperlatent, float (N, D, h, w)."""
+
+    def __init__(self, latents: int, hyperlatents: int, anchors: int, width: int) -> None:
+        super().__init__()
+        self.enter = conv1x1(latents, width)
+        self.middle = conv1x1(4 * width, width)
+        self.block = Block(width, anchors)
+        self.leave = conv1x1(4 * width, hyperlatents)
+
+    def forward(self, scaled: Tensor, mix: Tensor) -> Tensor:
+        """See the class."""
+        x = F.leaky_relu(self.enter(_asinh(scaled)), SLOPE)
+        x = F.leaky_relu(self.middle(F.pixel_unshuffle(x, 2)), SLOPE)
+        x = self.block(x, mix)
+        hyperlatent: Tensor = self.leave(F.pixel_unshuffle(x, 2))
+        return hyperlatent
+
+
+def _asinh(x: Tensor) -> Tensor:
+    """Keeps the sign, makes magnitudes comparable at every rate; runtimes have no fast asinh of their own."""
+    size = x.abs()
+    return torch.sign(x) * torch.log(size + torch.sqrt(size * size + 1))
+
+
+class HyperSynthesis(nn.Module):
+    """float (N, D, h, w), integers, to features, float (N, F, 4h, 4w)."""
+
+    def __init__(self, hyperlatents: int, anchors: int, width: int, features: int) -> None:
+        super().__init__()
+        self.enter = conv1x1(hyperlatents, width)
+        self.coarse = Block(width, anchors)
+        self.middle = conv1x1(width, 4 * width)
+        self.fine = Block(width, anchors)
+        self.leave = conv1x1(width, 4 * features)
+
+    def forward(self, hyperlatent: Tensor, mix: Tensor) -> Tensor:
+        """See the class."""
+        x = self.coarse(F.leaky_relu(self.enter(hyperlatent), SLOPE), mix)
+        x = self.fine(F.leaky_relu(F.pixel_shuffle(self.middle(x), 2), SLOPE), mix)
+        features: Tensor = F.pixel_shuffle(self.leave(x), 2)
+        return features
+
+
+class Means(nn.Module):
+    """One pass' means, float (N, C, h, w), in units of each channel's deviation; starts at zero."""
+
+    def __init__(self, latents: int, features: int, anchors: int, width: int) -> None:
+        super().__init__()
+        self.enter = conv1x1(features + latents, width)
+        self.enter_scale = Modulation(anchors, width)
+        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.middle = conv1x1(width, width)
+        self.leave = conv1x1(width, latents, zero=True)
+
+    def forward(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
+        """`features` as from `HyperSynthesis`; `known` float (N, C, h, w), latents so far, others zero."""
+        x = F.leaky_relu(self.enter(torch.cat([features, known], 1)), SLOPE)
+        x = self.depthwise(self.enter_scale(x, mix))
+        means: Tensor = self.leave(F.leaky_relu(self.middle(x), SLOPE))
+        return means
+
+
+class HyperPrior(nn.Module):
+    """The hyperlatent's own entropy model: per channel a mixture of logistics, interpolated along the ladder.
+
+    Attributes:
+        mean, log_scale, logit: float (anchors, D, K), in steps of the hyperlatent.
+    """
+
+    def __init__(self, hyperlatents: int, anchors: int, components: int = 2) -> None:
+        super().__init__()
+        spread = torch.linspace(-0.7, 0.7, components).expand(anchors, hyperlatents, -1)
+        self.mean = nn.Parameter(torch.zeros(anchors, hyperlatents, components))
+        self.log_scale = nn.Parameter(spread.clone())
+        self.logit = nn.Parameter(torch.zeros(anchors, hyperlatents, components))
+
+    def log_mass(self, value: Tensor, mix: Tensor) -> Tensor:
+        """Natural logarithm of each unit bin's mass: float (N, D, ...), (N, anchors) -> (N, D, ...)."""
+        shape = (len(value), value.shape[1], *(1,) * (value.dim() - 2), -1)
+        mean, log_scale, logit = (
+            torch.einsum("na,adk->ndk", mix, parameter).reshape(shape)
+            for parameter in (self.mean, self.log_scale, self.logit)
+        )
+        mass = logistic_log_mass(value[..., None] - mean, log_scale.clamp(-3.5, 6))
+        return torch.logsumexp(torch.log_softmax(logit, -1) + mass, -1)

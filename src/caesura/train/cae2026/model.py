@@ -1,0 +1,185 @@
+"""Network, hyperprior and entropy control together: what training optimises and export writes.
+
+    pixels -> analysis -> y --(* gain)--> hyper-analysis -> round -> z --> index base, features
+    for each pass: means(features, y^ so far) -> m,  index += control(|s| so far)
+                   round(y * gain - m) -> s,  (s + m) * inverse -> y^
+    y^ -> synthesis -> clip -> pixels'
+
+Every position and channel is coded in one of four passes: in pass t, the corner c of a 2x2 cell codes the
+channel group c ^ t, so that each pass codes a quarter of every group and each symbol sees neighbours of its
+own channel and, at its own position, the groups of earlier passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from caesura.entropy.passes import PASSES
+from caesura.train.cae2017.model import Output, mixing
+from caesura.train.cae2017.priors import bits
+from caesura.train.cae2026 import klt
+from caesura.train.cae2026.control import LOG_STEP, Control, clip_index, groups, index_of, magnitude
+from caesura.train.cae2026.detail import Detail
+from caesura.train.cae2026.hyperprior import HyperAnalysis, HyperPrior, HyperSynthesis, Means
+from caesura.train.cae2026.likelihood import Shape
+from caesura.train.cae2026.networks import PIXEL_DEVIATION, Analysis, Synthesis
+from caesura.train.config import Config
+from caesura.train.quantize import add_noise, clip_identity, round_identity
+
+# As in the model of cae2017: high-rate theory's uniform step squared, times beta.
+_STEP_SQUARED_BETA = 18 / math.log(2)
+# Latents enter networks divided by about their deviation, those far below the coarsest step by this.
+_SMALLEST_DEVIATION = 0.5
+
+
+class FlagshipModel(nn.Module):
+    """One codec for every rate.
+
+    Attributes:
+        log_gain, log_inverse: float (anchors, C), natural logarithms of the scale vectors before and after
+            quantization; larger gain, finer quantization.
+        deviation: float (C,), what latents are divided by where they enter a network.
+    """
+
+    deviation: Tensor
+
+    def __init__(self, config: Config, squares: np.typing.NDArray[np.uint8] | None = None) -> None:
+        """`squares`: uint8 (n, side, side, 3) photographs that the linear transform starts from.
+
+        Without them the weights are random, to be loaded over.
+        """
+        super().__init__()
+        network, anchors = config.network, len(config.loss.betas)
+        latents, hyperlatents, width = (
+            network.latent_channels,
+            network.hyperlatent_channels,
+            network.fine_width,
+        )
+        shape = {
+            "fine": network.fine_width,
+            "fine_blocks": network.fine_blocks,
+            "coarse": network.coarse_width,
+            "coarse_blocks": network.coarse_blocks,
+        }
+        self.analysis = Analysis(latents, anchors, **shape)
+        self.synthesis = Synthesis(latents, anchors, **shape)
+        self.hyper_analysis = HyperAnalysis(latents, hyperlatents, anchors, width)
+        self.hyper_synthesis = HyperSynthesis(hyperlatents, anchors, width, width)
+        self.hyper_prior = HyperPrior(hyperlatents, anchors)
+        self.means = nn.ModuleList(Means(latents, width, anchors, width) for _ in range(PASSES))
+        self.control = Control(latents, hyperlatents, anchors)
+        self.shape = Shape()
+        self.detail = Detail(latents)
+        self._detail_only = config.train.stage == "detail"
+
+        betas = torch.tensor(config.loss.betas)
+        steps = torch.sqrt(_STEP_SQUARED_BETA / betas) / PIXEL_DEVIATION
+        log_gain = torch.log(steps[0] / steps)[:, None].repeat(1, latents)
+        self.log_gain = nn.Parameter(log_gain)
+        self.log_inverse = nn.Parameter(-log_gain)
+        self.register_buffer("deviation", torch.ones(latents))
+        if squares is not None:
+            components, deviations = klt.principal_components(squares, latents)
+            deviations = deviations / steps[0]
+            with torch.no_grad():
+                self.analysis.linear.weight.copy_(components[..., None, None])
+                self.synthesis.linear.weight.copy_(components.T[..., None, None])
+                self.analysis.unit.copy_(steps[0])
+                self.synthesis.unit.copy_(steps[0])
+                self.deviation.copy_((deviations**2 + _SMALLEST_DEVIATION**2).sqrt())
+                self.synthesis.input_scale.copy_(1 / self.deviation[:, None, None])
+                # A logistic distribution's scale is its deviation times sqrt(3) / pi.
+                scales = deviations * log_gain.exp() * (math.sqrt(3) / math.pi)
+                self.control.bias.copy_(index_of(scales) * LOG_STEP)
+
+    def inner_weights(self) -> list[nn.Parameter]:
+        """The weights that Muon trains: all maps of channels."""
+        convolutions = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
+        return [p for conv in convolutions if conv.groups == 1 for p in conv.parameters() if p.dim() == 4]
+
+    def forward(self, pixels: Tensor, place: Tensor) -> Output:
+        """Training pass: rounded latents for the reconstruction, noisy ones for the rate.
+
+        Args:
+            pixels: float (N, 3, H, W) in [0, 1]; H and W multiples of 64.
+            place: float (N,), each sample's place on the ladder, 0 to anchors - 1. In the stage "detail" the
+                base stays at the ladder's top, and 0 to anchors - 1 means from there to quality 100.
+        """
+        if self._detail_only:
+            return self._forward_detail(pixels, place / max(len(self.log_gain) - 1, 1))
+        mix = mixing(place, len(self.log_gain))
+        coded = self.code(*self.analyse(pixels, mix), mix)
+        log_mass = self.shape.log_mass(self._for_rate(coded.offset, coded.symbols), clip_index(coded.indices))
+        restored = clip_identity(self.synthesis(coded.latent, mix).float(), 0, 1)
+        return Output(restored, bits(log_mass) + bits(coded.hyper_mass))
+
+    def _forward_detail(self, pixels: Tensor, share: Tensor) -> Output:
+        anchors = len(self.log_gain)
+        with torch.no_grad():
+            mix = mixing(torch.full_like(share, anchors - 1), anchors)
+            coded = self.code(*self.analyse(pixels, mix), mix)
+            base = torch.round(self.synthesis(coded.latent, mix).float().clamp(0, 1) * 255)
+        log_mass, detail = self.detail(pixels * 255 - base, magnitude(coded.symbols), share)
+        return Output(((base + detail) / 255).clamp(0, 1), bits(log_mass))
+
+    def analyse(self, pixels: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels to scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4)."""
+        target = self.analysis(pixels, mix).float() * _interpolated(mix, self.log_gain)
+        return target, self.hyper_analysis(target, mix).float()
+
+    def code(
+        self, target: Tensor, hyperlatent: Tensor, mix: Tensor, quantize: Quantizer = round_identity
+    ) -> Coded:
+        """Quantize and decode what `analyse` gives, pass by pass."""
+        gain, inverse = (_interpolated(mix, table) for table in (self.log_gain, self.log_inverse))
+        rounded = quantize(hyperlatent)
+        hyper_mass = self.hyper_prior.log_mass(self._for_rate(hyperlatent, rounded), mix)
+        features = self.hyper_synthesis(rounded, mix).float()
+        index = self.control.base(rounded, mix).float()
+
+        order = groups(target.shape[1], *target.shape[2:]).to(target.device)
+        deviation = self.deviation[:, None, None]
+        scale_out, scale_in = gain * deviation, inverse / deviation
+        known = torch.zeros_like(target)  # scaled latents decoded so far
+        coded = torch.zeros_like(target)
+        mean = torch.zeros_like(target)
+        magnitudes = torch.zeros_like(target)
+        for number, net in enumerate(self.means):
+            now = order == number
+            update = net(features, known * scale_in, mix).float() * scale_out
+            mean = torch.where(now, update, mean)
+            if number:
+                index = index + now * self.control.step(magnitudes, number).float()
+            symbols = quantize(target - update)
+            coded = torch.where(now, symbols, coded)
+            known = torch.where(now, symbols + update, known)
+            if number + 1 < PASSES:
+                magnitudes = torch.where(now, magnitude(torch.round(symbols.detach())), magnitudes)
+        return Coded(known * inverse, target - mean, coded, index, hyper_mass)
+
+    def _for_rate(self, value: Tensor, rounded: Tensor) -> Tensor:
+        return add_noise(value) if self.training else rounded
+
+
+def _interpolated(mix: Tensor, log_scale: Tensor) -> Tensor:
+    """Scale vectors of each sample, float32 (N, C, 1, 1); not a matrix product, which bf16 would round."""
+    return (mix[..., None] * log_scale).sum(1).exp()[..., None, None]
+
+
+Quantizer = Callable[[Tensor], Tensor]
+
+
+class Coded(NamedTuple):
+    """What coding a batch gives."""
+
+    latent: Tensor  # float (N, C, h, w), decoded
+    offset: Tensor  # float (N, C, h, w), what is rounded to symbols
+    symbols: Tensor  # float (N, C, h, w), as quantized
+    indices: Tensor  # float (N, C, h, w), real table indices
+    hyper_mass: Tensor  # float (N, D, h / 4, w / 4), log masses of the hyperlatent

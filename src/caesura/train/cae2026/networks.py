@@ -1,0 +1,142 @@
+"""The two transforms of `cae2026`: a linear transform of 16x16 patches, and a network beside it.
+
+    pixels (N, 3, H, W) -> Analysis -> latent (N, C, H/16, W/16) -> Synthesis -> pixels (N, 3, H, W)
+
+    Analysis   unshuffle 8 | 1x1 W8 | blocks at 1/8 | unshuffle 2 | 1x1 W16 | blocks at 1/16 | 1x1 C   + K x
+    Synthesis  1x1 W16 | blocks at 1/16 | 1x1, shuffle 2 W8 | blocks at 1/8 | 1x1, shuffle 8            + K' y
+
+H and W are multiples of 16. K starts as the principal components of photographs and the network beside it at
+zero, so that training starts from a working transform codec (`klt.py`). One set of weights serves every rate:
+`mix` (N, anchors) holds each sample's interpolation weights over the ladder's anchors, and every block scales
+its hidden channels by vectors interpolated with them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STRIDE = 16
+SLOPE = 0.2
+# Mean and standard deviation of RGB photographs in [0, 1]; fixed, so that a model never depends on them.
+PIXEL_MEAN = (0.45, 0.44, 0.40)
+PIXEL_DEVIATION = 0.25
+
+
+def conv1x1(inputs: int, outputs: int, *, zero: bool = False) -> nn.Conv2d:
+    """A linear map of channels; `zero` starts it at nothing."""
+    conv = nn.Conv2d(inputs, outputs, 1)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    if zero:
+        nn.init.zeros_(conv.weight)
+    return conv
+
+
+class Modulation(nn.Module):
+    """Multiply channels by 1 + a vector interpolated over the ladder's anchors; starts as the identity."""
+
+    def __init__(self, anchors: int, channels: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(anchors, channels))
+
+    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+        """float (N, channels, h, w), float (N, anchors) -> like x."""
+        return x * (1 + mix @ self.table)[..., None, None].to(x.dtype)
+
+
+class Block(nn.Module):
+    """1x1, leaky ReLU, depthwise 3x3, 1x1, then a two-layer 1x1 part; a shortcut around each."""
+
+    def __init__(self, width: int, anchors: int) -> None:
+        super().__init__()
+        self.enter = conv1x1(width, width)
+        self.enter_scale = Modulation(anchors, width)
+        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.leave = conv1x1(width, width, zero=True)
+        self.widen = conv1x1(width, 2 * width)
+        self.widen_scale = Modulation(anchors, 2 * width)
+        self.narrow = conv1x1(2 * width, width, zero=True)
+
+    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+        """float (N, width, h, w), float (N, anchors) -> like x."""
+        hidden = self.enter_scale(F.leaky_relu(self.enter(x), SLOPE), mix)
+        x = x + self.leave(self.depthwise(hidden))
+        hidden = self.widen_scale(F.leaky_relu(self.widen(x), SLOPE), mix)
+        result: Tensor = x + self.narrow(hidden)
+        return result
+
+
+class Blocks(nn.ModuleList):
+    """Blocks one after another."""
+
+    def __init__(self, count: int, width: int, anchors: int) -> None:
+        super().__init__(Block(width, anchors) for _ in range(count))
+
+    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+        """As `Block`."""
+        for block in self:
+            x = block(x, mix)
+        return x
+
+
+class _Normalised(nn.Module):
+    pixel_mean: Tensor
+    unit: Tensor  # of the latents; not in K, so that its rows have length one and learn as fast on both sides
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).reshape(1, 3, 1, 1))
+        self.register_buffer("unit", torch.ones(()))
+
+
+class Analysis(_Normalised):
+    """Pixels to latents: float (N, 3, H, W) in [0, 1] to float (N, C, H/16, W/16)."""
+
+    def __init__(
+        self, latents: int, anchors: int, *, fine: int, fine_blocks: int, coarse: int, coarse_blocks: int
+    ) -> None:
+        super().__init__()
+        self.linear = nn.Conv2d(3 * STRIDE**2, latents, 1, bias=False)
+        self.enter = conv1x1(192, fine)
+        self.fine = Blocks(fine_blocks, fine, anchors)
+        self.down = conv1x1(4 * fine, coarse)
+        self.coarse = Blocks(coarse_blocks, coarse, anchors)
+        self.leave = conv1x1(coarse, latents, zero=True)
+
+    def forward(self, pixels: Tensor, mix: Tensor) -> Tensor:
+        """See the class; `mix` float (N, anchors)."""
+        x = (pixels - self.pixel_mean) / PIXEL_DEVIATION
+        x = F.pixel_unshuffle(x, 8)
+        linear = self.linear(F.pixel_unshuffle(x, 2)) / self.unit
+        x = self.fine(F.leaky_relu(self.enter(x), SLOPE), mix)
+        x = self.coarse(self.down(F.pixel_unshuffle(x, 2)), mix)
+        latent: Tensor = linear + self.leave(x)
+        return latent
+
+
+class Synthesis(_Normalised):
+    """Latents to pixels: float (N, C, h, w) to float (N, 3, 16h, 16w), nominally in [0, 1], not clipped."""
+
+    input_scale: Tensor
+
+    def __init__(
+        self, latents: int, anchors: int, *, fine: int, fine_blocks: int, coarse: int, coarse_blocks: int
+    ) -> None:
+        super().__init__()
+        self.register_buffer("input_scale", torch.ones(1, latents, 1, 1))
+        self.linear = nn.Conv2d(latents, 3 * STRIDE**2, 1, bias=False)
+        self.enter = conv1x1(latents, coarse)
+        self.coarse = Blocks(coarse_blocks, coarse, anchors)
+        self.up = conv1x1(coarse, 4 * fine)
+        self.fine = Blocks(fine_blocks, fine, anchors)
+        self.leave = conv1x1(fine, 192, zero=True)
+
+    def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
+        """See the class; `mix` float (N, anchors)."""
+        linear = self.linear(latent) * self.unit
+        x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
+        x = self.fine(F.pixel_shuffle(self.up(x), 2), mix)
+        x = F.pixel_shuffle(linear, 2) + self.leave(x)
+        pixels: Tensor = F.pixel_shuffle(x, 8) * PIXEL_DEVIATION + self.pixel_mean
+        return pixels
