@@ -50,23 +50,19 @@ def encode(
     hyper = np.rint(exact).clip(-_HYPERLATENT_LIMIT, _HYPERLATENT_LIMIT).astype(np.int32)
 
     latents = Latents(hyper, at, target.shape[1:])
-    coded: list[tuple[Symbols, NDArray[np.uint8]]] = []
+    coded: list[list[tuple[Symbols, NDArray[np.uint8]]]] = []
     for number in range(PASSES):
-        mean = latents.means(number)
+        latents.start(number)
+        coded.append([])
         for part in parts(number, bundle.channels):
             indices = latents.indices.of(number, part)
-            offset = target[part.at] - mean[part.at]
-            symbols = rounding.optimised(offset, indices, at.control, strength)
+            symbols = rounding.optimised(target[part.at] - latents.mean(part), indices, at.control, strength)
             symbols[indices == 0] = 0
-            latents.place(part, symbols, mean)
-            coded.append((symbols.reshape(-1), indices.reshape(-1)))
+            latents.place(part, symbols)
+            coded[-1].append((symbols, indices))
 
     pusher = Pusher()
-    for number in reversed(range(PASSES)):
-        symbols, indices = (
-            np.concatenate(part) for part in zip(*coded[4 * number : 4 * number + 4], strict=True)
-        )
-        grouped.push(pusher, symbols, indices, at.control.tables)
+    grouped.push_passes(pusher, coded, at.control.tables)
     factorized.push(pusher, hyper, at.hyper_tables)
     return pusher.bytes(), latents
 
@@ -107,12 +103,11 @@ def decode(payload: bytes, height: int, width: int, code: int, bundle: Bundle) -
     shape = (bundle.tables.channels, -(-rows // _HYPER), -(-columns // _HYPER))
     latents = Latents(factorized.pop(popper, shape, at.hyper_tables), at, (rows, columns))
     for number in range(PASSES):
-        chosen = [(part, latents.indices.of(number, part)) for part in parts(number, bundle.channels)]
-        popped = grouped.pop(popper, np.concatenate([i.reshape(-1) for _, i in chosen]), at.control.tables)
-        mean = latents.means(number)
-        for part, indices in chosen:
-            latents.place(part, popped[: indices.size].reshape(indices.shape), mean)
-            popped = popped[indices.size :]
+        latents.start(number)
+        places = parts(number, bundle.channels)
+        indices = [latents.indices.of(number, part) for part in places]
+        for part, symbols in zip(places, grouped.pop_pass(popper, indices, at.control.tables), strict=True):
+            latents.place(part, symbols)
     popper.finish()
     return latents
 
@@ -159,14 +154,18 @@ class Latents:
         self._features = np.ascontiguousarray(features[:, :rows, :columns])
         self.known = np.zeros((at.control.channels, rows, columns), np.float32)
 
-    def means(self, number: int) -> NDArray[np.float32]:
-        """Means of a pass, float32 (channels, h, w), in quantization steps."""
-        at = self.rate
-        return transform.means(number, self._features, self.known, at.bundle, at.mix) * at.gain
+    def start(self, number: int) -> None:
+        """Begin pass `number`, when all symbols of those before it are in place."""
+        self._means = transform.means(number, self._features, self.known, self.rate.bundle, self.rate.mix)
 
-    def place(self, part: Part, symbols: Symbols, mean: NDArray[np.float32]) -> None:
+    def mean(self, part: Part) -> Float:
+        """Means of a part of the pass, in quantization steps."""
+        mean: Float = self._means[part.at] * self.rate.gain[part.channels]
+        return mean
+
+    def place(self, part: Part, symbols: Symbols) -> None:
         """Take in the symbols of a part."""
-        self.known[part.at] = (symbols + mean[part.at]) * self.rate.inverse[part.channels]
+        self.known[part.at] = (symbols + self.mean(part)) * self.rate.inverse[part.channels]
         self.indices.learn(part, symbols)
 
 

@@ -49,16 +49,13 @@ def encode(rgb: Pixels, base: Pixels, magnitudes: NDArray[np.uint8], code: int, 
     indices = Indices(control, magnitudes, row, symbols.shape[1:])
     coded = []
     for number in range(PASSES):
-        for part in parts(number, BANDS):
-            chosen, mine = indices.of(number, part), symbols[part.at]
-            indices.learn(part, mine)
-            coded.append((mine.reshape(-1), chosen.reshape(-1)))
+        places = parts(number, BANDS)
+        chosen = [indices.of(number, part) for part in places]
+        coded.append([(symbols[part.at], mine) for part, mine in zip(places, chosen, strict=True)])
+        for part in places:
+            indices.learn(part, symbols[part.at])
     pusher = Pusher()
-    for number in reversed(range(PASSES)):
-        values, tables = (
-            np.concatenate(part) for part in zip(*coded[4 * number : 4 * number + 4], strict=True)
-        )
-        grouped.push(pusher, values, tables, control.tables)
+    grouped.push_passes(pusher, coded, control.tables)
     return pusher.bytes()
 
 
@@ -73,12 +70,11 @@ def decode(payload: bytes, base: Pixels, magnitudes: NDArray[np.uint8], code: in
     symbols = np.empty((BANDS, base.shape[0] // BLOCK, base.shape[1] // BLOCK), np.int32)
     indices = Indices(control, magnitudes, row, symbols.shape[1:])
     for number in range(PASSES):
-        chosen = [(part, indices.of(number, part)) for part in parts(number, BANDS)]
-        popped = grouped.pop(popper, np.concatenate([i.reshape(-1) for _, i in chosen]), control.tables)
-        for part, mine in chosen:
-            symbols[part.at] = popped[: mine.size].reshape(mine.shape)
-            popped = popped[mine.size :]
-            indices.learn(part, symbols[part.at])
+        places = parts(number, BANDS)
+        chosen = [indices.of(number, part) for part in places]
+        for part, mine in zip(places, grouped.pop_pass(popper, chosen, control.tables), strict=True):
+            symbols[part.at] = mine
+            indices.learn(part, mine)
     popper.finish()
     restored = backward(symbols * np.float32(step))
     restored += base
