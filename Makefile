@@ -2,7 +2,7 @@
 # make test     the whole test suite
 # make check    ruff and mypy --strict
 # make bench    speed and memory of coding and training
-# make results  the figures of docs/RESULTS.md again, to bench-output/  (KODAK=folder of the 24 pictures)
+# make results  docs/RESULTS.md and its plot again  (KODAK=folder of the 24 pictures)
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -27,9 +27,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m caesura.bench.training
 
 results: $(VENV)/.dev
-	$(BIN)/caesura eval $(KODAK) --report bench-output --model fast --model cae2017 --reference docs/kodak_published_rd.json
-	$(BIN)/python -m caesura.bench.coding_loss $(KODAK)
-	$(BIN)/python -m caesura.bench.speed
+	$(BIN)/python -m caesura.bench.results $(KODAK)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -169,7 +169,6 @@ def _session(bundle: Bundle, graph: str) -> onnxruntime.InferenceSession:
     if not threads.isdecimal():
         raise ConfigError(f"CAESURA_THREADS is {threads!r}; a whole number is allowed, 0 for all processors")
     options.intra_op_num_threads = int(threads)
-    options.enable_cpu_mem_arena = False  # tiles come in several sizes; an arena keeps the sum of all
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:

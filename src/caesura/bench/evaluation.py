@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from caesura import image, metrics, rate
+from caesura import model as bundles
 from caesura.bench import report
 from caesura.bench.codecs import OTHERS, Caesura, Codec, Crops
 from caesura.errors import ConfigError, ImageError
@@ -89,7 +90,7 @@ def run(
     for quality in qualities:
         rate.check(quality)
     published = report.read_published(reference) if reference else []
-    ours: list[Codec] = [Caesura(model, qualities, effort) for model in models]
+    ours: list[Codec] = [Caesura(model, distinct(model, qualities), effort) for model in models]
     if crop:
         ours = [Crops(codec, crop) for codec in ours]
     codecs: tuple[Codec, ...] = (*ours, *(OTHERS if others else ()))
@@ -114,6 +115,14 @@ def run(
     report.plot(curves, published, destination / "rd.png", title=f"{folder.name}, {len(paths)} pictures")
     console.print(text, markup=False, highlight=False)
     return curves
+
+
+def distinct(model: str, qualities: Sequence[float]) -> tuple[float, ...]:
+    """Qualities without those beyond what the model reaches, which all code alike."""
+    scale = bundles.load(model).quality_scale
+    return tuple({rate.quality_code(quality, scale): quality for quality in reversed(qualities)}.values())[
+        ::-1
+    ]
 
 
 def measure(codecs: Iterable[Codec], pixels: NDArray[np.uint8], picture: str) -> Iterator[Point]:

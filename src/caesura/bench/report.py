@@ -120,7 +120,7 @@ def table(curves: Sequence[Curve], published: Sequence[Published], anchor: str) 
         rows += [(f"{entry.name} (published)", list(entry.points)) for entry in published]
         for name, points in rows:
             differences = bd_rate(base.psnr_points(), points), bd_rate(points, ours.psnr_points())
-            lines.append(f"| {name} | {' | '.join(map(_percent, differences))} |")
+            lines.append(f"| {name} | {' | '.join(map(percent, differences))} |")
         lines.append("")
     lines += [
         "| codec | setting | bpp | PSNR (dB) | MS-SSIM | encode (s) | decode (s) |",
@@ -137,7 +137,8 @@ def table(curves: Sequence[Curve], published: Sequence[Published], anchor: str) 
     return "\n".join(lines) + "\n"
 
 
-def _percent(difference: float | None) -> str:
+def percent(difference: float | None) -> str:
+    """A BD-rate as reports show it."""
     return "no overlap" if difference is None else f"{difference:+.1f}%"
 
 

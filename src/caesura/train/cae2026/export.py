@@ -18,7 +18,7 @@ from caesura.train.cae2026.detail import ANCHORS, LOG_STEP
 from caesura.train.cae2026.hyperprior import HyperPrior, Means
 from caesura.train.cae2026.likelihood import Shape
 from caesura.train.cae2026.model import FlagshipModel
-from caesura.train.cae2026.networks import STRIDE
+from caesura.train.cae2026.networks import BLOCK, BLOCK_CHANNELS, STRIDE
 from caesura.train.graph import Axis, graph
 
 LADDER_TOP = 7200  # hundredths; above, the detail layer
@@ -157,7 +157,11 @@ class _AnalysisGraph(nn.Module):
         self.analysis = model.analysis
 
     def forward(self, pixels: Tensor, mix: Tensor) -> Tensor:
-        latent: Tensor = self.analysis(pixels.permute(2, 0, 1)[None].float() / 255, mix[None])[0]
+        # Bytes are moved into blocks, not floats: four times less memory to go through.
+        rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
+        blocks = pixels.reshape(rows, BLOCK, columns, BLOCK, 3).permute(4, 1, 3, 0, 2)
+        blocks = blocks.reshape(1, BLOCK_CHANNELS, rows, columns)
+        latent: Tensor = self.analysis.of_blocks(blocks.float() / 255, mix[None])[0]
         return latent
 
 
@@ -169,8 +173,10 @@ class _SynthesisGraph(nn.Module):
         self.synthesis = model.synthesis
 
     def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
-        pixels = self.synthesis(latent[None], mix[None])[0]
-        return torch.round(pixels.clamp(0, 1) * 255).permute(1, 2, 0).to(torch.uint8)
+        blocks = torch.round(self.synthesis.to_blocks(latent[None], mix[None])[0].clamp(0, 1) * 255)
+        rows, columns = blocks.shape[1:]
+        pixels = blocks.to(torch.uint8).reshape(3, BLOCK, BLOCK, rows, columns).permute(3, 1, 4, 2, 0)
+        return pixels.reshape(rows * BLOCK, columns * BLOCK, 3)
 
 
 class _HyperAnalysisGraph(nn.Module):

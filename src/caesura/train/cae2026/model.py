@@ -88,7 +88,7 @@ class FlagshipModel(nn.Module):
             components, deviations = klt.principal_components(squares, latents)
             deviations = deviations / steps[0]
             with torch.no_grad():
-                self.analysis.linear.weight.copy_(components[..., None, None])
+                self.analysis.linear.weight.copy_(components.reshape(self.analysis.linear.weight.shape))
                 self.synthesis.linear.weight.copy_(components.T[..., None, None])
                 self.analysis.unit.copy_(steps[0])
                 self.synthesis.unit.copy_(steps[0])

@@ -2,7 +2,7 @@
 
     pixels (N, 3, H, W) -> Analysis -> latent (N, C, H/16, W/16) -> Synthesis -> pixels (N, 3, H, W)
 
-    Analysis   unshuffle 8 | 1x1 W8 | blocks at 1/8 | unshuffle 2 | 1x1 W16 | blocks at 1/16 | 1x1 C   + K x
+    Analysis   unshuffle 8 | 1x1 W8 | blocks at 1/8 | 2x2 /2 W16 | blocks at 1/16 | 1x1 C               + K x
     Synthesis  1x1 W16 | blocks at 1/16 | 1x1, shuffle 2 W8 | blocks at 1/8 | 1x1, shuffle 8            + K' y
 
 H and W are multiples of 16. K starts as the principal components of photographs and the network beside it at
@@ -18,15 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDE = 16
+BLOCK = 8  # pixels a side that become channels
+BLOCK_CHANNELS = 3 * BLOCK**2
 SLOPE = 0.2
 # Mean and standard deviation of RGB photographs in [0, 1]; fixed, so that a model never depends on them.
 PIXEL_MEAN = (0.45, 0.44, 0.40)
 PIXEL_DEVIATION = 0.25
 
 
-def conv1x1(inputs: int, outputs: int, *, zero: bool = False) -> nn.Conv2d:
-    """A linear map of channels; `zero` starts it at nothing."""
-    conv = nn.Conv2d(inputs, outputs, 1)
+def conv1x1(inputs: int, outputs: int, *, side: int = 1, zero: bool = False) -> nn.Conv2d:
+    """A linear map of channels, or of `side` x `side` cells of them; `zero` starts it at nothing."""
+    conv = nn.Conv2d(inputs, outputs, side, side)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     if zero:
         nn.init.zeros_(conv.weight)
@@ -81,12 +83,13 @@ class Blocks(nn.ModuleList):
 
 
 class _Normalised(nn.Module):
-    pixel_mean: Tensor
+    block_mean: Tensor
     unit: Tensor  # of the latents; not in K, so that its rows have length one and learn as fast on both sides
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).reshape(1, 3, 1, 1))
+        mean = torch.tensor(PIXEL_MEAN).repeat_interleave(BLOCK**2)
+        self.register_buffer("block_mean", mean.reshape(1, BLOCK_CHANNELS, 1, 1))
         self.register_buffer("unit", torch.ones(()))
 
 
@@ -97,20 +100,23 @@ class Analysis(_Normalised):
         self, latents: int, anchors: int, *, fine: int, fine_blocks: int, coarse: int, coarse_blocks: int
     ) -> None:
         super().__init__()
-        self.linear = nn.Conv2d(3 * STRIDE**2, latents, 1, bias=False)
-        self.enter = conv1x1(192, fine)
+        self.linear = nn.Conv2d(BLOCK_CHANNELS, latents, 2, 2, bias=False)
+        self.enter = conv1x1(BLOCK_CHANNELS, fine)
         self.fine = Blocks(fine_blocks, fine, anchors)
-        self.down = conv1x1(4 * fine, coarse)
+        self.down = conv1x1(fine, coarse, side=2)
         self.coarse = Blocks(coarse_blocks, coarse, anchors)
         self.leave = conv1x1(coarse, latents, zero=True)
 
     def forward(self, pixels: Tensor, mix: Tensor) -> Tensor:
         """See the class; `mix` float (N, anchors)."""
-        x = (pixels - self.pixel_mean) / PIXEL_DEVIATION
-        x = F.pixel_unshuffle(x, 8)
-        linear = self.linear(F.pixel_unshuffle(x, 2)) / self.unit
+        return self.of_blocks(F.pixel_unshuffle(pixels, BLOCK), mix)
+
+    def of_blocks(self, blocks: Tensor, mix: Tensor) -> Tensor:
+        """The same of pixels in blocks, float (N, 192, H/8, W/8): colour, row and column of a block."""
+        x = (blocks - self.block_mean) / PIXEL_DEVIATION
+        linear = self.linear(x) / self.unit
         x = self.fine(F.leaky_relu(self.enter(x), SLOPE), mix)
-        x = self.coarse(self.down(F.pixel_unshuffle(x, 2)), mix)
+        x = self.coarse(self.down(x), mix)
         latent: Tensor = linear + self.leave(x)
         return latent
 
@@ -130,13 +136,17 @@ class Synthesis(_Normalised):
         self.coarse = Blocks(coarse_blocks, coarse, anchors)
         self.up = conv1x1(coarse, 4 * fine)
         self.fine = Blocks(fine_blocks, fine, anchors)
-        self.leave = conv1x1(fine, 192, zero=True)
+        self.leave = conv1x1(fine, BLOCK_CHANNELS, zero=True)
 
     def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
         """See the class; `mix` float (N, anchors)."""
+        return F.pixel_shuffle(self.to_blocks(latent, mix), BLOCK)
+
+    def to_blocks(self, latent: Tensor, mix: Tensor) -> Tensor:
+        """The same, to pixels in blocks, float (N, 192, 2h, 2w): colour, row and column of a block."""
         linear = self.linear(latent) * self.unit
         x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
         x = self.fine(F.pixel_shuffle(self.up(x), 2), mix)
         x = F.pixel_shuffle(linear, 2) + self.leave(x)
-        pixels: Tensor = F.pixel_shuffle(x, 8) * PIXEL_DEVIATION + self.pixel_mean
-        return pixels
+        blocks: Tensor = x * PIXEL_DEVIATION + self.block_mean
+        return blocks
