@@ -61,7 +61,7 @@ def test_what_is_chosen_costs_least(control: Control) -> None:
     """Against costs counted from the frequencies, symbol by symbol."""
     random = np.random.default_rng(1)
     array = random.normal(0, 3, 400).clip(-9, 9).astype(np.float32)
-    indices = random.integers(30, 45, 400).astype(np.uint8)
+    indices = random.integers(48, 60, 400).astype(np.uint8)
     strength = 0.7
     found = rounding.optimised(array, indices, control, strength)
 

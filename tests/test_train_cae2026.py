@@ -347,7 +347,7 @@ def random_control(channels: int, depth: int, below: int, anchors: int = ANCHORS
 @pytest.fixture(scope="module")
 def freeze() -> Callable[[Control], runtime.Control]:
     """A function from trained control to what the coder has, with 17 rows of biases."""
-    tables = symbol_tables(Shape()).row(0)
+    tables = symbol_tables(Shape(), 0).row(0)
 
     def frozen(control: Control) -> runtime.Control:
         with torch.no_grad():

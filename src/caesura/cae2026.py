@@ -29,7 +29,7 @@ _HYPERLATENT_LIMIT = 127
 MIN_EFFORT, MAX_EFFORT = 1, 9
 # Weight of the rate in rounding: training rounds to the nearest, so that most of what optimised rounding
 # can save is in the weights already.
-_STRENGTH = 0.3
+_STRENGTH = 0.15
 
 Float = NDArray[np.float32]
 Symbols = NDArray[np.int32]

@@ -120,9 +120,8 @@ def run(
 def distinct(model: str, qualities: Sequence[float]) -> tuple[float, ...]:
     """Qualities without those beyond what the model reaches, which all code alike."""
     scale = bundles.load(model).quality_scale
-    return tuple({rate.quality_code(quality, scale): quality for quality in reversed(qualities)}.values())[
-        ::-1
-    ]
+    by_code = {rate.quality_code(quality, scale): quality for quality in qualities}
+    return tuple(by_code.values())
 
 
 def measure(codecs: Iterable[Codec], pixels: NDArray[np.uint8], picture: str) -> Iterator[Point]:

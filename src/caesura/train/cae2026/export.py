@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from caesura import model as bundle
-from caesura.entropy.control import INDICES
+from caesura.entropy.control import FRACTION, INDICES
 from caesura.entropy.tables import TableGrid, quantize_probabilities
 from caesura.train.arrays import pack
 from caesura.train.cae2026.control import Control, fixed_bias, int8
@@ -25,6 +25,7 @@ LADDER_TOP = 7200  # hundredths; above, the detail layer
 ROWS_PER_ANCHOR = 8
 _WIDEST = 2048  # symbols beyond are escapes
 _TAIL = 2.0**-20
+_CERTAIN = 2.0**-13
 _HYPER_WIDEST = 127
 _PRIOR_PARTS = ("hyper_prior.", "control.", "shape.", "detail.")
 
@@ -95,21 +96,34 @@ def _graphs(model: FlagshipModel, anchors: int, latents: int) -> dict[str, bytes
 
 
 def _control(control: Control, shape: Shape, rows: int) -> dict[str, NDArray[Any]]:
+    first = certain_zeros(shape)
     with torch.no_grad():
         return {
-            "bias": fixed_bias(control.bias, rows),
+            "bias": fixed_bias(control.bias, rows) - np.int32(first << FRACTION),
             "base": int8(control.hyper).round().numpy().astype(np.int8),
             "near": np.stack([int8(w)[:, 0].round().numpy().astype(np.int8) for w in control.near]),
             "far": np.stack([int8(w)[:, :, 0, 0].round().numpy().astype(np.int8) for w in control.far]),
-            **vars(symbol_tables(shape)),
+            **vars(symbol_tables(shape, first)),
         }
 
 
 @torch.no_grad()
-def symbol_tables(shape: Shape) -> TableGrid:
-    """The tables that indices choose from: one row of INDICES."""
+def certain_zeros(shape: Shape) -> int:
+    """The last index whose symbols are all but certainly zero; it becomes index 0, where nothing is coded.
+
+    Training moves indices and the distribution's scale together as it likes; only their sum means something.
+    """
+    index = torch.arange(INDICES, dtype=torch.float64)
+    zero = shape.double().log_mass(torch.zeros_like(index), index).exp()
+    shape.float()
+    return max(0, int((zero > 1 - _CERTAIN).sum()) - 1)
+
+
+@torch.no_grad()
+def symbol_tables(shape: Shape, first: int) -> TableGrid:
+    """The tables that indices choose from: one row of INDICES, the distribution at `first` and above."""
     symbols = torch.arange(-_WIDEST, _WIDEST + 1, dtype=torch.float64)
-    index = torch.arange(INDICES, dtype=torch.float64)[:, None].expand(-1, len(symbols))
+    index = torch.arange(first, first + INDICES, dtype=torch.float64)[:, None].expand(-1, len(symbols))
     mass = shape.double().log_mass(symbols.expand(INDICES, -1), index).exp().numpy()
     shape.float()
     return _grid([mass], -_WIDEST)
