@@ -24,7 +24,6 @@ from caesura.errors import DependencyError
 from caesura.model import Bundle
 
 _HYPER = 4  # latents per hyperlatent position each way
-_HYPERLATENT_LIMIT = 127
 
 MIN_EFFORT, MAX_EFFORT = 1, 9
 # Weight of the rate in rounding: training rounds to the nearest, so that most of what optimised rounding
@@ -47,7 +46,7 @@ def encode(
     at = _Rate(code, bundle)
     target, exact = _refined(rgb, code, at, progress) if effort == MAX_EFFORT else _analysed(rgb, at)
     strength = _STRENGTH if effort > 1 else 0.0
-    hyper = np.rint(exact).clip(-_HYPERLATENT_LIMIT, _HYPERLATENT_LIMIT).astype(np.int32)
+    hyper = np.rint(exact).clip(-at.control.limit, at.control.limit).astype(np.int32)
 
     latents = Latents(hyper, at, target.shape[1:])
     coded: list[list[tuple[Symbols, NDArray[np.uint8]]]] = []

@@ -50,7 +50,7 @@ FILES = {  # by architecture, in the order of hashing
 }
 DEFAULT = "fast"
 _SHIPPED = Path(__file__).parent / "models"
-_HYPERLATENT_LIMIT, _MAGNITUDE_LIMIT = 127, 30
+HYPERLATENT_LIMIT, _MAGNITUDE_LIMIT = 127, 30
 DETAIL_LOWEST = 1  # every symbol of the detail layer is coded: none may be lost, however unlikely
 
 
@@ -257,7 +257,7 @@ def _load(folder: Path, model_id: int) -> Bundle:
         grid = TableGrid(**_named(arrays[TABLES], "low", "length", "frequencies"))
         log_gain, log_inverse = (arrays[SCALES][name] for name in ("log_gain", "log_inverse"))
         if architecture == "cae2026":
-            control = _control(folder, CONTROL, arrays, _HYPERLATENT_LIMIT, 0)
+            control = _control(folder, CONTROL, arrays, HYPERLATENT_LIMIT, 0)
             detail = _control(folder, DETAIL, arrays, _MAGNITUDE_LIMIT, DETAIL_LOWEST)
             steps = _log_steps(folder, arrays[DETAIL]["log_step"])
             _check_fit(folder, grid, control, detail)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import textwrap
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,7 @@ QUALITIES = (1, 12, 24, 36, 48, 60, 72, 79, 86, 93, 100)
 _EFFORTS, _EFFORT_QUALITIES = (1, 5, 9), (20, 40, 60)
 _RIVALS = ("WebP method 6", "JPEG XL effort 7", "AVIF speed 6")
 _PUBLISHED = ("hm", "vtm")
+_CEILING = 37.0  # dB, above which learned codecs tend to stall
 _RATE = 2.0  # bits per pixel at which the ceiling is looked for
 _KODAK = """## Kodak, whole pictures, real bytes
 
@@ -67,12 +69,14 @@ def main() -> None:
 def _head() -> str:
     bundles = ", ".join(f"`{name}` (`{models.load(name).id:08x}`)" for name in ("fast", "cae2017"))
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "pillow", "imagecodecs"))
-    return (
-        "# Results\n\n    make results KODAK=folder\n\n"
-        f"writes this page: every figure on it comes from one run.\n\ncaesura {version('caesura')}, bundles "
-        f"{bundles}; {speed.processors()} processors ({platform.machine()}, {platform.system()}), Python "
-        f"{platform.python_version()}, {libraries}. The 24 Kodak pictures are not part\nof this project.\n"
+    machine = f"{speed.processors()} processors ({platform.machine()}, {platform.system()})"
+    text = (
+        f"Every figure on this page comes from one run of that command. caesura {version('caesura')}, "
+        f"bundles {bundles}; "
+        f"{machine}, Python {platform.python_version()}, {libraries}. "
+        "The 24 Kodak pictures are not part of this project."
     )
+    return "# Results\n\n    make results KODAK=folder\n\n" + textwrap.fill(text, 118) + "\n"
 
 
 def _bars(curves: Sequence[report.Curve], published: Sequence[report.Published]) -> str:
@@ -86,15 +90,13 @@ def _bars(curves: Sequence[report.Curve], published: Sequence[report.Published])
     rates, qualities = zip(*sorted(ours), strict=True)
     lines.append(f"| PSNR at {_RATE:g} bits per pixel | {np.interp(_RATE, rates, qualities):.2f} dB |")
     lines.append(f"| PSNR at quality 100 | {qualities[-1]:.2f} dB, {rates[-1]:.2f} bpp |")
-    above = [(rate, quality) for rate, quality in ours if quality > 38]
     for name in ("JPEG 4:2:0", "WebP method 6"):
-        rival_rates, rival_qualities = zip(*sorted(others[name]), strict=True)
         ratios = [
-            f"{rate / np.interp(quality, rival_qualities, rival_rates):.2f} at {quality:.1f} dB"
-            for rate, quality in above
-            if quality <= rival_qualities[-1]
+            f"{np.interp(quality, qualities, rates) / rate:.2f} at {quality:.1f} dB"
+            for rate, quality in sorted(others[name])
+            if _CEILING < quality <= qualities[-1]
         ]
-        lines.append(f"| bytes of {name} at equal PSNR above 38 dB | {', '.join(ratios) or 'not reached'} |")
+        lines.append(f"| our bytes over those of {name} at equal PSNR | {', '.join(ratios)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -102,7 +104,7 @@ def _efforts(paths: Sequence[Path]) -> str:
     """Rate, quality and time at each effort, and BD-rate against the first."""
     lines = [
         "## Encoder effort\n",
-        f"Means over {len(paths)} pictures of Kodak ({', '.join(path.stem for path in paths)}).\n",
+        f"Kodak: {', '.join(path.stem for path in paths)}.\n",
         "| effort | quality | bpp | PSNR (dB) | encode (s) | BD-rate against effort 1 |",
         "|---|---|---|---|---|---|",
     ]

@@ -23,10 +23,9 @@ from caesura.train.graph import Axis, graph
 
 LADDER_TOP = 7200  # hundredths; above, the detail layer
 ROWS_PER_ANCHOR = 8
-_WIDEST = 2048  # symbols beyond are escapes
+_WIDEST = 4096  # symbols beyond are escapes
 _TAIL = 2.0**-20
 _CERTAIN = 2.0**-13
-_HYPER_WIDEST = 127
 _PRIOR_PARTS = ("hyper_prior.", "control.", "shape.", "detail.")
 
 
@@ -135,11 +134,11 @@ def hyper_tables(prior: HyperPrior, rows: int) -> TableGrid:
     anchors = len(prior.mean)
     place = torch.linspace(0, anchors - 1, rows, dtype=torch.float64)
     mix = (1 - (place[:, None] - torch.arange(anchors)).abs()).clamp(min=0)
-    symbols = torch.arange(-_HYPER_WIDEST, _HYPER_WIDEST + 1, dtype=torch.float64)
+    symbols = torch.arange(-bundle.HYPERLATENT_LIMIT, bundle.HYPERLATENT_LIMIT + 1, dtype=torch.float64)
     channels = prior.mean.shape[1]
     mass = prior.double().log_mass(symbols.expand(rows, channels, -1), mix).exp().numpy()
     prior.float()
-    return _grid(list(mass), -_HYPER_WIDEST)
+    return _grid(list(mass), -bundle.HYPERLATENT_LIMIT)
 
 
 def _grid(rows: list[NDArray[np.float64]], first: int) -> TableGrid:
