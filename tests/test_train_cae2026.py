@@ -25,7 +25,6 @@ from caesura.entropy import control as runtime
 from caesura.entropy.passes import PASSES, parts, pass_of
 from caesura.model import DETAIL_LOWEST
 from caesura.train import checkpoint, loss, start
-from caesura.train.cae2017.priors import bits
 from caesura.train.cae2026.control import (
     LOG_STEP,
     SMALLEST_SCALE,
@@ -52,6 +51,7 @@ from caesura.train.cae2026.networks import (
     Synthesis,
 )
 from caesura.train.crops import Pack
+from caesura.train.output import bits
 from train_helpers import make_pack, photo, planar, run_tiny
 
 ANCHORS = len(BETAS)

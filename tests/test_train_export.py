@@ -33,6 +33,7 @@ from caesura.train.cae2017.export import ROWS_PER_RUNG, tables
 from caesura.train.cae2017.model import PaperModel
 from caesura.train.config import PriorConfig
 from caesura.train.export import export, quality_scale
+from caesura.train.output import bits
 from train_helpers import make_pack, photo, planar, run_tiny, tiny
 
 LICENCE, DATA = "CC-BY-4.0", "Parts of one photograph that scikit-image packages."
@@ -135,7 +136,7 @@ def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> 
     gain = torch.from_numpy(rate.scale_vector(bundle.log_gain, rate.mixing(code, len(bundle.log_gain))))[None]
     with torch.no_grad():
         symbols = torch.round(model.analysis(planar(padded)) * gain[..., None, None])
-        return float(priors.bits(model.prior.log_mass(symbols, gain))) / 8
+        return float(bits(model.prior.log_mass(symbols, gain))) / 8
 
 
 def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:

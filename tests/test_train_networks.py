@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from caesura.train.cae2017 import klt
-from caesura.train.cae2017.model import PaperModel, mixing
+from caesura.train.cae2017.model import PaperModel
 from caesura.train.cae2017.networks import (
     PIXEL_DEVIATION,
     PIXEL_MEAN,
@@ -26,6 +26,7 @@ from caesura.train.cae2017.networks import (
     ResidualBlock,
     Synthesis,
 )
+from caesura.train.ladder import mixing
 from caesura.train.quantize import round_identity
 from train_helpers import photo, planar, tiny
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from caesura.errors import ConfigError
-from caesura.train.cae2017.priors import Mixture, Prior, ScaleMixture, bits, make, mixture_log_mass
+from caesura.train.cae2017.priors import Mixture, Prior, ScaleMixture, make, mixture_log_mass
 from caesura.train.config import PriorConfig
+from caesura.train.output import bits
 
 KINDS = pytest.mark.parametrize("kind", ["mixture", "scale-mixture"])
 

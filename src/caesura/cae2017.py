@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import image, rate, transform
+from caesura import image, rate, rounding, transform
 from caesura.entropy import factorized
 from caesura.entropy.coder import Popper, Pusher
-from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.model import Bundle
 
 
@@ -22,9 +21,9 @@ def encode(rgb: NDArray[np.uint8], code: int, bundle: Bundle) -> bytes:
     mix = rate.mixing(code, len(bundle.log_gain))
     latent = transform.analyse(padded, bundle)
     latent *= rate.scale_vector(bundle.log_gain, mix)[:, None, None]
-    symbols = np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX).astype(np.int32)
+    tables = bundle.tables.row(rate.table_row(code, bundle.tables.rows))
     pusher = Pusher()
-    factorized.push(pusher, symbols, bundle.tables.row(rate.table_row(code, bundle.tables.rows)))
+    factorized.push(pusher, rounding.nearest(latent), tables)
     return pusher.bytes()
 
 
@@ -34,10 +33,7 @@ def decode(payload: bytes, height: int, width: int, code: int, bundle: Bundle) -
     Raises:
         FormatError: the payload is not what `encode` gives for these arguments.
     """
-    rows, columns = (
-        image.padded_side(side, bundle.stride, bundle.smallest_side) // bundle.stride
-        for side in (height, width)
-    )
+    rows, columns = image.grid(height, width, bundle.stride, bundle.smallest_side)
     popper = Popper(payload)
     tables = bundle.tables.row(rate.table_row(code, bundle.tables.rows))
     symbols = factorized.pop(popper, (bundle.channels, rows, columns), tables)

@@ -21,9 +21,7 @@ from caesura.entropy.control import Control, Indices
 from caesura.entropy.passes import PASSES, Part, parts
 from caesura.entropy.tables import Table
 from caesura.errors import DependencyError
-from caesura.model import Bundle
-
-_HYPER = 4  # latents per hyperlatent position each way
+from caesura.model import HYPER, Bundle
 
 MIN_EFFORT, MAX_EFFORT = 1, 9
 # Weight of the rate in rounding: training rounds to the nearest, so that most of what optimised rounding
@@ -82,11 +80,11 @@ def _refined(rgb: NDArray[np.uint8], code: int, at: _Rate, progress: Progress) -
         raise DependencyError(
             f"effort {MAX_EFFORT} needs PyTorch: pip install 'caesura[train]'; below, nothing is needed"
         ) from error
-    side = at.bundle.stride * _HYPER
+    side = at.bundle.stride * HYPER
     whole = image.pad(rgb, side, side)
     beta = rate.beta(rate.quality_of(code, at.bundle.quality_scale))
     target, exact = refine(whole, *_analysed(whole, at), at.mix, beta, at.bundle, progress)
-    rows, columns = _grid(rgb.shape[0], rgb.shape[1], at.bundle)
+    rows, columns = image.grid(rgb.shape[0], rgb.shape[1], at.bundle.stride, at.bundle.smallest_side)
     return target[:, :rows, :columns], exact
 
 
@@ -97,9 +95,9 @@ def decode(payload: bytes, height: int, width: int, code: int, bundle: Bundle) -
         FormatError: the payload is not what `encode` gives for these arguments.
     """
     at = _Rate(code, bundle)
-    rows, columns = _grid(height, width, bundle)
+    rows, columns = image.grid(height, width, bundle.stride, bundle.smallest_side)
     popper = Popper(payload)
-    shape = (bundle.tables.channels, -(-rows // _HYPER), -(-columns // _HYPER))
+    shape = (bundle.tables.channels, -(-rows // HYPER), -(-columns // HYPER))
     latents = Latents(factorized.pop(popper, shape, at.hyper_tables), at, (rows, columns))
     for number in range(PASSES):
         latents.start(number)
@@ -168,16 +166,7 @@ class Latents:
         self.indices.learn(part, symbols)
 
 
-def _grid(height: int, width: int, bundle: Bundle) -> tuple[int, int]:
-    """Rows and columns of a picture's latents."""
-    rows, columns = (
-        image.padded_side(side, bundle.stride, bundle.smallest_side) // bundle.stride
-        for side in (height, width)
-    )
-    return rows, columns
-
-
 def _pad(latent: NDArray[np.float32]) -> NDArray[np.float32]:
     """Repeat the last row and column up to a whole number of hyperlatent positions."""
-    bottom, right = (-side % _HYPER for side in latent.shape[1:])
+    bottom, right = (-side % HYPER for side in latent.shape[1:])
     return np.pad(latent, ((0, 0), (0, bottom), (0, right)), mode="edge")

@@ -91,6 +91,12 @@ def padded_side(side: int, stride: int, smallest: int) -> int:
     return max(smallest, -(-side // stride) * stride)
 
 
+def grid(height: int, width: int, stride: int, smallest: int) -> tuple[int, int]:
+    """Rows and columns of latents of a picture after `pad`."""
+    rows, columns = (padded_side(side, stride, smallest) // stride for side in (height, width))
+    return rows, columns
+
+
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode not in _MODES:
         raise ImageError(f"image has mode {image.mode}; {', '.join(sorted(_MODES))} are allowed")

@@ -50,6 +50,7 @@ FILES = {  # by architecture, in the order of hashing
 }
 DEFAULT = "fast"
 _SHIPPED = Path(__file__).parent / "models"
+HYPER = 4  # latents per hyperlatent position each way
 HYPERLATENT_LIMIT, _MAGNITUDE_LIMIT = 127, 30
 DETAIL_LOWEST = 1  # every symbol of the detail layer is coded: none may be lost, however unlikely
 
@@ -321,7 +322,7 @@ def _log_steps(folder: Path, steps: NDArray[Any]) -> tuple[float, float]:
 def _check_fit(folder: Path, hyper: TableGrid, control: Control, detail: Control) -> None:
     """The parts of a bundle of cae2026 belong together."""
     for name, got, expected in (
-        ("control.base", control.base.shape, (hyper.channels, control.channels, 4, 4)),
+        ("control.base", control.base.shape, (hyper.channels, control.channels, HYPER, HYPER)),
         ("control.bias", control.bias.shape, (hyper.rows, control.channels)),
         ("detail.base", detail.base.shape, (control.channels, 192, 2, 2)),
     ):

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 
 from caesura import model as models
 from caesura.errors import ConfigError, ModelError
-from caesura.model import Bundle
+from caesura.model import HYPER, Bundle
 
 # Pixels a side. Larger tiles spend less on halos, smaller ones less memory: about 200 MB at this size.
 _TILE = 768
 # Positions of the hyperlatent see their own latents and, through one 3x3 kernel, half of their neighbours';
 # features and means see one neighbour.
-_HYPER_CELLS = 4
 Float = NDArray[np.float32]
 
 
@@ -67,11 +66,9 @@ def synthesise(latent: Float, bundle: Bundle, mix: Float | None = None) -> NDArr
 
 def hyper_analyse(scaled: Float, hyperlatents: int, bundle: Bundle, mix: Float) -> Float:
     """Scaled latents, float32 (channels, 4h, 4w), to the hyperlatent, float32 (hyperlatents, h, w)."""
-    hyper = np.empty(
-        (hyperlatents, scaled.shape[1] // _HYPER_CELLS, scaled.shape[2] // _HYPER_CELLS), np.float32
-    )
-    cell = bundle.stride * _HYPER_CELLS
-    inputs = {"input": _Plane(scaled, _HYPER_CELLS)}
+    hyper = np.empty((hyperlatents, scaled.shape[1] // HYPER, scaled.shape[2] // HYPER), np.float32)
+    cell = bundle.stride * HYPER
+    inputs = {"input": _Plane(scaled, HYPER)}
     _tiled(bundle, models.HYPER_ANALYSIS, inputs, _Plane(hyper, 1), mix, cell, cell)
     return hyper
 
@@ -79,10 +76,10 @@ def hyper_analyse(scaled: Float, hyperlatents: int, bundle: Bundle, mix: Float) 
 def hyper_synthesise(hyper: NDArray[np.integer[Any]], bundle: Bundle, mix: Float) -> Float:
     """The hyperlatent, integers (D, h, w), to features, float32 (F, 4h, 4w)."""
     features = int(_session(bundle, models.HYPER_SYNTHESIS).get_outputs()[0].shape[0])
-    plane = np.empty((features, hyper.shape[1] * _HYPER_CELLS, hyper.shape[2] * _HYPER_CELLS), np.float32)
-    cell = bundle.stride * _HYPER_CELLS
+    plane = np.empty((features, hyper.shape[1] * HYPER, hyper.shape[2] * HYPER), np.float32)
+    cell = bundle.stride * HYPER
     inputs = {"input": _Plane(hyper.astype(np.float32), 1)}
-    _tiled(bundle, models.HYPER_SYNTHESIS, inputs, _Plane(plane, _HYPER_CELLS), mix, cell, 2 * cell)
+    _tiled(bundle, models.HYPER_SYNTHESIS, inputs, _Plane(plane, HYPER), mix, cell, 2 * cell)
     return plane
 
 

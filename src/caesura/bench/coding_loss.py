@@ -25,6 +25,7 @@ from caesura.model import Bundle
 from caesura.train import start
 from caesura.train.cae2017 import priors
 from caesura.train.config import from_dict
+from caesura.train.output import bits
 
 
 def main() -> None:
@@ -74,7 +75,7 @@ def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: p
     latent = transform.analyse(padded, bundle) * gain[:, None, None]
     symbols = torch.from_numpy(np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX)).double()
     log_mass = prior.log_mass(symbols[None], torch.from_numpy(gain).double()[None])
-    return float(priors.bits(log_mass)) / 8
+    return float(bits(log_mass)) / 8
 
 
 if __name__ == "__main__":

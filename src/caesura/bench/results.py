@@ -1,6 +1,6 @@
 """docs/RESULTS.md again, every figure in it measured in one run.
 
-python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--refined 3]
+python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--refined 1]
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the 24 Kodak pictures")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--work", type=Path, default=Path("bench-output"))
-    parser.add_argument("--refined", type=int, default=3, help="pictures to show efforts on")
+    parser.add_argument("--refined", type=int, default=1, help="pictures to show efforts on")
     arguments = parser.parse_args()
     reference = arguments.docs / "kodak_published_rd.json"
     curves = evaluation.run(

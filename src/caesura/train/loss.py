@@ -14,6 +14,8 @@ import torch
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
+from caesura.train.ladder import mixing
+
 
 def distortion(original: Tensor, restored: Tensor, kind: Literal["mse", "ms-ssim"]) -> Tensor:
     """Distortion per sample.
@@ -46,7 +48,4 @@ def rate_distortion(bpp: Tensor, distortions: Tensor, betas: Tensor) -> Tensor:
 
 def betas_at(places: Tensor, betas: Sequence[float]) -> Tensor:
     """Each sample's beta: log-interpolated along the ladder at `places`, float (N,), 0 to len(betas) - 1."""
-    ladder = torch.log(torch.tensor(betas, device=places.device))
-    below = places.long().clamp(max=max(len(betas) - 2, 0))
-    above = (below + 1).clamp(max=len(betas) - 1)
-    return torch.exp(torch.lerp(ladder[below], ladder[above], places - below))
+    return torch.exp(mixing(places, len(betas)) @ torch.log(torch.tensor(betas, device=places.device)))

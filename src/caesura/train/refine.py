@@ -17,10 +17,10 @@ from torch import Tensor
 
 from caesura.model import Bundle
 from caesura.train import models, start
-from caesura.train.cae2017.priors import bits
 from caesura.train.cae2026.control import clip_index
 from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.config import from_dict
+from caesura.train.output import bits
 
 STEPS = 100
 _LEARNING_RATE = 0.005

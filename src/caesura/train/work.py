@@ -17,7 +17,6 @@ from caesura import model as bundle
 from caesura.entropy.passes import PASSES
 
 _SIDE = 128  # pixels; counted on a square that every stride divides
-_HYPER = 4  # latents per hyperlatent position each way
 
 
 def per_pixel(files: Mapping[str, bytes], stride: int) -> dict[str, float]:
@@ -30,7 +29,7 @@ def per_pixel(files: Mapping[str, bytes], stride: int) -> dict[str, float]:
     work = {}
     for name, content in files.items():
         if name.endswith(".onnx"):
-            cell = stride * (_HYPER if name in (bundle.HYPER_ANALYSIS, bundle.HYPER_SYNTHESIS) else 1)
+            cell = stride * (bundle.HYPER if name in (bundle.HYPER_ANALYSIS, bundle.HYPER_SYNTHESIS) else 1)
             work[name] = _macs(content, _SIDE // cell) / _SIDE**2 / 1000
     shared = sum(work.get(name, 0) for name in (bundle.HYPER_SYNTHESIS, *bundle.MEANS))
     shared += _control(files[bundle.CONTROL], stride) if bundle.CONTROL in files else 0

@@ -9,8 +9,6 @@ section 2.4). The transforms and the prior know nothing of the rate.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,19 +16,14 @@ from torch import Tensor, nn
 from caesura.train.cae2017 import klt, priors
 from caesura.train.cae2017.networks import Analysis, Synthesis
 from caesura.train.config import Config
+from caesura.train.ladder import mixing
+from caesura.train.output import Output, bits
 from caesura.train.quantize import add_noise, clip_identity, round_identity
 
 # High-rate theory for an orthonormal transform: the uniform step that balances R + beta D is
 # sqrt(18 / (beta ln 2)) in pixel units (R is per pixel and D a mean over three channels, so that a
 # coefficient's best distortion is 3 / (2 beta ln 2)).
 _STEP_SQUARED_BETA = 18 / np.log(2)
-
-
-class Output(NamedTuple):
-    """What one forward pass gives."""
-
-    pixels: Tensor  # float (N, 3, H, W) in [0, 1]
-    bits: Tensor  # float (N,), the estimated size of each sample's latents
 
 
 class PaperModel(nn.Module):
@@ -85,9 +78,4 @@ class PaperModel(nn.Module):
             log_mass = log_mass * mask[:, None, None]
             latent = latent * mask[:, None, None]
         restored = clip_identity(self.synthesis(latent).float(), 0, 1)
-        return Output(restored, priors.bits(log_mass))
-
-
-def mixing(place: Tensor, anchors: int) -> Tensor:
-    """Interpolation weights: float (N,), places on the ladder, to (N, anchors), rows summing to one."""
-    return (1 - (place[:, None] - torch.arange(anchors, device=place.device)).abs()).clamp(min=0)
+        return Output(restored, bits(log_mass))

@@ -103,8 +103,3 @@ def _log_phi(z: Tensor) -> Tensor:
     """
     x = z * -math.sqrt(0.5)
     return torch.log(0.5 * torch.special.erfcx(x)) - x * x
-
-
-def bits(log_mass: Tensor) -> Tensor:
-    """Bits per sample: float32 (N, C, ...) log masses to (N,)."""
-    return -log_mass.flatten(1).sum(1) / math.log(2)

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from caesura.entropy.control import FRACTION, INDICES
 from caesura.entropy.passes import PASSES, pass_of
+from caesura.train.ladder import mixing
 from caesura.train.quantize import round_identity
 
 # Scales of the tables, in quantization steps: from where a symbol is all but certainly zero, 16% apart.
@@ -54,8 +55,7 @@ def int8(weight: Tensor) -> Tensor:
 def fixed_bias(bias: Tensor, rows: int) -> NDArray[np.int32]:
     """The bias as the coder has it: float (anchors, C) to int32 (rows, C)."""
     anchors = len(bias)
-    place = torch.linspace(0, anchors - 1, rows)
-    mix = (1 - (place[:, None] - torch.arange(anchors)).abs()).clamp(min=0)
+    mix = mixing(torch.linspace(0, anchors - 1, rows), anchors)
     fixed: NDArray[np.int32] = torch.round(mix @ bias * (_PER_LOG * 2**FRACTION)).numpy().astype(np.int32)
     return fixed
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from caesura import detail as layer
 from caesura.entropy.passes import PASSES
 from caesura.model import DETAIL_LOWEST
-from caesura.train.cae2017.model import mixing
 from caesura.train.cae2026.control import SMALLEST_SCALE, Control, clip_index, groups, magnitude
 from caesura.train.cae2026.likelihood import Shape
+from caesura.train.ladder import mixing
 
 ANCHORS = 3
 # Steps in levels at the ladder's top and at quality 100: the first changes little, the last gives 45 dB.

@@ -20,6 +20,7 @@ from caesura.train.cae2026.likelihood import Shape
 from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.cae2026.networks import BLOCK, BLOCK_CHANNELS, STRIDE
 from caesura.train.graph import Axis, graph
+from caesura.train.ladder import mixing
 
 LADDER_TOP = 7200  # hundredths; above, the detail layer
 ROWS_PER_ANCHOR = 8
@@ -132,8 +133,7 @@ def symbol_tables(shape: Shape, first: int) -> TableGrid:
 def hyper_tables(prior: HyperPrior, rows: int) -> TableGrid:
     """The hyperlatent's tables: a row per step of the rate scale, a table per channel."""
     anchors = len(prior.mean)
-    place = torch.linspace(0, anchors - 1, rows, dtype=torch.float64)
-    mix = (1 - (place[:, None] - torch.arange(anchors)).abs()).clamp(min=0)
+    mix = mixing(torch.linspace(0, anchors - 1, rows, dtype=torch.float64), anchors)
     symbols = torch.arange(-bundle.HYPERLATENT_LIMIT, bundle.HYPERLATENT_LIMIT + 1, dtype=torch.float64)
     channels = prior.mean.shape[1]
     mass = prior.double().log_mass(symbols.expand(rows, channels, -1), mix).exp().numpy()

@@ -21,8 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from caesura.entropy.passes import PASSES
-from caesura.train.cae2017.model import Output, mixing
-from caesura.train.cae2017.priors import bits
 from caesura.train.cae2026 import klt
 from caesura.train.cae2026.control import LOG_STEP, Control, clip_index, groups, index_of, magnitude
 from caesura.train.cae2026.detail import Detail
@@ -30,6 +28,8 @@ from caesura.train.cae2026.hyperprior import HyperAnalysis, HyperPrior, HyperSyn
 from caesura.train.cae2026.likelihood import Shape
 from caesura.train.cae2026.networks import PIXEL_DEVIATION, Analysis, Synthesis
 from caesura.train.config import Config
+from caesura.train.ladder import mixing
+from caesura.train.output import Output, bits
 from caesura.train.quantize import add_noise, clip_identity, round_identity
 
 # As in the model of cae2017: high-rate theory's uniform step squared, times beta.
