@@ -18,6 +18,7 @@ from train_helpers import tiny
 CHANNELS, HYPERLATENTS = 16, 4
 # The ends of the flagship's ladder, so that qualities 1 to 72 are places 1 to 72.
 BETAS = [6.0, 268.0, 12000.0]
+ANCHORS = len(BETAS)
 SIDE = 64
 _SECTIONS: dict[str, dict[str, Any]] = {
     "network": {
@@ -73,3 +74,8 @@ def stirred(**sections: dict[str, Any]) -> FlagshipModel:
     model = fresh(**sections)
     stir(model)
     return model
+
+
+def batch(count: int = 8) -> Tensor:
+    """float (count, 3, SIDE, SIDE) in [0, 1], squares from the middle of the photograph."""
+    return torch.from_numpy(squares()[20 : 20 + count]).permute(0, 3, 1, 2).float() / 255

@@ -42,6 +42,12 @@ def astronaut() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
+def part(astronaut: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (256, 256, 3), a part of a photo."""
+    return np.ascontiguousarray(astronaut[:256, 128:384])
+
+
+@pytest.fixture(scope="session")
 def coffee() -> NDArray[np.uint8]:
     """uint8 (400, 600, 3)."""
     from skimage import data

@@ -20,7 +20,7 @@ from cae2026_helpers import BETAS, CHANNELS, HYPERLATENTS, SIDE, config, stir
 from caesura import container, rate, transform
 from caesura import model as models
 from caesura.entropy.control import INDICES
-from caesura.entropy.passes import PASSES, parts, pass_of
+from caesura.entropy.passes import PASSES
 from caesura.entropy.tables import TOTAL, Table
 from caesura.model import Bundle
 from caesura.train import checkpoint, start, work
@@ -31,10 +31,10 @@ from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.export import export
 from caesura.train.start import read_bundle
 from train_helpers import make_pack, photo, planar, run_tiny
+from work_helpers import decoding, kilomacs_per_pixel
 
 ANCHORS = len(BETAS)
 TOP = 7200  # of the ladder, in hundredths of its scale
-MODELS, CONFIGS = (Path(caesura.__file__).parent / name for name in ("models", "train"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -410,68 +410,6 @@ def test_training_goes_on_from_a_bundle(exported: Exported, pack: Path, tmp_path
         torch.testing.assert_close(after[name], value, rtol=0, atol=1e-8)
 
 
-# Work per pixel
-
-
-def macs(network: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-accumulates of a network's convolutions, as its hooks see them."""
-    total = 0
-
-    def count(conv: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal total
-        assert isinstance(conv, nn.Conv2d)
-        total += output[0].numel() * conv.weight[0].numel()
-
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
-    with torch.no_grad():
-        network(*inputs)
-    for hook in hooks:
-        hook.remove()
-    return total
-
-
-def control_macs(channels: int, depth: int) -> int:
-    """Of entropy control on 4x4 latents: what `Indices` really multiplies, pass by pass."""
-    total = channels * depth * 16
-    for number in range(1, PASSES):
-        for part in parts(number, channels):
-            symbols = 4 * channels // PASSES  # four cells
-            known = sum(
-                pass_of(part.group, part.row + down, part.column + right) < number
-                for down in (-1, 0, 1)
-                for right in (-1, 0, 1)
-            )
-            total += symbols * (known + number * channels // PASSES)
-    return total
-
-
-def kilomacs_per_pixel(model: FlagshipModel) -> dict[str, float]:
-    """Thousands of multiply-accumulates a pixel, part by part, counted on 64x64 pixels."""
-    anchors, channels = model.log_gain.shape
-    depth, features = model.hyper_analysis.leave.out_channels, model.hyper_synthesis.leave.out_channels // 4
-    mix, plane = torch.full((1, anchors), 1 / anchors), torch.zeros(1, channels, 4, 4)
-    hints = torch.zeros(1, features, 4, 4)
-    counted = {
-        "analysis": macs(model.analysis, torch.zeros(1, 3, 64, 64), mix),
-        "synthesis": macs(model.synthesis, plane, mix),
-        "hyper analysis": macs(model.hyper_analysis, plane, mix),
-        "hyper synthesis": macs(model.hyper_synthesis, torch.zeros(1, depth, 1, 1), mix),
-        "means": sum(macs(net, hints, plane, mix) for net in model.means),
-        "control": control_macs(channels, depth),
-    }
-    return {name: count / 64**2 / 1000 for name, count in counted.items()}
-
-
-def decoding(counted: dict[str, float]) -> float:
-    return sum(counted[name] for name in ("synthesis", "hyper synthesis", "means", "control"))
-
-
-@pytest.mark.parametrize(("name", "limit"), [("fast", 12), ("best", 25)])
-def test_a_configuration_decodes_within_its_work_per_pixel(name: str, limit: float) -> None:
-    counted = kilomacs_per_pixel(FlagshipModel(configs.load(CONFIGS / f"{name}.toml")))
-    assert decoding(counted) <= limit
-
-
 def test_the_manifest_says_what_the_graphs_cost(exported: Exported) -> None:
     files = {name: (exported.folder / name).read_bytes() for name in models.FILES["cae2026"]}
     assert exported.bundle.manifest["work"] == work.per_pixel(files, 16)
@@ -479,17 +417,3 @@ def test_the_manifest_says_what_the_graphs_cost(exported: Exported) -> None:
     assert work.per_pixel(files, 16)["decode"] == pytest.approx(decoding(counted), abs=0.01)
     encoding = decoding(counted) - counted["synthesis"] + counted["analysis"] + counted["hyper analysis"]
     assert work.per_pixel(files, 16)["encode"] == pytest.approx(encoding, abs=0.01)
-
-
-def test_the_shipped_flagships_cost_what_their_configurations_say() -> None:
-    found = 0
-    for manifest in MODELS.glob(f"*/{models.MANIFEST}"):
-        facts = models.read_manifest(manifest.parent)
-        if facts["architecture"] == "cae2026":
-            files = {name: (manifest.parent / name).read_bytes() for name in models.FILES["cae2026"]}
-            counted = kilomacs_per_pixel(FlagshipModel(configs.from_dict(facts["training"]["config"])))
-            assert work.per_pixel(files, facts["stride"])["decode"] == pytest.approx(
-                decoding(counted), abs=0.02
-            )
-            found += 1
-    assert found

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,8 +14,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -28,10 +24,8 @@ from caesura.entropy.tables import TOTAL, TableGrid
 from caesura.errors import ConfigError, ModelError
 from caesura.model import Bundle
 from caesura.train import checkpoint, start
-from caesura.train.cae2017 import priors
-from caesura.train.cae2017.export import ROWS_PER_RUNG, tables
+from caesura.train.cae2017.export import ROWS_PER_RUNG
 from caesura.train.cae2017.model import PaperModel
-from caesura.train.config import PriorConfig
 from caesura.train.export import export, quality_scale
 from caesura.train.output import bits
 from train_helpers import make_pack, photo, planar, run_tiny, tiny
@@ -321,131 +315,6 @@ def test_every_table_of_a_bundle_sums_to_the_coders_total(exported: Exported) ->
     for frequencies in rows_of(grid):
         assert int(frequencies.sum(dtype=np.uint64)) == TOTAL
         assert frequencies.min() >= 1
-
-
-def test_a_ladder_of_one_has_one_row_of_tables() -> None:
-    grid = tables(priors.Mixture(torch.tensor([1.0, 4.0])), torch.zeros(1, 2))
-    assert (grid.rows, grid.channels) == (1, 2)
-
-
-def test_rows_on_the_rungs_are_made_from_the_rungs_vectors() -> None:
-    prior = priors.Mixture(torch.tensor([0.5, 4.0]))
-    ladder = torch.tensor([[0.0, 0.1], [0.4, 0.3], [1.0, 2.0]])
-    grid = tables(prior, ladder)
-    for rung in range(3):
-        alone = tables(prior, ladder[rung : rung + 1]).row(0)
-        for one, other in zip(grid.row(rung * ROWS_PER_RUNG), alone, strict=True):
-            assert one.low == other.low
-            np.testing.assert_array_equal(one.frequencies, other.frequencies)
-
-
-@settings(deadline=None, max_examples=20)
-@given(
-    seed=st.integers(0, 2**31),
-    deviation=st.floats(0.01, 100),
-    log_gain=st.floats(-2, 2),
-    kind=st.sampled_from(["mixture", "scale-mixture"]),
-)
-def test_coding_with_a_table_costs_no_more_than_the_mixtures_entropy(
-    seed: int, deviation: float, log_gain: float, kind: Any
-) -> None:
-    prior = priors.make(PriorConfig(kind=kind), torch.full((2,), deviation))
-    random = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in prior.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=random), alpha=0.5)
-    before = {name: value.clone() for name, value in prior.state_dict().items()}
-    grid = tables(prior, torch.full((1, 2), log_gain))
-    assert prior.state_dict().keys() == before.keys()
-    assert all(torch.equal(value, before[name]) for name, value in prior.state_dict().items())
-
-    integers = torch.arange(-(1 << 15), 1 << 15, dtype=torch.float64)
-    gain = torch.full((1, 2), log_gain).double().exp()
-    exact = prior.double().log_mass(integers.expand(1, 2, -1), gain)[0].exp().detach().numpy()
-    for table, mass in zip(grid.row(0), exact, strict=True):
-        first = table.low + (1 << 15)
-        inside = mass[first : first + table.escape]
-        outside = max(1 - inside.sum(), 1e-300)
-        code = -np.log2(table.frequencies / TOTAL)
-        entropy = -np.sum(mass * np.log2(np.maximum(mass, 1e-300)))
-        cost = np.sum(inside * code[:-1]) + outside * (code[-1] + 22)  # 5 + 17 bits follow an escape
-        assert cost < 1.002 * entropy + 1e-3  # bits a symbol
-
-
-@pytest.mark.parametrize("deviation", [1e-8, 1e-3, 3e3, 1e4, 1e5, 1e8])
-def test_the_narrowest_and_the_widest_priors_have_tables(deviation: float) -> None:
-    grid = tables(priors.Mixture(torch.tensor([deviation])), torch.zeros(1, 1))
-    (table,) = grid.row(0)
-    assert int(table.frequencies.sum()) == TOTAL
-
-
-def test_a_mixture_far_from_zero_has_its_table_there() -> None:
-    prior = priors.Mixture(torch.tensor([2.0]))
-    with torch.no_grad():
-        prior.mean.fill_(-5000.0)
-    (table,) = tables(prior, torch.zeros(1, 1)).row(0)
-    assert table.low < -5000 < table.low + table.escape
-    assert int(table.frequencies[-5000 - table.low]) > TOTAL / 20
-    assert table.escape < 200
-
-
-# The scale of quality
-
-LOG_RATIO = math.log(12000 / 6)
-
-
-def test_the_flagships_ladder_fills_quality_up_to_its_top_and_the_detail_layer_the_rest() -> None:
-    betas = [6, 17.8, 52.6, 156, 462, 1368, 4051, 12000]
-    assert quality_scale(betas, 72.0) == [[1.0, 1.0], [72.0, 72.0], [100.0, 100.0]]
-
-
-def test_the_shipped_models_have_the_scale_of_their_betas(either: Bundle) -> None:
-    betas = either.manifest["training"]["config"]["loss"]["betas"]
-    assert either.manifest["quality_scale"] == quality_scale(betas, either.ladder_top / 100)
-
-
-@given(st.floats(6, 12000), st.floats(1.01, 100))
-def test_quality_runs_evenly_in_the_logarithm_of_beta(beta: float, ratio: float) -> None:
-    (first, low), (last, high) = quality_scale([beta, beta * ratio], 100.0)
-    assert (low, high) == (1.0, 100.0)
-    for quality, reached in ((first, beta), (last, beta * ratio)):
-        expected = min(100.0, 1 + 71 * math.log(reached / 6) / LOG_RATIO)
-        assert quality == pytest.approx(expected, abs=0.0051)
-
-
-@given(st.floats(6, 12000), st.floats(6, 12000))
-def test_one_quality_means_one_beta_whatever_the_model(one: float, other: float) -> None:
-    """Two ladders that both reach a beta give it the same quality, at whatever place of their own."""
-    low, high = sorted((one, other))
-    middle = math.sqrt(low * high)
-    expected = 1 + 71 * math.log(middle / 6) / LOG_RATIO
-    for betas in ([low / 1.5, high * 1.5], [low / 3, middle, high * 3]):
-        scale = [(quality, place) for quality, place in quality_scale(betas, 100.0)]
-        share = math.log(middle / betas[0]) / math.log(betas[-1] / betas[0])
-        if betas[0] >= 6:  # below, quality is cut off at 1
-            assert rate.quality_of(round(100 + 9900 * share), scale) == pytest.approx(expected, abs=0.03)
-
-
-ladders = st.lists(st.floats(1e-2, 2e5), min_size=1, max_size=5, unique=True).map(sorted)
-
-
-@given(ladders, st.sampled_from([30.0, 72.0, 100.0]))
-def test_a_scale_is_one_that_bundles_may_have(betas: list[float], top: float) -> None:
-    scale = quality_scale(betas, top)
-    for (quality, place), (better, higher) in itertools.pairwise(scale):
-        assert quality < better
-        assert place < higher
-    assert 1 <= scale[0][0] < scale[-1][0] <= 100
-    assert scale[0][1] == 1
-    assert top in [place for _, place in scale]
-    assert len(scale) == (3 if top < 100 else 2)  # what is above the ladder goes up to quality 100
-    assert top == 100 or scale[-1] == [100.0, 100.0]
-
-
-def test_a_ladder_of_one_still_has_a_scale_that_rises() -> None:
-    (first, low), (last, high) = quality_scale([268.0], 100.0)
-    assert first < last == pytest.approx(first + 0.01)
-    assert (low, high) == (1.0, 100.0)
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "..", "a/b", "a b", "a\\b", "new\nline"])
