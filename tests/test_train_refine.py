@@ -1,4 +1,4 @@
-"""The encoder's last effort: refined latents cost less for what they give, and are coded like any others."""
+"""The encoder's last effort: refined symbols cost less for what they give, and are coded like any others."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 import caesura
 from caesura import model as models
-from caesura import rate
+from caesura import rate, refine
 from caesura.model import Bundle
-from caesura.train import refine
 
 QUALITY = 40
 

@@ -10,6 +10,7 @@ decode: payload -> hyperlatent -> each pass: means, indices -> entropy decode ->
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from caesura.entropy.passes import PASSES, Part, parts
 from caesura.entropy.tables import Table
 from caesura.errors import DependencyError
 from caesura.model import HYPER, Bundle
+from caesura.refine import refine
 
 MIN_EFFORT, MAX_EFFORT = 1, 9
 # Weight of the rate in rounding: training rounds to the nearest, so that most of what optimised rounding
@@ -39,53 +41,82 @@ def encode(
     """uint8 (H, W, 3), any size, to a payload and what it holds; `code` is the place on the model's scale.
 
     `effort` 1 rounds to the nearest symbol, 2 and more to the best in rate and distortion; 9 refines the
-    latents of this picture first (`train.refine`, which tells `progress` how far it is).
+    symbols of this picture (`refine.py`, which tells `progress` how far it is).
     """
     at = _Rate(code, bundle)
-    target, exact = _refined(rgb, code, at, progress) if effort == MAX_EFFORT else _analysed(rgb, at)
-    strength = _STRENGTH if effort > 1 else 0.0
-    hyper = np.rint(exact).clip(-at.control.limit, at.control.limit).astype(np.int32)
+    target, hyper = _analysed(rgb, at)
+    coded = _quantize(target, hyper, at, _STRENGTH if effort > 1 else 0.0)
+    if effort == MAX_EFFORT:
+        coded = _refined(rgb, coded, hyper, at, progress)
+    pusher = Pusher()
+    grouped.push_passes(pusher, coded.passes, at.control.tables)
+    factorized.push(pusher, hyper, at.hyper_tables)
+    return pusher.bytes(), coded.latents
 
+
+class _Coded(NamedTuple):
+    """Latents, and pass by pass the symbols and indices that they are coded as."""
+
+    latents: Latents
+    passes: list[list[tuple[Symbols, NDArray[np.uint8]]]]
+
+    @property
+    def bits(self) -> float:
+        """What the symbols cost."""
+        control = self.latents.rate.control
+        return sum(rounding.cost(*part, control) for parts in self.passes for part in parts)
+
+    @property
+    def decoded(self) -> Float:
+        """Float32 (C, h, w), in quantization steps."""
+        decoded: Float = self.latents.known / self.latents.rate.inverse
+        return decoded
+
+
+def _quantize(target: Float, hyper: Symbols, at: _Rate, strength: float | Float) -> _Coded:
+    """Scaled latents to symbols; `strength` of the rate in rounding, one or float32 shaped like `target`."""
+    strength = np.broadcast_to(np.float32(strength), target.shape)
     latents = Latents(hyper, at, target.shape[1:])
-    coded: list[list[tuple[Symbols, NDArray[np.uint8]]]] = []
+    passes: list[list[tuple[Symbols, NDArray[np.uint8]]]] = []
     for number in range(PASSES):
         latents.start(number)
-        coded.append([])
-        for part in parts(number, bundle.channels):
+        passes.append([])
+        for part in parts(number, at.bundle.channels):
             indices = latents.indices.of(number, part)
-            symbols = rounding.optimised(target[part.at] - latents.mean(part), indices, at.control, strength)
+            offsets = target[part.at] - latents.mean(part)
+            symbols = rounding.optimised(offsets, indices, at.control, strength[part.at])
             symbols[indices == 0] = 0
             latents.place(part, symbols)
-            coded[-1].append((symbols, indices))
-
-    pusher = Pusher()
-    grouped.push_passes(pusher, coded, at.control.tables)
-    factorized.push(pusher, hyper, at.hyper_tables)
-    return pusher.bytes(), latents
+            passes[-1].append((symbols, indices))
+    return _Coded(latents, passes)
 
 
-def _analysed(rgb: NDArray[np.uint8], at: _Rate) -> tuple[Float, Float]:
-    """Scaled latents and the hyperlatent, not rounded."""
+def _analysed(rgb: NDArray[np.uint8], at: _Rate) -> tuple[Float, Symbols]:
+    """Scaled latents, not rounded, and the hyperlatent."""
     bundle = at.bundle
     padded = image.pad(rgb, bundle.stride, bundle.smallest_side)
     target: Float = transform.analyse(padded, bundle, at.mix) * at.gain
-    return target, transform.hyper_analyse(_pad(target), bundle.tables.channels, bundle, at.mix)
+    exact = transform.hyper_analyse(_pad(target), bundle.tables.channels, bundle, at.mix)
+    return target, np.rint(exact).clip(-at.control.limit, at.control.limit).astype(np.int32)
 
 
-def _refined(rgb: NDArray[np.uint8], code: int, at: _Rate, progress: Progress) -> tuple[Float, Float]:
-    """The same, refined for this picture."""
+def _refined(rgb: NDArray[np.uint8], coded: _Coded, hyper: Symbols, at: _Rate, progress: Progress) -> _Coded:
+    """The latents refined for this picture; the hyperlatent stays."""
     try:
-        from caesura.train.refine import refine
+        from caesura.train.distortion import Distortion
     except ImportError as error:
         raise DependencyError(
             f"effort {MAX_EFFORT} needs PyTorch: pip install 'caesura[train]'; below, nothing is needed"
         ) from error
-    side = at.bundle.stride * HYPER
-    whole = image.pad(rgb, side, side)
-    beta = rate.beta(rate.quality_of(code, at.bundle.quality_scale))
-    target, exact = refine(whole, *_analysed(whole, at), at.mix, beta, at.bundle, progress)
-    rows, columns = image.grid(rgb.shape[0], rgb.shape[1], at.bundle.stride, at.bundle.smallest_side)
-    return target[:, :rows, :columns], exact
+    of_pixels = Distortion(rgb, at.mix, at.bundle)
+
+    def distortion(decoded: Float) -> tuple[float, Float]:
+        bits, gradient = of_pixels(decoded * at.inverse)
+        return bits, gradient * at.inverse
+
+    return refine(
+        coded, lambda target, strength: _quantize(target, hyper, at, strength), distortion, progress
+    )
 
 
 def decode(payload: bytes, height: int, width: int, code: int, bundle: Bundle) -> Latents:

@@ -27,7 +27,10 @@ def nearest(values: NDArray[np.float32]) -> NDArray[np.int32]:
 
 
 def optimised(
-    values: NDArray[np.float32], indices: NDArray[np.uint8], control: Control, strength: float
+    values: NDArray[np.float32],
+    indices: NDArray[np.uint8],
+    control: Control,
+    strength: float | NDArray[np.float32],
 ) -> NDArray[np.int32]:
     """The nearest symbol or the one below it in magnitude, whichever costs less.
 
@@ -35,7 +38,7 @@ def optimised(
         values: what is rounded, in steps.
         indices: each one's table index, shaped alike.
         control: whose tables they are.
-        strength: weight of the rate; 1 as high-rate theory has it, 0 for plain rounding.
+        strength: weight of the rate, one or one for each; 1 as high-rate theory has it, 0 for plain rounding.
 
     Returns:
         int32 symbols, shaped alike.
@@ -47,8 +50,14 @@ def optimised(
     bits = _bits(control)
     saved = bits[index, upper + _REACH] - bits[index, lower + _REACH]
     lost = (value - lower) ** 2 - (value - upper) ** 2
-    symbols.reshape(-1)[open_] = np.where(strength * saved > SLOPE * lost, lower, upper)
+    weight = np.broadcast_to(strength, values.shape).reshape(-1)[open_]
+    symbols.reshape(-1)[open_] = np.where(weight * saved > SLOPE * lost, lower, upper)
     return symbols
+
+
+def cost(symbols: NDArray[np.int32], indices: NDArray[np.uint8], control: Control) -> float:
+    """What symbols cost with the tables of their indices, in bits; those beyond 64 as if they were 64."""
+    return float(_bits(control)[indices, symbols.clip(-_REACH, _REACH) + _REACH].sum(dtype=np.float64))
 
 
 @lru_cache(maxsize=8)

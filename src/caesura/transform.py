@@ -128,7 +128,7 @@ def _tiled(
     first = inputs["input"]
     extent = first.array.shape[:2] if first.array.dtype == np.uint8 else first.array.shape[1:]
     rows, columns = (side // first.per_cell for side in extent)
-    for row, column in _tiles(rows, columns, max(1, _TILE // cell), -(-halo // cell)):
+    for row, column in tiles(rows, columns, max(1, _TILE // cell), -(-halo // cell)):
         feeds = {name: np.ascontiguousarray(plane[row.seen, column.seen]) for name, plane in inputs.items()}
         if mix is not None:
             feeds["mix"] = mix
@@ -136,7 +136,7 @@ def _tiled(
         out[row.kept, column.kept][...] = _Plane(part, out.per_cell)[row.inner, column.inner]
 
 
-class _Span:
+class Span:
     """One direction of a tile, in cells: what is kept, what is seen, where the first lies in the second."""
 
     def __init__(self, start: int, stop: int, end: int, halo: int) -> None:
@@ -146,17 +146,18 @@ class _Span:
         self.inner = slice(start - first, stop - first)
 
 
-def _tiles(rows: int, columns: int, tile: int, halo: int) -> Iterator[tuple[_Span, _Span]]:
+def tiles(rows: int, columns: int, tile: int, halo: int) -> Iterator[tuple[Span, Span]]:
+    """Tiles that cover a plane, rows and columns of each; all in cells."""
     for row in _spans(rows, tile, halo):
         for column in _spans(columns, tile, halo):
             yield row, column
 
 
-def _spans(length: int, tile: int, halo: int) -> list[_Span]:
+def _spans(length: int, tile: int, halo: int) -> list[Span]:
     """Spans of about equal length, as few as the tile size allows."""
     count = -(-length // tile)
     edges = [length * i // count for i in range(count + 1)]
-    return [_Span(start, stop, length, halo) for start, stop in itertools.pairwise(edges)]
+    return [Span(start, stop, length, halo) for start, stop in itertools.pairwise(edges)]
 
 
 @lru_cache(maxsize=32)
