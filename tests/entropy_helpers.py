@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from caesura.entropy.control import INDICES
+from caesura.entropy.passes import parts
 from caesura.entropy.tables import Table, quantize_probabilities
 
 TABLES = [
     Table(-index, quantize_probabilities(np.append(0.8 ** np.abs(np.arange(-index, index + 1)), 1e-3)))
     for index in range(INDICES)
 ]
+
+
+def of_pass(number: int, plane: NDArray[Any]) -> NDArray[Any]:
+    """Of a plane (channels, 2h, 2w), what pass `number` codes: (channels, h, w)."""
+    coded = np.empty((len(plane), plane.shape[1] // 2, plane.shape[2] // 2), plane.dtype)
+    for part in parts(number, len(plane)):
+        coded[part.channels] = plane[part.at]
+    return coded

@@ -19,6 +19,7 @@ from caesura.entropy.control import FRACTION, INDICES, Control, Indices, magnitu
 from caesura.entropy.passes import PASSES, parts
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.model import Bundle
+from entropy_helpers import of_pass
 from symbols import Stream, decoded
 
 Pixels = NDArray[np.uint8]
@@ -163,7 +164,7 @@ def pytorch(patch: pytest.MonkeyPatch) -> None:
         model = _torch_model(bundle)
         deviation = model.deviation[:, None, None]
         made = model.means[number](batch(features), batch(known) / deviation, batch(mix))
-        return (made[0] * deviation).numpy()
+        return of_pass(number, (made[0] * deviation).numpy())
 
     @torch.no_grad()
     def hyper_synthesise(hyper: Any, bundle: Bundle, mix: Any) -> Any:

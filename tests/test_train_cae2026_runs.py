@@ -20,6 +20,7 @@ from cae2026_helpers import (
     fresh,
     stirred,
 )
+from caesura.errors import ConfigError
 from caesura.train import checkpoint, loss, start
 from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.crops import Pack
@@ -139,3 +140,33 @@ def test_the_detail_stage_counts_the_detail_layer_alone_on_top_of_the_base() -> 
     assert (torch.cat([loss.distortion(pixels[:1], top, "mse"), errors]).diff() < 0).all()
     assert -10 * torch.log10(errors[-1]) > 44
     assert torch.isfinite(size).all()
+
+
+def test_a_deeper_network_starts_as_good_as_the_one_it_is_from(finished: Path) -> None:
+    same, deeper = (
+        FlagshipModel(config()),
+        FlagshipModel(deep := config(network={"fine_blocks": 3, "coarse_blocks": 2})),
+    )
+    for model, settings in ((same, config()), (deeper, deep)):
+        start.load(model, finished, settings.loss)
+    mix = torch.eye(ANCHORS)[1:2]
+    with torch.no_grad():
+        pixels = batch()[:1]
+        latent, _ = same.eval().analyse(pixels, mix)
+        assert torch.equal(deeper.eval().analyse(pixels, mix)[0], latent)
+        assert torch.equal(deeper.synthesis(latent, mix), same.synthesis(latent, mix))
+
+
+def test_a_shallower_network_is_refused(finished: Path) -> None:
+    shallow = config(network={"fine_blocks": 0})
+    with pytest.raises(ConfigError, match="does not fit the configured network"):
+        start.load(FlagshipModel(shallow), finished, shallow.loss)
+
+
+def test_anchors_of_another_distortion_keep_their_places(finished: Path) -> None:
+    tuned = config(loss={"betas": [0.5, 20.0, 600.0], "distortion": "ms-ssim"}, train={"crop": 192})
+    model = FlagshipModel(tuned)
+    start.load(model, finished, tuned.loss)
+    weights = start.read(finished).weights
+    assert torch.equal(model.log_gain, weights["log_gain"])
+    assert torch.equal(model.hyper_prior.mean, weights["hyper_prior.mean"])

@@ -54,7 +54,7 @@ def assert_same_weights(one: Start, other: Start) -> None:
 def loaded(config: Config, source: Path) -> PaperModel:
     """A new model of a configuration, with weights loaded into it."""
     model = PaperModel(config)
-    start.load(model, source, config.loss.betas)
+    start.load(model, source, config.loss)
     return model
 
 

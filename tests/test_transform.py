@@ -169,7 +169,7 @@ def test_the_planes_of_the_hyperprior_have_the_sizes_told(planes: dict[str, Floa
     assert planes["hyper"].shape == (fast.tables.channels, 4, 6)
     assert planes["features"].shape[1:] == planes["latent"].shape[1:] == (16, 24)
     for number in range(4):
-        assert planes[f"means {number}"].shape == (fast.channels, 16, 24)
+        assert planes[f"means {number}"].shape == (fast.channels, 8, 12)
     assert {plane.dtype for plane in planes.values()} == {np.dtype(np.float32)}
     assert len({plane.tobytes() for plane in planes.values()}) == len(planes)
 

@@ -52,7 +52,8 @@ def kilomacs_per_pixel(model: FlagshipModel) -> dict[str, float]:
         "synthesis": macs(model.synthesis, plane, mix),
         "hyper analysis": macs(model.hyper_analysis, plane, mix),
         "hyper synthesis": macs(model.hyper_synthesis, torch.zeros(1, depth, 1, 1), mix),
-        "means": sum(macs(net, hints, plane, mix) for net in model.means),
+        # The last map at one position of four: of each cell a pass codes a quarter.
+        "means": sum(macs(net, hints, plane, mix) - 12 * net.leave.weight.numel() for net in model.means),
         "control": control_macs(channels, depth),
     }
     return {name: count / 64**2 / 1000 for name, count in counted.items()}

@@ -10,6 +10,7 @@ decode: payload -> hyperlatent -> each pass: means, indices -> entropy decode ->
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from caesura.entropy.passes import PASSES, Part, parts
 from caesura.entropy.tables import Table
 from caesura.errors import DependencyError
 from caesura.model import HYPER, Bundle
+from caesura.parallel import each
 from caesura.refine import refine
 
 MIN_EFFORT, MAX_EFFORT = 1, 9
@@ -77,17 +79,19 @@ def _quantize(target: Float, hyper: Symbols, at: _Rate, strength: float | Float)
     """Scaled latents to symbols; `strength` of the rate in rounding, one or float32 shaped like `target`."""
     strength = np.broadcast_to(np.float32(strength), target.shape)
     latents = Latents(hyper, at, target.shape[1:])
-    passes: list[list[tuple[Symbols, NDArray[np.uint8]]]] = []
+
+    def code(number: int, part: Part) -> tuple[Symbols, NDArray[np.uint8]]:
+        indices = latents.indices.of(number, part)
+        offsets = target[part.at] - latents.mean(part)
+        symbols = rounding.optimised(offsets, indices, at.control, strength[part.at])
+        symbols[indices == 0] = 0
+        latents.place(part, symbols)
+        return symbols, indices
+
+    passes = []
     for number in range(PASSES):
         latents.start(number)
-        passes.append([])
-        for part in parts(number, at.bundle.channels):
-            indices = latents.indices.of(number, part)
-            offsets = target[part.at] - latents.mean(part)
-            symbols = rounding.optimised(offsets, indices, at.control, strength[part.at])
-            symbols[indices == 0] = 0
-            latents.place(part, symbols)
-            passes[-1].append((symbols, indices))
+        passes.append(each(partial(code, number), parts(number, at.bundle.channels), target.size))
     return _Coded(latents, passes)
 
 
@@ -133,9 +137,10 @@ def decode(payload: bytes, height: int, width: int, code: int, bundle: Bundle) -
     for number in range(PASSES):
         latents.start(number)
         places = parts(number, bundle.channels)
-        indices = [latents.indices.of(number, part) for part in places]
-        for part, symbols in zip(places, grouped.pop_pass(popper, indices, at.control.tables), strict=True):
-            latents.place(part, symbols)
+        indices = each(partial(latents.indices.of, number), places, latents.known.size)
+        symbols = grouped.pop_pass(popper, indices, at.control.tables)
+        placed = list(zip(places, symbols, strict=True))
+        each(lambda coded: latents.place(*coded), placed, latents.known.size)
     popper.finish()
     return latents
 
@@ -178,17 +183,20 @@ class Latents:
         rows, columns = shape
         self.rate = at
         self.indices = Indices(at.control, hyper, at.row, shape)
+        even_rows, even_columns = rows + rows % 2, columns + columns % 2  # the networks take cells of 2x2
         features = transform.hyper_synthesise(hyper, at.bundle, at.mix)
-        self._features = np.ascontiguousarray(features[:, :rows, :columns])
-        self.known = np.zeros((at.control.channels, rows, columns), np.float32)
+        self._features = np.ascontiguousarray(features[:, :even_rows, :even_columns])
+        self._known = np.zeros((at.control.channels, even_rows, even_columns), np.float32)
+        self.known = self._known[:, :rows, :columns]
 
     def start(self, number: int) -> None:
         """Begin pass `number`, when all symbols of those before it are in place."""
-        self._means = transform.means(number, self._features, self.known, self.rate.bundle, self.rate.mix)
+        self._means = transform.means(number, self._features, self._known, self.rate.bundle, self.rate.mix)
 
     def mean(self, part: Part) -> Float:
         """Means of a part of the pass, in quantization steps."""
-        mean: Float = self._means[part.at] * self.rate.gain[part.channels]
+        _, rows, columns = self.known[part.at].shape
+        mean: Float = self._means[part.channels, :rows, :columns] * self.rate.gain[part.channels]
         return mean
 
     def place(self, part: Part, symbols: Symbols) -> None:

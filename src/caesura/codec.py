@@ -29,6 +29,7 @@ def encode(
     *,
     quality: float = rate.DEFAULT_QUALITY,
     model: str | Path | Bundle = models.DEFAULT,
+    tune: str = models.TUNES[0],
     effort: int = DEFAULT_EFFORT,
     progress: Callable[[int, int], None] = lambda done, total: None,
     max_pixels: int = MAX_PIXELS,
@@ -40,6 +41,7 @@ def encode(
             uint8 (H, W), (H, W, 1) or (H, W, 3).
         quality: 1 to 100, continuous; larger is better and bigger.
         model: a bundle, its name or its folder.
+        tune: "psnr", or "ms-ssim" for the model's weights tuned for that: texture rather than pixels.
         effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
             is the same. cae2017 knows one effort only.
         progress: called with the steps done and their number while effort 9 is at work.
@@ -50,7 +52,7 @@ def encode(
 
     Raises:
         ImageError: the picture cannot be coded as it is.
-        ConfigError: `quality` or `effort` is out of range.
+        ConfigError: `quality`, `effort` or `tune` is out of range.
         DependencyError: `effort` is 9 and PyTorch is not installed.
         ModelError: the model is not there or damaged.
         LimitError: the picture is too large.
@@ -61,7 +63,7 @@ def encode(
         raise ConfigError(f"effort is {effort!r}; {allowed}")
     pixels = image.to_pixels(picture)
     height, width, channels = pixels.shape
-    bundle = models.load(model)
+    bundle = models.load(models.tuned(model, tune))
     code = rate.quality_code(quality, bundle.quality_scale)
     header = Header(bundle.id, channels, code, width, height)
     header.check(max_pixels)

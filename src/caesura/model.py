@@ -25,7 +25,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caesura.errors import ModelError
+from caesura.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:  # listing bundles must not wait for NumPy: `caesura info` starts without it
     import numpy as np
@@ -49,6 +49,7 @@ FILES = {  # by architecture, in the order of hashing
     ),
 }
 DEFAULT = "fast"
+TUNES = ("psnr", "ms-ssim")  # the first is what models are tuned for unless their name says so
 _SHIPPED = Path(__file__).parent / "models"
 HYPER = 4  # latents per hyperlatent position each way
 HYPERLATENT_LIMIT, _MAGNITUDE_LIMIT = 127, 30
@@ -122,6 +123,21 @@ def load(model: str | Path | Bundle = DEFAULT) -> Bundle:
         return _load(folder.resolve(), read_manifest(folder)["id"])
     names = ", ".join(sorted({f.name for f in folders()})) or "none"
     raise ModelError(f"model {str(model)!r} is not known; known: {names}, or the path of a bundle's folder")
+
+
+def tuned(model: str | Path | Bundle, tune: str) -> str | Path | Bundle:
+    """The model whose weights are tuned for a measure of quality: bundles are named after it.
+
+    Raises:
+        ConfigError: `tune` is not known, or other than "psnr" where the model is not given by name.
+    """
+    if tune not in TUNES:
+        raise ConfigError(f"tune is {tune!r}; {' or '.join(TUNES)} is allowed")
+    if tune == TUNES[0]:
+        return model
+    if not isinstance(model, str):
+        raise ConfigError(f"tune is {tune!r} and the model not given by name; only {TUNES[0]} is allowed")
+    return f"{model}-{tune}"
 
 
 def load_by_id(model_id: int) -> Bundle:

@@ -7,7 +7,6 @@ what the whole would give and memory stays bounded.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,13 +17,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from caesura import model as models
-from caesura.errors import ConfigError, ModelError
+from caesura.errors import ModelError
 from caesura.model import HYPER, Bundle
+from caesura.parallel import threads
 
-# Pixels a side. Larger tiles spend less on halos, smaller ones less memory: about 200 MB at this size.
-_TILE = 768
-# Positions of the hyperlatent see their own latents and, through one 3x3 kernel, half of their neighbours';
-# features and means see one neighbour.
+# Pixels a side. Larger tiles spend less on halos, smaller ones less memory.
+_TILE = 1280
 Float = NDArray[np.float32]
 
 
@@ -66,6 +64,7 @@ def synthesise(latent: Float, bundle: Bundle, mix: Float | None = None) -> NDArr
 
 def hyper_analyse(scaled: Float, hyperlatents: int, bundle: Bundle, mix: Float) -> Float:
     """Scaled latents, float32 (channels, 4h, 4w), to the hyperlatent, float32 (hyperlatents, h, w)."""
+    # Positions see their own latents and, through one 3x3 kernel, half of their neighbours'.
     hyper = np.empty((hyperlatents, scaled.shape[1] // HYPER, scaled.shape[2] // HYPER), np.float32)
     cell = bundle.stride * HYPER
     inputs = {"input": _Plane(scaled, HYPER)}
@@ -84,21 +83,23 @@ def hyper_synthesise(hyper: NDArray[np.integer[Any]], bundle: Bundle, mix: Float
 
 
 def means(number: int, features: Float, known: Float, bundle: Bundle, mix: Float) -> Float:
-    """The means of pass `number`.
+    """The means of pass `number`, each channel's where the pass codes it.
 
     Args:
         number: 0 to 3.
-        features: float32 (F, h, w), from `hyper_synthesise`.
-        known: float32 (channels, h, w), latents decoded so far, zero elsewhere.
+        features: float32 (F, 2h, 2w), from `hyper_synthesise`.
+        known: float32 (channels, 2h, 2w), latents decoded so far, zero elsewhere.
         bundle: the model.
         mix: float32 (anchors,), the rate.
 
     Returns:
-        float32 (channels, h, w), in units of `known`; only those that the pass codes mean something.
+        float32 (channels, h, w), one of each cell of 2x2, in units of `known`.
     """
-    plane = np.empty_like(known)
-    inputs = {"input": _Plane(features, 1), "known": _Plane(known, 1)}
-    _tiled(bundle, models.MEANS[number], inputs, _Plane(plane, 1), mix, bundle.stride, bundle.stride)
+    _, rows, columns = known.shape
+    plane = np.empty((len(known), rows // 2, columns // 2), np.float32)
+    inputs = {"input": _Plane(features, 2), "known": _Plane(known, 2)}
+    cell = 2 * bundle.stride
+    _tiled(bundle, models.MEANS[number], inputs, _Plane(plane, 1), mix, cell, cell)
     return plane
 
 
@@ -163,10 +164,7 @@ def _spans(length: int, tile: int, halo: int) -> list[Span]:
 @lru_cache(maxsize=32)
 def _session(bundle: Bundle, graph: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    threads = os.environ.get("CAESURA_THREADS", "0")
-    if not threads.isdecimal():
-        raise ConfigError(f"CAESURA_THREADS is {threads!r}; a whole number is allowed, 0 for all processors")
-    options.intra_op_num_threads = int(threads)
+    options.intra_op_num_threads = threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:

@@ -39,6 +39,9 @@ def encode(
         typer.Option("--quality", "-q", min=1, max=100, help="1 (smallest) to 100 (best), continuous."),
     ] = rate.DEFAULT_QUALITY,
     model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
+    tune: Annotated[
+        str, typer.Option(help="psnr for pixels, ms-ssim for texture: weights of the same model.")
+    ] = bundles.TUNES[0],
     effort: Annotated[
         int,
         typer.Option(
@@ -65,6 +68,7 @@ def encode(
                 picture,
                 quality=quality,
                 model=model,
+                tune=tune,
                 effort=effort,
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )

@@ -122,7 +122,7 @@ def _new_model(
     model = models.make(config, pack.squares[spread(pack.train, _KLT_SQUARES)])
     history = []
     if start is not None:
-        record = starts.load(model, start, config.loss.betas)
+        record = starts.load(model, start, config.loss)
         history = [*record.pop("history", []), record]
     trained = {"joint": ("",), "scales": ("log_gain", "log_inverse"), "detail": ("detail.",)}
     for name, parameter in model.named_parameters():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Sequence
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +17,10 @@ from torch import Tensor
 from caesura import model as bundles
 from caesura.errors import ConfigError, ModelError
 from caesura.train import checkpoint
-from caesura.train.config import from_dict
+from caesura.train.config import LossConfig, from_dict
 from caesura.train.models import RateModel
 
+_BLOCK = re.compile(r"(analysis|synthesis)\.(fine|coarse)\.\d+\.")
 _PER_ANCHOR = {"log_gain": 1, "log_inverse": -1, "control.bias": 1}  # and how they move with the gain
 
 
@@ -53,27 +54,33 @@ def read(source: Path) -> Start:
     return Start(weights, record)
 
 
-def load(model: RateModel, source: Path, betas: Sequence[float]) -> dict[str, Any]:
-    """Load weights into a model whose ladder may have other betas; returns the record of their training.
+def load(model: RateModel, source: Path, loss: LossConfig) -> dict[str, Any]:
+    """Load weights into a model whose ladder may be another, and which may be deeper.
 
     An anchor starts from what the old anchor with the nearest beta has; scale vectors, and the table indices
-    that go with them, move as high-rate theory has it: steps go with 1 / sqrt(beta).
+    that go with them, move as high-rate theory has it: steps go with 1 / sqrt(beta). Betas of two kinds of
+    distortion cannot be compared: then anchors keep their places along the ladder. Blocks of the flagship
+    that the start has not got begin as the identity: a deeper network starts as good as the one it is from.
 
     Raises:
         ConfigError: the weights do not fit the model; or see `read`.
     """
     weights, training = read(source)
-    old = np.log(from_dict(training["config"]).loss.betas)
-    new = np.log(betas)
-    nearest = np.abs(new[:, None] - old[None, :]).argmin(1)
-    shift = torch.from_numpy((new - old[nearest]) / 2).float()[:, None]
+    before = from_dict(training["config"]).loss
+    old, new = np.log(before.betas), np.log(loss.betas)
+    if before.distortion == loss.distortion:
+        nearest = np.abs(new[:, None] - old[None, :]).argmin(1)
+        shift = torch.from_numpy((new - old[nearest]) / 2).float()[:, None]
+    else:
+        nearest, shift = np.rint(np.linspace(0, len(old) - 1, len(new))).astype(np.int64), torch.zeros(1, 1)
     for name in weights:
         if name in _PER_ANCHOR or name.endswith(".table") or name.startswith("hyper_prior."):
             weights[name] = weights[name][nearest]
     for name in _PER_ANCHOR.keys() & weights.keys():
         weights[name] = weights[name] + _PER_ANCHOR[name] * shift
+    fresh = {name: value for name, value in model.state_dict().items() if _BLOCK.match(name)}
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(fresh | weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"start {source} does not fit the configured network: {reason}") from error

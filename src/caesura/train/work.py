@@ -16,6 +16,10 @@ from onnx.reference import ReferenceEvaluator
 from caesura import model as bundle
 from caesura.entropy.passes import PASSES
 
+# Latents a side of what the graphs' free dimensions count.
+_CELL = {bundle.HYPER_ANALYSIS: bundle.HYPER, bundle.HYPER_SYNTHESIS: bundle.HYPER} | dict.fromkeys(
+    bundle.MEANS, 2
+)
 _SIDE = 128  # pixels; counted on a square that every stride divides
 
 
@@ -29,8 +33,7 @@ def per_pixel(files: Mapping[str, bytes], stride: int) -> dict[str, float]:
     work = {}
     for name, content in files.items():
         if name.endswith(".onnx"):
-            cell = stride * (bundle.HYPER if name in (bundle.HYPER_ANALYSIS, bundle.HYPER_SYNTHESIS) else 1)
-            work[name] = _macs(content, _SIDE // cell) / _SIDE**2 / 1000
+            work[name] = _macs(content, _SIDE // (stride * _CELL.get(name, 1))) / _SIDE**2 / 1000
     shared = sum(work.get(name, 0) for name in (bundle.HYPER_SYNTHESIS, *bundle.MEANS))
     shared += _control(files[bundle.CONTROL], stride) if bundle.CONTROL in files else 0
     encode = work[bundle.ANALYSIS] + work.get(bundle.HYPER_ANALYSIS, 0) + shared

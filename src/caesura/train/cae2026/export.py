@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from caesura import model as bundle
 from caesura.entropy.control import FRACTION, INDICES
+from caesura.entropy.passes import parts
 from caesura.entropy.tables import TableGrid, quantize_probabilities
 from caesura.train.arrays import pack
 from caesura.train.cae2026.control import Control, fixed_bias, int8
@@ -65,6 +67,7 @@ def _graphs(model: FlagshipModel, anchors: int, latents: int) -> dict[str, bytes
     mix = torch.full((anchors,), 1 / anchors)
     rows, columns = Axis("rows"), Axis("columns")
     plane = {1: rows, 2: columns}
+    pairs = {1: Axis("rows", 2), 2: Axis("columns", 2)}
     features = model.hyper_synthesis.leave.out_channels // 4
     hyperlatents = model.hyper_analysis.leave.out_channels
     made = {
@@ -90,8 +93,8 @@ def _graphs(model: FlagshipModel, anchors: int, latents: int) -> dict[str, bytes
         ),
     }
     for number, name in enumerate(bundle.MEANS):
-        inputs = {"input": torch.zeros(features, 4, 3), "known": torch.zeros(latents, 4, 3), "mix": mix}
-        made[name] = graph(_MeansGraph(model, number), inputs, {"input": plane, "known": plane, "mix": {}})
+        inputs = {"input": torch.zeros(features, 8, 6), "known": torch.zeros(latents, 8, 6), "mix": mix}
+        made[name] = graph(_MeansGraph(model, number), inputs, {"input": pairs, "known": pairs, "mix": {}})
     return made
 
 
@@ -217,17 +220,23 @@ class _HyperSynthesisGraph(nn.Module):
 
 
 class _MeansGraph(nn.Module):
-    """Features (F, h, w), latents so far (C, h, w), unscaled, to means, unscaled."""
+    """Features (F, 2h, 2w), latents so far (C, 2h, 2w), unscaled, to one pass' means (C, h, w), unscaled.
+
+    Of each cell of 2x2 the pass codes one position of every channel; the last map is taken there alone.
+    """
 
     deviation: Tensor
 
     def __init__(self, model: FlagshipModel, number: int) -> None:
         super().__init__()
         self.add_module("means", nn.ModuleDict({str(number): model.means[number]}))
-        self._number = str(number)
+        self._number = number
         self.register_buffer("deviation", model.deviation[:, None, None])
 
     def forward(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
         net: Means = self.get_submodule(f"means.{self._number}")  # type: ignore[assignment]
-        means: Tensor = net(features[None], (known / self.deviation)[None], mix[None])[0]
+        hidden = net.hidden(features[None], (known / self.deviation)[None], mix[None])
+        by_group = sorted(parts(self._number, len(self.deviation)), key=lambda part: part.group)
+        seen = torch.cat([hidden[:, :, part.row :: 2, part.column :: 2] for part in by_group], 1)
+        means = F.conv2d(seen, net.leave.weight, net.leave.bias, groups=len(by_group))[0]
         return means * self.deviation

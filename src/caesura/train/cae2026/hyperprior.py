@@ -74,10 +74,14 @@ class Means(nn.Module):
 
     def forward(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
         """`features` as from `HyperSynthesis`; `known` float (N, C, h, w), latents so far, others zero."""
+        means: Tensor = self.leave(self.hidden(features, known, mix))
+        return means
+
+    def hidden(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
+        """Before the last map, which looks at one position alone: float (N, width, h, w)."""
         x = F.leaky_relu(self.enter(torch.cat([features, known], 1)), SLOPE)
         x = self.depthwise(self.enter_scale(x, mix))
-        means: Tensor = self.leave(F.leaky_relu(self.middle(x), SLOPE))
-        return means
+        return F.leaky_relu(self.middle(x), SLOPE)
 
 
 class HyperPrior(nn.Module):

@@ -1,0 +1,42 @@
+"""Threads: how many, and work that is done side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from caesura.errors import ConfigError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_WORTH_THREADS = 1 << 21
+
+
+def threads() -> int:
+    """The setting CAESURA_THREADS; 0, the default, for all processors.
+
+    Raises:
+        ConfigError: it is not a whole number.
+    """
+    setting = os.environ.get("CAESURA_THREADS", "0")
+    if not setting.isdecimal():
+        raise ConfigError(f"CAESURA_THREADS is {setting!r}; a whole number is allowed, 0 for all processors")
+    return int(setting)
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], size: int) -> list[Result]:
+    """The results of `work` on each item, in their order.
+
+    Args:
+        work: may run in another thread; must not write where it reads for another item.
+        items: what to work on.
+        size: elements of arrays that all of it goes through; few are not worth a thread.
+    """
+    workers = min(threads() or os.cpu_count() or 1, len(items))
+    if workers <= 1 or size < _WORTH_THREADS:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, items))

@@ -1,0 +1,46 @@
+"""Work side by side gives what it gives one after another."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import caesura
+from caesura import parallel
+from caesura.errors import ConfigError
+
+
+@pytest.mark.parametrize("setting", ["0", "1", "2", "7"])
+@pytest.mark.parametrize("size", [1, 1 << 30])
+def test_results_come_in_the_items_order(setting: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", setting)
+    assert parallel.each(lambda item: item * item, range(9), size) == [i * i for i in range(9)]
+    assert parallel.each(abs, [], size) == []
+
+
+def test_large_work_runs_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", "2")
+    meet = threading.Barrier(2, timeout=10)
+    assert len(parallel.each(lambda _: meet.wait(), [0, 1], 1 << 30)) == 2
+
+
+def test_an_error_of_the_work_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", "2")
+    with pytest.raises(ZeroDivisionError):
+        parallel.each(lambda item: 1 // item, [1, 0], 1 << 30)
+
+
+def test_a_setting_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", "many")
+    with pytest.raises(ConfigError, match="CAESURA_THREADS is 'many'; a whole number is allowed"):
+        parallel.threads()
+
+
+def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (70, 130, 3), dtype=np.uint8)
+    plain = caesura.encode(picture, quality=40)
+    monkeypatch.setattr(parallel, "_WORTH_THREADS", 0)
+    assert caesura.encode(picture, quality=40) == plain
+    np.testing.assert_array_equal(caesura.decode_array(plain), caesura.decode_array(plain))
