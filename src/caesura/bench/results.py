@@ -1,11 +1,12 @@
 """docs/RESULTS.md again, every figure in it measured in one run.
 
-python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--refined 1]
+python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--refined 4]
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import platform
 import textwrap
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from caesura.bench.bd import bd_rate
 from caesura.bench.codecs import Caesura
 from caesura.image import open_image, to_pixels
 
+_MODELS = ("fast", "fast-ms-ssim", "cae2017")
 QUALITIES = (1, 12, 24, 36, 48, 60, 72, 79, 86, 93, 100)
 _EFFORTS, _EFFORT_QUALITIES = (1, 5, 9), (20, 40, 60)
 _RIVALS = ("WebP method 6", "JPEG XL effort 7", "AVIF speed 6")
@@ -44,13 +46,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the 24 Kodak pictures")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--work", type=Path, default=Path("bench-output"))
-    parser.add_argument("--refined", type=int, default=1, help="pictures to show efforts on")
+    parser.add_argument("--refined", type=int, default=4, help="pictures to show efforts on")
     arguments = parser.parse_args()
     reference = arguments.docs / "kodak_published_rd.json"
     curves = evaluation.run(
         arguments.folder,
         arguments.work,
-        models=("fast", "cae2017"),
+        models=_MODELS,
         qualities=QUALITIES,
         reference=reference,
     )
@@ -58,6 +60,7 @@ def main() -> None:
     sections = [
         _head(),
         _bars(curves, published),
+        _tuned(curves),
         _KODAK + (arguments.work / "table.md").read_text(),
         _efforts(sorted(arguments.folder.rglob("*.png"))[: arguments.refined]),
         _speed(),
@@ -67,7 +70,7 @@ def main() -> None:
 
 
 def _head() -> str:
-    bundles = ", ".join(f"`{name}` (`{models.load(name).id:08x}`)" for name in ("fast", "cae2017"))
+    bundles = ", ".join(f"`{name}` (`{models.load(name).id:08x}`)" for name in _MODELS)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "pillow", "imagecodecs"))
     machine = f"{speed.processors()} processors ({platform.machine()}, {platform.system()})"
     text = (
@@ -98,6 +101,22 @@ def _bars(curves: Sequence[report.Curve], published: Sequence[report.Published])
         ]
         lines.append(f"| our bytes over those of {name} at equal PSNR | {', '.join(ratios)} |")
     return "\n".join(lines) + "\n"
+
+
+def _tuned(curves: Sequence[report.Curve]) -> str:
+    """What tuning for MS-SSIM gives: BD-rate over -10 log10(1 - MS-SSIM)."""
+    of = {curve.codec: [(bpp, _decibels(value)) for bpp, value in curve.ms_ssim_points()] for curve in curves}
+    tuned = f"caesura {_MODELS[1]}"
+    lines = [f"| {tuned} | BD-rate (MS-SSIM) |", "|---|---|"]
+    lines += [
+        f"| against {name} | {report.percent(bd_rate(of[name], of[tuned]))} |"
+        for name in (f"caesura {_MODELS[0]}", "JPEG 4:2:0", *_RIVALS)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _decibels(similarity: float) -> float:
+    return -10 * math.log10(1 - similarity)
 
 
 def _efforts(paths: Sequence[Path]) -> str:
