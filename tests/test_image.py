@@ -165,13 +165,16 @@ TURNS: list[tuple[int, Callable[[Pixels], Pixels]]] = [
 
 
 @pytest.mark.parametrize(("orientation", "turned"), TURNS)
-def test_the_exif_orientation_is_applied(orientation: int, turned: Callable[[Pixels], Pixels]) -> None:
+def test_the_exif_orientation_is_applied_when_asked_for(
+    orientation: int, turned: Callable[[Pixels], Pixels]
+) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     file = io.BytesIO()
     Image.fromarray(gradient()).save(file, "PNG", exif=exif)
     with Image.open(file) as picture:
-        np.testing.assert_array_equal(image.to_pixels(picture), turned(gradient()))
+        np.testing.assert_array_equal(image.to_pixels(picture), gradient())
+        np.testing.assert_array_equal(image.to_pixels(image.upright(picture)), turned(gradient()))
 
 
 def test_the_orientation_counts_for_opaque_alpha_too() -> None:
@@ -180,7 +183,7 @@ def test_the_orientation_counts_for_opaque_alpha_too() -> None:
     file = io.BytesIO()
     with_alpha("RGB", 255).save(file, "PNG", exif=exif)
     with Image.open(file) as picture:
-        np.testing.assert_array_equal(image.to_pixels(picture), np.rot90(gradient(), -1))
+        np.testing.assert_array_equal(image.to_pixels(image.upright(picture)), np.rot90(gradient(), -1))
 
 
 def jpeg() -> bytes:

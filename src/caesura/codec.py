@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import cae2017, cae2026, container, detail, image, rate
+from caesura import cae2017, cae2026, container, detail, image, metadata, rate
 from caesura import model as models
 from caesura.container import MAX_PIXELS, Header, Payload
 from caesura.errors import ConfigError, FormatError
 from caesura.image import ImageLike
+from caesura.metadata import Metadata
 from caesura.model import Bundle
 from caesura.rate import DEFAULT_EFFORT
 
@@ -31,19 +32,21 @@ def encode(
     model: str | Path | Bundle = models.DEFAULT,
     tune: str = models.TUNES[0],
     effort: int = DEFAULT_EFFORT,
+    strip: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
     max_pixels: int = MAX_PIXELS,
 ) -> bytes:
     """Code a picture.
 
     Args:
-        picture: a Pillow image (modes 1, L, P, RGB; alpha only where opaque; EXIF orientation is applied) or
-            uint8 (H, W), (H, W, 1) or (H, W, 3).
+        picture: a Pillow image (modes 1, L, P, RGB; alpha only where opaque) or uint8 (H, W), (H, W, 1) or
+            (H, W, 3). ICC profile, EXIF and XMP of a Pillow image are kept; its orientation is not applied.
         quality: 1 to 100, continuous; larger is better and bigger.
         model: a bundle, its name or its folder.
         tune: "psnr", or "ms-ssim" for the model's weights tuned for that: texture rather than pixels.
         effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
             is the same. cae2017 knows one effort only.
+        strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
         progress: called with the steps done and their number while effort 9 is at work.
         max_pixels: refuse larger pictures.
 
@@ -61,6 +64,12 @@ def encode(
     if effort not in range(cae2026.MIN_EFFORT, cae2026.MAX_EFFORT + 1):
         allowed = f"{cae2026.MIN_EFFORT} to {cae2026.MAX_EFFORT} is allowed"
         raise ConfigError(f"effort is {effort!r}; {allowed}")
+    kept = Metadata()
+    if isinstance(picture, Image.Image):
+        if strip:
+            picture = image.upright(picture)
+        else:
+            kept = metadata.of_image(picture)
     pixels = image.to_pixels(picture)
     height, width, channels = pixels.shape
     bundle = models.load(models.tuned(model, tune))
@@ -69,19 +78,23 @@ def encode(
     header.check(max_pixels)
     rgb = image.to_rgb(pixels)
     if bundle.architecture == "cae2017":
-        payload = Payload(cae2017.encode(rgb, code, bundle))
+        payload = Payload(cae2017.encode(rgb, code, bundle), metadata=kept)
     else:
         latents, plane = cae2026.encode(rgb, code, bundle, effort, progress)
-        payload = Payload(latents)
+        residual = None
         if code > bundle.ladder_top:
             base, padded = cae2026.reconstruct(plane), image.pad(rgb, bundle.stride, bundle.smallest_side)
-            payload = Payload(latents, detail.encode(padded, base, plane.indices.magnitudes, code, bundle))
+            residual = detail.encode(padded, base, plane.indices.magnitudes, code, bundle)
+        payload = Payload(latents, residual, kept)
     return container.write(header, payload, max_pixels=max_pixels)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode a .cae file to a Pillow image, mode L or RGB; see `decode_array`."""
-    return image.to_image(decode_array(data, max_pixels=max_pixels))
+    """Decode a .cae file to a Pillow image, mode L or RGB, metadata in its `info`; see `decode_array`."""
+    header, payload = container.read(data, max_pixels=max_pixels)
+    picture = image.to_image(_pixels(header, payload))
+    picture.info.update(metadata.to_info(payload.metadata))
+    return picture
 
 
 def decode_array(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -98,7 +111,11 @@ def decode_array(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
         FormatError: one of its kinds, if the bytes are not an undamaged .cae file.
         ModelError: the model that coded the file is not there.
     """
-    header, payload = container.read(data, max_pixels=max_pixels)
+    return _pixels(*container.read(data, max_pixels=max_pixels))
+
+
+def _pixels(header: Header, payload: Payload) -> NDArray[np.uint8]:
+    """What a file decodes to: uint8 (H, W, channels)."""
     bundle = models.load_by_id(header.model_id)
     above = header.quality > bundle.ladder_top
     if above != (payload.detail is not None):

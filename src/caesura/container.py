@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from caesura.errors import (
     ChecksumError,
@@ -21,10 +21,12 @@ from caesura.errors import (
     TruncatedError,
     VersionError,
 )
+from caesura.metadata import Metadata, pack, unpack
 
 SIGNATURE = b"\x89CAE"
 VERSION = 1
 HEADER, LATENTS, DETAIL = ord("H"), ord("L"), ord("D")
+METADATA = {"icc": ord("i"), "exif": ord("e"), "xmp": ord("x")}
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28  # the default of what a caller accepts; a setting of decode
 QUALITY_MIN, QUALITY_MAX = 100, 10000  # hundredths
@@ -78,10 +80,12 @@ class Payload:
     Attributes:
         latents: coded latents, always there.
         detail: the coded detail layer, or None.
+        metadata: what travels with the picture.
     """
 
     latents: bytes
     detail: bytes | None = None
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -94,7 +98,8 @@ def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> 
     fields = _FIXED.pack(header.model_id, header.channels, header.quality)
     sides = _varint(header.width) + _varint(header.height)
     detail = b"" if payload.detail is None else _chunk(DETAIL, payload.detail)
-    chunks = _chunk(HEADER, fields + sides) + _chunk(LATENTS, payload.latents) + detail
+    kept = b"".join(_chunk(METADATA[name], pack(content)) for name, content in payload.metadata.items())
+    chunks = _chunk(HEADER, fields + sides) + kept + _chunk(LATENTS, payload.latents) + detail
     return SIGNATURE + bytes([VERSION]) + chunks
 
 
@@ -119,13 +124,14 @@ def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Payload]
     for kind, payload in chunks:
         if kind in found or kind == HEADER:
             raise FormatError(f"chunk {chr(kind)!r} comes twice; once is allowed")
-        if kind in (LATENTS, DETAIL):
+        if kind in (LATENTS, DETAIL, *METADATA.values()):
             found[kind] = payload
         elif ord("A") <= kind <= ord("Z"):
             raise FormatError(f"chunk type {kind:#04x} is needed to decode the file and not known here")
     if LATENTS not in found:
         raise TruncatedError("the file ends before the latents chunk")
-    return header, Payload(found[LATENTS], found.get(DETAIL))
+    kept = {name: unpack(name, found[kind]) for name, kind in METADATA.items() if kind in found}
+    return header, Payload(found[LATENTS], found.get(DETAIL), Metadata(**kept))
 
 
 def _header(chunk: tuple[int, bytes] | None, max_pixels: int) -> Header:

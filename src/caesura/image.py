@@ -12,6 +12,8 @@ from caesura.errors import ImageError
 
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
 
+_UNREADABLE = (OSError, RuntimeError, SyntaxError, ValueError)  # pixels are read when first needed
+
 ImageLike = Image.Image | NDArray[np.uint8]
 
 
@@ -36,7 +38,8 @@ def to_pixels(image: ImageLike) -> NDArray[np.uint8]:
 
     Args:
         image: a Pillow image of mode 1, L, P, RGB or RGBX, or with an alpha channel that is opaque
-            everywhere; its EXIF orientation is applied. Or uint8 (H, W), (H, W, 1) or (H, W, 3).
+            everywhere; its EXIF orientation is not applied (see `upright`). Or uint8 (H, W), (H, W, 1) or
+            (H, W, 3).
 
     Returns:
         uint8 (H, W, 1) for grey, (H, W, 3) for RGB; C-contiguous.
@@ -97,18 +100,30 @@ def grid(height: int, width: int, stride: int, smallest: int) -> tuple[int, int]
     return rows, columns
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF orientation says.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    try:
+        return ImageOps.exif_transpose(image)
+    except _UNREADABLE as error:
+        raise ImageError(f"image cannot be read: {error}") from error
+
+
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode not in _MODES:
         raise ImageError(f"image has mode {image.mode}; {', '.join(sorted(_MODES))} are allowed")
     grey = image.mode in {"1", "L", "LA"}
     try:
-        upright = ImageOps.exif_transpose(image)
-        if upright.has_transparency_data:
-            upright = upright.convert("RGBA")
-            if upright.getchannel("A").getextrema() != (255, 255):
+        if image.has_transparency_data:
+            opaque = image.convert("RGBA")
+            if opaque.getchannel("A").getextrema() != (255, 255):
                 raise ImageError(
                     f"image has mode {image.mode} with transparency; only opaque pictures can be coded"
                 )
-        return np.asarray(upright.convert("L" if grey else "RGB"))
-    except (OSError, RuntimeError, SyntaxError, ValueError) as error:  # pixels are read when first needed
+            image = opaque
+        return np.asarray(image.convert("L" if grey else "RGB"))
+    except _UNREADABLE as error:
         raise ImageError(f"image cannot be read: {error}") from error

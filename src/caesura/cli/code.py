@@ -7,14 +7,17 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from caesura import metadata, rate
 from caesura import model as bundles
-from caesura import rate
 from caesura.cli import files
 from caesura.errors import CaesuraError, ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Decoding should not code a second time where the format allows it.
 _FAITHFUL: dict[str, dict[str, Any]] = {
@@ -52,6 +55,9 @@ def encode(
             help="1 (fastest) to 9 (smallest; needs PyTorch and minutes). Decoding takes the same time.",
         ),
     ] = rate.DEFAULT_EFFORT,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Code pictures as .cae files."""
@@ -70,6 +76,7 @@ def encode(
                 model=model,
                 tune=tune,
                 effort=effort,
+                strip=strip,
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
             bpp = metrics.bits_per_pixel(len(data), picture.width, picture.height)
@@ -96,7 +103,7 @@ def decode(inputs: Inputs, output: Output = None, force: Force = False) -> None:
         picture = codec.decode(files.read(path))
         out = io.BytesIO()
         try:
-            picture.save(out, kind, **_FAITHFUL.get(kind, {}))
+            picture.save(out, kind, **_FAITHFUL.get(kind, {}), **_kept(picture, kind))
         except (OSError, ValueError, KeyError) as error:
             raise files.FileError(f"{target}: {kind} cannot hold this picture: {error}") from error
         files.write(target, out.getvalue(), force=force)
@@ -143,12 +150,10 @@ def compare(
 
     data = files.read(coded)
     with image.open_image(original) as picture:
-        before = image.to_pixels(picture)
-    if data.startswith(container.SIGNATURE):
-        after = codec.decode_array(data)
-    else:
-        with image.open_image(coded) as picture:
-            after = image.to_pixels(picture)
+        before = image.to_pixels(image.upright(picture))
+    ours = data.startswith(container.SIGNATURE)
+    with codec.decode(data) if ours else image.open_image(coded) as picture:
+        after = image.to_pixels(image.upright(picture))
     if before.shape[2] != after.shape[2]:
         before, after = image.to_rgb(before), image.to_rgb(after)
     height, width, _ = before.shape
@@ -195,6 +200,17 @@ def models() -> None:
         for name, value in facts.items():
             if value:
                 typer.echo(f"    {name}: {value}")
+
+
+def _kept(picture: Image.Image, kind: str) -> dict[str, Any]:
+    """Metadata as `Image.save` takes it; formats that have no place for it leave it out."""
+    kept: dict[str, Any] = dict(metadata.to_info(metadata.of_image(picture)))
+    if kind == "PNG" and "xmp" in kept:
+        from PIL.PngImagePlugin import PngInfo
+
+        kept["pnginfo"] = PngInfo()
+        kept["pnginfo"].add_itxt("XML:com.adobe.xmp", kept["xmp"].decode("utf-8", "replace"))
+    return kept
 
 
 def _each(inputs: list[Path], targets: list[Path], one: Callable[[Path, Path], str]) -> None:

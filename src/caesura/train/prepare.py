@@ -91,7 +91,7 @@ def prepare(
             progress(done, len(paths))
             name = path.relative_to(source).as_posix()
             try:
-                pixels = image.to_rgb(image.to_pixels(image.open_image(path)))
+                pixels = image.to_rgb(image.to_pixels(image.upright(image.open_image(path))))
             except ImageError as error:
                 skipped[name] = f"unreadable: {error}"
                 continue

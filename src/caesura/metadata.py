@@ -1,0 +1,91 @@
+"""What travels with a picture and is not pixels: colour profile, EXIF, XMP; byte for byte."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from caesura.errors import FormatError, ImageError, LimitError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_BYTES = 1 << 24  # of each kind
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Bytes as the picture's own file held them, or None.
+
+    Attributes:
+        icc: an ICC profile.
+        exif: a TIFF structure, without the marker that JPEG puts before it. Its orientation says how the
+            picture is to be turned for looking at; pixels are coded as they are stored.
+        xmp: an XMP packet.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+
+    def items(self) -> list[tuple[str, bytes]]:
+        """Name and bytes of what is there."""
+        found = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return [(name, content) for name, content in found if content is not None]
+
+
+_EXIF_MARKER = b"Exif\0\0"
+_PILLOW = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
+
+
+def of_image(image: Image.Image) -> Metadata:
+    """What Pillow knows of a picture.
+
+    Raises:
+        ImageError: one of the kinds is larger than MAX_BYTES.
+    """
+    exif = image.info.get("exif", b"")
+    if not exif and image.format != "TIFF" and image.getexif():
+        exif = image.getexif().tobytes()  # set by the caller; a TIFF's own are about the file
+    xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp", b""))
+    icc = image.info.get("icc_profile") or b""
+    found = {
+        "icc": icc,
+        "exif": exif.removeprefix(_EXIF_MARKER),
+        "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
+    }
+    for name, content in found.items():
+        if len(content) > MAX_BYTES:
+            raise ImageError(f"image has {len(content)} bytes of {name}; at most {MAX_BYTES} are allowed")
+    return Metadata(**{name: bytes(content) for name, content in found.items() if content})
+
+
+def to_info(metadata: Metadata) -> dict[str, bytes]:
+    """The same by the names that Pillow gives it, in `Image.info` and to `Image.save`."""
+    marked = {"exif": _EXIF_MARKER}  # as Pillow has it
+    return {_PILLOW[name]: marked.get(name, b"") + content for name, content in metadata.items()}
+
+
+def pack(content: bytes) -> bytes:
+    """As it is stored: a zlib stream."""
+    return zlib.compress(content, 9)
+
+
+def unpack(name: str, stored: bytes) -> bytes:
+    """The mirror of `pack`, bounded.
+
+    Raises:
+        FormatError: `stored` is not one whole zlib stream of at least one byte.
+        LimitError: it is longer than MAX_BYTES.
+    """
+    stream = zlib.decompressobj()
+    try:
+        content = stream.decompress(stored, MAX_BYTES + 1)
+    except zlib.error as error:
+        raise FormatError(f"{name}: not a zlib stream: {error}") from error
+    if len(content) > MAX_BYTES:
+        raise LimitError(f"{name}: more than {MAX_BYTES} bytes; at most that are allowed")
+    if not stream.eof or stream.unused_data or not content:
+        raise FormatError(f"{name}: {len(stored)} bytes are not one whole zlib stream of something")
+    return content

@@ -1,0 +1,91 @@
+"""Pillow opens and saves .cae files."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+import caesura
+import caesura.pillow_plugin
+from caesura import codec
+from caesura.errors import CaesuraError, ChecksumError, ConfigError
+
+
+def saved(picture: Image.Image, **settings: object) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "CAE", **settings)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def photo(astronaut: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(astronaut[:70, :90])
+
+
+def test_saving_is_encoding(photo: Image.Image) -> None:
+    assert saved(photo) == caesura.encode(photo)
+    assert saved(photo, quality=20, effort=1) == caesura.encode(photo, quality=20, effort=1)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_opening_is_decoding(photo: Image.Image, mode: str) -> None:
+    data = saved(photo.convert(mode))
+    with Image.open(io.BytesIO(data)) as picture:
+        assert (picture.format, picture.mode, picture.size) == ("CAE", mode, (90, 70))
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(caesura.decode(data)))
+
+
+def test_size_and_metadata_need_no_pixels(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    data = saved(photo, exif=tags, icc_profile=b"profile", xmp=b"<xmp/>")
+    monkeypatch.setattr(codec, "decode_array", lambda _: pytest.fail("decoded"))
+    picture = Image.open(io.BytesIO(data))
+    assert picture.size == (90, 70)
+    assert picture.getexif()[0x0112] == 6
+    assert (picture.info["icc_profile"], picture.info["xmp"]) == (b"profile", b"<xmp/>")
+
+
+def test_files_by_extension(photo: Image.Image, tmp_path: Path) -> None:
+    assert Image.registered_extensions()[".cae"] == "CAE"
+    photo.save(tmp_path / "photo.cae", quality=30)
+    with Image.open(tmp_path / "photo.cae") as picture:
+        assert picture.crop((0, 0, 8, 8)).size == (8, 8)
+        assert picture.load() is not None
+
+
+def test_other_files_are_left_to_others(photo: Image.Image) -> None:
+    stream = io.BytesIO()
+    photo.save(stream, "PNG")
+    assert Image.open(io.BytesIO(stream.getvalue())).format == "PNG"
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(io.BytesIO(b"\x89CAQ and more"))
+
+
+def test_damage_raises_ours(photo: Image.Image) -> None:
+    data = bytearray(saved(photo))
+    data[-1] ^= 1
+    with pytest.raises(ChecksumError, match="does not match its checksum"):
+        Image.open(io.BytesIO(bytes(data)))
+    for length in range(4, len(data), 97):
+        with pytest.raises(CaesuraError):
+            Image.open(io.BytesIO(bytes(data[:length])))
+
+
+def test_bad_settings_are_refused(photo: Image.Image) -> None:
+    with pytest.raises(ConfigError, match="quality is 0"):
+        saved(photo, quality=0)
+
+
+def test_threads_share_it(photo: Image.Image) -> None:
+    expected = saved(photo)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: saved(photo), range(8))) == {expected}
+        opened = pool.map(lambda _: Image.open(io.BytesIO(expected)).tobytes(), range(8))
+        assert len(set(opened)) == 1
