@@ -198,12 +198,12 @@ def test_a_folder_instead_of_a_file_is_reported(command: str, folder: str) -> No
 
 
 def test_a_picture_that_cannot_be_coded_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "glass.png"
-    Image.new("RGBA", (16, 16), (200, 100, 0, 128)).save(path)
+    path = tmp_path / "print.tiff"
+    Image.new("CMYK", (16, 16), (200, 100, 0, 128)).save(path)
     line = complaint(run("encode", path))
     assert str(path) in line
-    assert "transparency" in line
-    assert list(files(tmp_path)) == ["glass.png"]
+    assert "mode CMYK" in line
+    assert list(files(tmp_path)) == ["print.tiff"]
 
 
 def test_one_bad_input_is_reported_and_the_rest_go_on(tmp_path: Path) -> None:

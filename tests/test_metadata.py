@@ -47,8 +47,8 @@ def jpeg(**settings: bytes) -> Image.Image:
 @given(contents, contents, contents)
 def test_files_give_back_every_byte(icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> None:
     kept = Metadata(icc, exif, xmp)
-    data = container.write(Header(1, 3, 100, 1, 1), Payload(b"latents", None, kept))
-    assert container.read(data)[1] == Payload(b"latents", None, kept)
+    data = container.write(Header(1, 3, 100, 1, 1), Payload(b"latents", metadata=kept))
+    assert container.read(data)[1] == Payload(b"latents", metadata=kept)
 
 
 def test_what_a_photo_holds_comes_back() -> None:

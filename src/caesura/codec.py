@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import cae2017, cae2026, container, detail, image, metadata, rate
+from caesura import alpha, cae2017, cae2026, container, detail, image, metadata, rate
 from caesura import model as models
 from caesura.container import MAX_PIXELS, Header, Payload
 from caesura.errors import ConfigError, FormatError
@@ -39,8 +39,9 @@ def encode(
     """Code a picture.
 
     Args:
-        picture: a Pillow image (modes 1, L, P, RGB; alpha only where opaque) or uint8 (H, W), (H, W, 1) or
-            (H, W, 3). ICC profile, EXIF and XMP of a Pillow image are kept; its orientation is not applied.
+        picture: a Pillow image (modes 1, L, LA, P, RGB, RGBA) or uint8 (H, W) or (H, W, 1 to 4), an even
+            number with alpha last, which is kept without loss. ICC profile, EXIF and XMP of a Pillow image
+            are kept; its orientation is not applied.
         quality: 1 to 100, continuous; larger is better and bigger.
         model: a bundle, its name or its folder.
         tune: "psnr", or "ms-ssim" for the model's weights tuned for that: texture rather than pixels.
@@ -70,7 +71,7 @@ def encode(
             picture = image.upright(picture)
         else:
             kept = metadata.of_image(picture)
-    pixels = image.to_pixels(picture)
+    pixels, transparency = image.split(picture)
     height, width, channels = pixels.shape
     bundle = models.load(models.tuned(model, tune))
     code = rate.quality_code(quality, bundle.quality_scale)
@@ -78,19 +79,22 @@ def encode(
     header.check(max_pixels)
     rgb = image.to_rgb(pixels)
     if bundle.architecture == "cae2017":
-        payload = Payload(cae2017.encode(rgb, code, bundle), metadata=kept)
+        latents, residual = cae2017.encode(rgb, code, bundle), None
     else:
         latents, plane = cae2026.encode(rgb, code, bundle, effort, progress)
         residual = None
         if code > bundle.ladder_top:
             base, padded = cae2026.reconstruct(plane), image.pad(rgb, bundle.stride, bundle.smallest_side)
             residual = detail.encode(padded, base, plane.indices.magnitudes, code, bundle)
-        payload = Payload(latents, residual, kept)
-    return container.write(header, payload, max_pixels=max_pixels)
+    coded = None if transparency is None else alpha.encode(transparency)
+    return container.write(header, Payload(latents, residual, coded, kept), max_pixels=max_pixels)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode a .cae file to a Pillow image, mode L or RGB, metadata in its `info`; see `decode_array`."""
+    """Decode a .cae file to a Pillow image, mode L, LA, RGB or RGBA, metadata in its `info`.
+
+    Arguments and errors are those of `decode_array`.
+    """
     header, payload = container.read(data, max_pixels=max_pixels)
     picture = image.to_image(_pixels(header, payload))
     picture.info.update(metadata.to_info(payload.metadata))
@@ -105,7 +109,7 @@ def decode_array(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
         max_pixels: refuse files that claim more, before anything is allocated.
 
     Returns:
-        uint8 (H, W, 1) for a grey picture, (H, W, 3) for RGB.
+        uint8 (H, W, 1) for a grey picture, (H, W, 3) for RGB, one channel more with transparency.
 
     Raises:
         FormatError: one of its kinds, if the bytes are not an undamaged .cae file.
@@ -115,7 +119,7 @@ def decode_array(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
 
 
 def _pixels(header: Header, payload: Payload) -> NDArray[np.uint8]:
-    """What a file decodes to: uint8 (H, W, channels)."""
+    """What a file decodes to: uint8 (H, W, 1 to 4)."""
     bundle = models.load_by_id(header.model_id)
     above = header.quality > bundle.ladder_top
     if above != (payload.detail is not None):
@@ -130,5 +134,7 @@ def _pixels(header: Header, payload: Payload) -> NDArray[np.uint8]:
         rgb = cae2026.reconstruct(plane)
         if payload.detail is not None:
             rgb = detail.decode(payload.detail, rgb, plane.indices.magnitudes, header.quality, bundle)
-    cropped = rgb[: header.height, : header.width]
-    return np.ascontiguousarray(image.from_rgb(cropped, header.channels))
+    pixels = image.from_rgb(rgb[: header.height, : header.width], header.channels)
+    if payload.alpha is not None:
+        pixels = np.dstack([pixels, alpha.decode(payload.alpha, header.height, header.width)])
+    return np.ascontiguousarray(pixels)

@@ -25,7 +25,7 @@ from caesura.metadata import Metadata, pack, unpack
 
 SIGNATURE = b"\x89CAE"
 VERSION = 1
-HEADER, LATENTS, DETAIL = ord("H"), ord("L"), ord("D")
+HEADER, LATENTS, DETAIL, ALPHA = ord("H"), ord("L"), ord("D"), ord("A")
 METADATA = {"icc": ord("i"), "exif": ord("e"), "xmp": ord("x")}
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28  # the default of what a caller accepts; a setting of decode
@@ -80,11 +80,13 @@ class Payload:
     Attributes:
         latents: coded latents, always there.
         detail: the coded detail layer, or None.
+        alpha: the coded transparency, or None.
         metadata: what travels with the picture.
     """
 
     latents: bytes
     detail: bytes | None = None
+    alpha: bytes | None = None
     metadata: Metadata = field(default_factory=Metadata)
 
 
@@ -97,10 +99,10 @@ def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> 
     header.check(max_pixels)
     fields = _FIXED.pack(header.model_id, header.channels, header.quality)
     sides = _varint(header.width) + _varint(header.height)
-    detail = b"" if payload.detail is None else _chunk(DETAIL, payload.detail)
+    layers = [(LATENTS, payload.latents), (DETAIL, payload.detail), (ALPHA, payload.alpha)]
+    body = b"".join(_chunk(kind, content) for kind, content in layers if content is not None)
     kept = b"".join(_chunk(METADATA[name], pack(content)) for name, content in payload.metadata.items())
-    chunks = _chunk(HEADER, fields + sides) + kept + _chunk(LATENTS, payload.latents) + detail
-    return SIGNATURE + bytes([VERSION]) + chunks
+    return SIGNATURE + bytes([VERSION]) + _chunk(HEADER, fields + sides) + kept + body
 
 
 def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
@@ -124,14 +126,14 @@ def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Payload]
     for kind, payload in chunks:
         if kind in found or kind == HEADER:
             raise FormatError(f"chunk {chr(kind)!r} comes twice; once is allowed")
-        if kind in (LATENTS, DETAIL, *METADATA.values()):
+        if kind in (LATENTS, DETAIL, ALPHA, *METADATA.values()):
             found[kind] = payload
         elif ord("A") <= kind <= ord("Z"):
             raise FormatError(f"chunk type {kind:#04x} is needed to decode the file and not known here")
     if LATENTS not in found:
         raise TruncatedError("the file ends before the latents chunk")
     kept = {name: unpack(name, found[kind]) for name, kind in METADATA.items() if kind in found}
-    return header, Payload(found[LATENTS], found.get(DETAIL), Metadata(**kept))
+    return header, Payload(found[LATENTS], found.get(DETAIL), found.get(ALPHA), Metadata(**kept))
 
 
 def _header(chunk: tuple[int, bytes] | None, max_pixels: int) -> Header:

@@ -14,6 +14,7 @@ _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
 
 _UNREADABLE = (OSError, RuntimeError, SyntaxError, ValueError)  # pixels are read when first needed
 
+Pixels = NDArray[np.uint8]
 ImageLike = Image.Image | NDArray[np.uint8]
 
 
@@ -33,16 +34,28 @@ def open_image(path: Path) -> Image.Image:
     return picture
 
 
-def to_pixels(image: ImageLike) -> NDArray[np.uint8]:
-    """The picture as an array.
+def to_pixels(image: ImageLike) -> Pixels:
+    """An opaque picture as an array; as `split`, but transparency is refused.
+
+    Raises:
+        ImageError: the picture is not opaque, or see `split`.
+    """
+    pixels, alpha = split(image)
+    if alpha is not None:
+        raise ImageError(f"image has {_kind(image)} with transparency; only opaque pictures can be taken")
+    return pixels
+
+
+def split(image: ImageLike) -> tuple[Pixels, Pixels | None]:
+    """The picture as arrays.
 
     Args:
-        image: a Pillow image of mode 1, L, P, RGB or RGBX, or with an alpha channel that is opaque
-            everywhere; its EXIF orientation is not applied (see `upright`). Or uint8 (H, W), (H, W, 1) or
-            (H, W, 3).
+        image: a Pillow image of mode 1, L, LA, P, PA, RGB, RGBA or RGBX; its EXIF orientation is not applied
+            (see `upright`). Or uint8 (H, W), or (H, W, C): 1 or 3 channels, 2 or 4 with alpha last.
 
     Returns:
-        uint8 (H, W, 1) for grey, (H, W, 3) for RGB; C-contiguous.
+        uint8 (H, W, 1) for grey, (H, W, 3) for RGB; and alpha, uint8 (H, W), or None if all is opaque.
+        C-contiguous.
 
     Raises:
         ImageError: the mode, shape or dtype cannot be coded, or the picture is empty.
@@ -52,19 +65,28 @@ def to_pixels(image: ImageLike) -> NDArray[np.uint8]:
     else:
         array = image
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-            got = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise ImageError(f"image is an {got}; a Pillow image or an array of uint8 is allowed")
+            raise ImageError(f"image is an {_kind(image)}; a Pillow image or an array of uint8 is allowed")
     if array.ndim == 2:
         array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3):
-        raise ImageError(f"image has shape {array.shape}; (H, W), (H, W, 1) and (H, W, 3) are allowed")
+    if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
+        raise ImageError(f"image has shape {array.shape}; (H, W) and (H, W, 1 to 4) are allowed")
     if 0 in array.shape:
         raise ImageError(f"image has shape {array.shape}; at least one pixel is needed")
-    return np.ascontiguousarray(array)
+    colours = array.shape[2] - (array.shape[2] + 1) % 2
+    alpha = None if colours == array.shape[2] else np.ascontiguousarray(array[:, :, -1])
+    if alpha is not None and alpha.min() == 255:
+        alpha = None
+    return np.ascontiguousarray(array[:, :, :colours]), alpha
 
 
-def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
-    """uint8 (H, W, 1) or (H, W, 3) as a Pillow image of mode L or RGB."""
+def _kind(image: ImageLike) -> str:
+    if isinstance(image, Image.Image):
+        return f"mode {image.mode}"
+    return f"array of {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
+
+
+def to_image(pixels: Pixels) -> Image.Image:
+    """uint8 (H, W, C) as a Pillow image of mode L, LA, RGB or RGBA."""
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
@@ -118,12 +140,8 @@ def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
     grey = image.mode in {"1", "L", "LA"}
     try:
         if image.has_transparency_data:
-            opaque = image.convert("RGBA")
-            if opaque.getchannel("A").getextrema() != (255, 255):
-                raise ImageError(
-                    f"image has mode {image.mode} with transparency; only opaque pictures can be coded"
-                )
-            image = opaque
+            with_alpha = image.convert("RGBA")
+            return np.asarray(with_alpha.convert("LA") if grey else with_alpha)
         return np.asarray(image.convert("L" if grey else "RGB"))
     except _UNREADABLE as error:
         raise ImageError(f"image cannot be read: {error}") from error

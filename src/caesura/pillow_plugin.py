@@ -31,7 +31,7 @@ class CaeImageFile(ImageFile.ImageFile):
         self._content = self.fp.read()
         header, payload = container.read(self._content)
         self._size = header.width, header.height
-        self._mode = "L" if header.channels == 1 else "RGB"
+        self._mode = ("L" if header.channels == 1 else "RGB") + ("A" if payload.alpha is not None else "")
         self.info.update(metadata.to_info(payload.metadata))
         self._decoded = False
 

@@ -1,0 +1,37 @@
+"""Transparency, kept without loss: a PNG inside a chunk."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from caesura.errors import FormatError
+
+
+def encode(alpha: NDArray[np.uint8]) -> bytes:
+    """uint8 (H, W), 255 where opaque, to a PNG of mode L."""
+    stream = io.BytesIO()
+    Image.fromarray(alpha).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """The mirror of `encode`.
+
+    Raises:
+        FormatError: it is not a whole PNG of 8-bit grey of this size, or larger than Pillow's own limit.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked below
+            picture = Image.open(io.BytesIO(data), formats=("PNG",))
+        if picture.mode != "L" or picture.size != (width, height):
+            got = f"{picture.size[0]} x {picture.size[1]} of mode {picture.mode}"
+            raise FormatError(f"alpha: {got}; {width} x {height} of mode L is expected")
+        return np.array(picture)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise FormatError(f"alpha: not a PNG that can be read: {error}") from error
