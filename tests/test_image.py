@@ -266,10 +266,39 @@ def test_pixels_lie_in_one_piece_whatever_the_array() -> None:
         np.testing.assert_array_equal(pixels, view)
 
 
-@pytest.mark.parametrize("kind", ["float32", "float64", "uint16", "int8", "int64", "bool"])
+@pytest.mark.parametrize("kind", ["uint16", "int8", "int64", "bool", "complex64"])
 def test_an_array_of_another_kind_is_refused(kind: str) -> None:
-    with pytest.raises(ImageError, match=f"array of {kind}; a Pillow image or an array of uint8 is allowed"):
+    with pytest.raises(ImageError, match=f"array of {kind}; a Pillow image or an array of uint8 or float"):
         image.to_pixels(np.zeros((4, 3, 3), kind))
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_floats_from_0_to_1_are_rounded(kind: str) -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    np.testing.assert_array_equal(image.to_pixels((pixels / 255).astype(kind))[:, :, 0], pixels)
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, np.nan, np.inf])
+def test_floats_beyond_are_refused(value: float) -> None:
+    array = np.full((4, 3), 0.5)
+    array[2, 1] = value
+    with pytest.raises(ImageError, match="array of float64 with values beyond 0 to 1"):
+        image.to_pixels(array)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_of_sixteen_bits_the_upper_eight_are_taken(mode: str) -> None:
+    samples = np.array([[0x0012, 0x1234], [0x7FFF, 0xFFFF]], np.uint16)
+    order = ">" if mode.endswith("B") else "<"
+    picture = Image.frombytes(mode, (2, 2), samples.astype(f"{order}u2").tobytes())
+    with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
+        reduced = image.eight_bits(picture)
+    np.testing.assert_array_equal(np.asarray(reduced), [[0x00, 0x12], [0x7F, 0xFF]])
+
+
+def test_other_pictures_are_left_alone() -> None:
+    picture = Image.new("RGB", (4, 3))
+    assert image.eight_bits(picture) is picture
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (4, 3, 5), (4, 3, 0), (1, 4, 3, 3)])

@@ -39,9 +39,9 @@ def encode(
     """Code a picture.
 
     Args:
-        picture: a Pillow image (modes 1, L, LA, P, RGB, RGBA) or uint8 (H, W) or (H, W, 1 to 4), an even
-            number with alpha last, which is kept without loss. ICC profile, EXIF and XMP of a Pillow image
-            are kept; its orientation is not applied.
+        picture: a Pillow image (modes 1, L, LA, P, RGB, RGBA; I;16 with a warning), or an array (H, W) or
+            (H, W, 1 to 4) of uint8, or of float in [0, 1]. Alpha, the last of 2 or 4 channels, is kept
+            without loss. ICC profile, EXIF and XMP of a Pillow image are kept; orientation is not applied.
         quality: 1 to 100, continuous; larger is better and bigger.
         model: a bundle, its name or its folder.
         tune: "psnr", or "ms-ssim" for the model's weights tuned for that: texture rather than pixels.
@@ -67,6 +67,7 @@ def encode(
         raise ConfigError(f"effort is {effort!r}; {allowed}")
     kept = Metadata()
     if isinstance(picture, Image.Image):
+        picture = image.eight_bits(picture)
         if strip:
             picture = image.upright(picture)
         else:

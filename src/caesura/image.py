@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
 _UNREADABLE = (OSError, RuntimeError, SyntaxError, ValueError)  # pixels are read when first needed
 
 Pixels = NDArray[np.uint8]
-ImageLike = Image.Image | NDArray[np.uint8]
+ImageLike = Image.Image | NDArray[np.uint8] | NDArray[np.floating[Any]]
 
 
 def open_image(path: Path) -> Image.Image:
@@ -51,7 +53,8 @@ def split(image: ImageLike) -> tuple[Pixels, Pixels | None]:
 
     Args:
         image: a Pillow image of mode 1, L, LA, P, PA, RGB, RGBA or RGBX; its EXIF orientation is not applied
-            (see `upright`). Or uint8 (H, W), or (H, W, C): 1 or 3 channels, 2 or 4 with alpha last.
+            (see `upright`). Or an array (H, W) or (H, W, C): 1 or 3 channels, 2 or 4 with alpha last; uint8,
+            or float in [0, 1], which is rounded to that.
 
     Returns:
         uint8 (H, W, 1) for grey, (H, W, 3) for RGB; and alpha, uint8 (H, W), or None if all is opaque.
@@ -63,9 +66,10 @@ def split(image: ImageLike) -> tuple[Pixels, Pixels | None]:
     if isinstance(image, Image.Image):
         array = _from_pillow(image)
     else:
-        array = image
+        array = _from_unit(image) if isinstance(image, np.ndarray) and image.dtype.kind == "f" else image
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-            raise ImageError(f"image is an {_kind(image)}; a Pillow image or an array of uint8 is allowed")
+            allowed = "a Pillow image or an array of uint8 or float is allowed"
+            raise ImageError(f"image is an {_kind(image)}; {allowed}")
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
@@ -120,6 +124,30 @@ def grid(height: int, width: int, stride: int, smallest: int) -> tuple[int, int]
     """Rows and columns of latents of a picture after `pad`."""
     rows, columns = (padded_side(side, stride, smallest) // stride for side in (height, width))
     return rows, columns
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits a sample (modes I;16) as one of mode L, its upper 8, with a warning; others as is.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    if not image.mode.startswith("I;16"):
+        return image
+    warnings.warn(f"image has mode {image.mode}; the upper 8 of its 16 bits are coded", stacklevel=3)
+    try:
+        samples = np.asarray(image)
+    except _UNREADABLE as error:
+        raise ImageError(f"image cannot be read: {error}") from error
+    reduced = Image.fromarray((samples >> 8).astype(np.uint8))
+    reduced.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return reduced
+
+
+def _from_unit(array: NDArray[np.floating[Any]]) -> Pixels:
+    if not (array.size == 0 or (array.min() >= 0 and array.max() <= 1)):
+        raise ImageError(f"image is an array of {array.dtype} with values beyond 0 to 1; none are allowed")
+    return np.rint(array * 255).astype(np.uint8)
 
 
 def upright(image: Image.Image) -> Image.Image:
