@@ -63,6 +63,7 @@ def split(image: ImageLike) -> tuple[Pixels, Pixels | None]:
     Raises:
         ImageError: the mode, shape or dtype cannot be coded, or the picture is empty.
     """
+    array: Any
     if isinstance(image, Image.Image):
         array = _from_pillow(image)
     else:
@@ -144,10 +145,11 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return reduced
 
 
-def _from_unit(array: NDArray[np.floating[Any]]) -> Pixels:
+def _from_unit(array: NDArray[Any]) -> Pixels:
     if not (array.size == 0 or (array.min() >= 0 and array.max() <= 1)):
         raise ImageError(f"image is an array of {array.dtype} with values beyond 0 to 1; none are allowed")
-    return np.rint(array * 255).astype(np.uint8)
+    pixels: Pixels = np.rint(array * 255).astype(np.uint8)
+    return pixels
 
 
 def upright(image: Image.Image) -> Image.Image:
