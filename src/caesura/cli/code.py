@@ -95,8 +95,9 @@ def decode(inputs: Inputs, output: Output = None, force: Force = False) -> None:
     targets = files.outputs(inputs, output, ".png")
 
     def one(path: Path, target: Path) -> str:
-        kind = Image.registered_extensions().get(target.suffix.lower())
-        if kind is None or kind not in Image.SAVE:
+        suffix = target.suffix.lower()
+        kind = Image.registered_extensions().get(suffix)
+        if kind is None or kind not in Image.SAVE or suffix == ".cae":
             raise files.FileError(
                 f"{target}: {target.suffix or 'no extension'} is not a picture format known here"
             )
