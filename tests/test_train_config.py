@@ -75,7 +75,12 @@ def configurations(draw: st.DrawFn) -> Config:
 
 @pytest.mark.parametrize(
     ("name", "architecture", "channels"),
-    [("cae2017", "cae2017", 96), ("fast", "cae2026", 320), ("best", "cae2026", 320)],
+    [
+        ("cae2017", "cae2017", 96),
+        ("fast", "cae2026", 320),
+        ("fast-ms-ssim", "cae2026", 320),
+        ("best", "cae2026", 320),
+    ],
 )
 def test_a_shipped_configuration_loads(name: str, architecture: str, channels: int) -> None:
     config = load(SHIPPED / f"{name}.toml")

@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 import caesura
+from caesura import image, rate, refine, transform
 from caesura import model as models
-from caesura import rate, refine
 from caesura.model import Bundle
+from caesura.train.distortion import Distortion
 
 QUALITY = 40
 
@@ -49,3 +50,44 @@ def test_a_picture_of_any_size_is_refined(
     crop = np.ascontiguousarray(astronaut[: shape[0], : shape[1]])
     decoded = caesura.decode_array(caesura.encode(crop, quality=90, model=bundle, effort=9))
     assert decoded.shape == crop.shape
+
+
+@pytest.fixture(scope="module")
+def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]]:
+    """A picture, its distortion, and latents that decode to something like it."""
+    flagship, code = models.load("fast"), 100 * QUALITY
+    crop = np.ascontiguousarray(astronaut[40:150, 160:310])
+    mix = rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)
+    padded = image.pad(crop, flagship.stride, flagship.smallest_side)
+    return crop, Distortion(crop, mix, flagship), transform.analyse(padded, flagship, mix)
+
+
+def test_the_distortion_is_beta_times_the_squared_error_of_pixels(
+    decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]],
+) -> None:
+    crop, distortion, latent = decoded
+    flagship = models.load("fast")
+    mix = rate.mixing(100 * QUALITY, len(flagship.log_gain), flagship.ladder_top)
+    pixels = transform.synthesise(latent, flagship, mix)[: crop.shape[0], : crop.shape[1]]
+    error = ((pixels.astype(float) - crop) ** 2).mean() / 255**2 * crop.shape[0] * crop.shape[1]
+    assert distortion(latent)[0] == pytest.approx(rate.beta(QUALITY) * error, rel=0.02)  # 8-bit pixels
+
+
+def test_the_gradient_tells_how_the_distortion_changes(
+    decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]],
+) -> None:
+    _, distortion, latent = decoded
+    value, gradient = distortion(latent)
+    step = np.float32(-1e-3 * value / (gradient**2).sum()) * gradient
+    assert distortion(latent + step)[0] - value == pytest.approx(float((step * gradient).sum()), rel=0.1)
+
+
+def test_tiles_give_what_the_whole_gives(
+    decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, distortion, latent = decoded
+    value, gradient = distortion(latent)
+    monkeypatch.setattr("caesura.train.distortion._TILE", 3)
+    tiled, slope = distortion(latent)
+    assert tiled == pytest.approx(value, rel=1e-4)
+    np.testing.assert_allclose(slope, gradient, atol=1e-4 * float(np.abs(gradient).max()))
