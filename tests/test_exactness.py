@@ -80,7 +80,7 @@ _MAKE_SESSION = transform._session.__wrapped__  # sessions below are not those t
 
 
 @functools.cache
-def _sessions(name: str) -> Callable[[Bundle, str], Any]:
+def _sessions(name: str) -> Callable[[Bundle, str, bytes | None], Any]:
     """Sessions of one configuration, made when first asked for and kept."""
     return functools.cache(_MAKE_SESSION)
 
@@ -109,11 +109,14 @@ def unoptimized(patch: pytest.MonkeyPatch) -> None:
 class Reference:
     """A graph run by the reference implementation of ONNX, NumPy alone, in double precision."""
 
-    def __init__(self, bundle: Bundle, graph: str) -> None:
+    def __init__(self, bundle: Bundle, graph: str, mix: bytes | None) -> None:
         onnx = pytest.importorskip("onnx")
         from onnx.reference import ReferenceEvaluator
 
         model = onnx.load_from_string(bundle.graphs[graph])
+        rate = next(tensor for tensor in model.graph.initializer if tensor.name == "mix")
+        assert mix is not None
+        rate.CopyFrom(onnx.numpy_helper.from_array(np.frombuffer(mix, np.float32), "mix"))
         self._outputs = model.graph.output
         for node in model.graph.node:  # weights are stored in half precision
             if node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.FLOAT:
@@ -220,7 +223,7 @@ class Disturbed:
 def disturbed(disturb: Disturb) -> Configure:
     def configure(patch: pytest.MonkeyPatch) -> None:
         usual = transform._session
-        patch.setattr(transform, "_session", lambda bundle, graph: Disturbed(usual(bundle, graph), disturb))
+        patch.setattr(transform, "_session", lambda *key: Disturbed(usual(*key), disturb))
 
     return configure
 

@@ -172,17 +172,32 @@ def test_the_rate_changes_nothing_while_the_tables_are_zero(which: str) -> None:
     assert not torch.equal(network(x, one_hot(0)), network(x, one_hot(1)))
 
 
-@given(share=st.floats(0, 1), seed=st.integers(0, 99))
-def test_modulation_interpolates_between_anchors(share: float, seed: int) -> None:
+@given(share=st.floats(0, 1), seed=st.integers(0, 99), batch=st.sampled_from([1, 2]))
+def test_modulation_interpolates_between_anchors(share: float, seed: int, batch: int) -> None:
     torch.manual_seed(seed)
-    modulation = Modulation(ANCHORS, 4)
-    x = torch.randn(1, 4, 2, 3)
-    assert torch.equal(modulation(x, one_hot(1)), x)  # as it starts
+    modulation, conv = Modulation(ANCHORS, 4), torch.nn.Conv2d(4, 4, 1)
+    torch.nn.init.dirac_(conv.weight)
+    torch.nn.init.zeros_(conv.bias)
+    x = torch.randn(batch, 4, 2, 3)
+    assert torch.equal(modulation(x, one_hot(1, batch), conv), x)  # as it starts
     torch.nn.init.normal_(modulation.table)
-    between = modulation(x, (1 - share) * one_hot(1) + share * one_hot(2))
-    expected = (1 - share) * modulation(x, one_hot(1)) + share * modulation(x, one_hot(2))
+    between = modulation(x, (1 - share) * one_hot(1, batch) + share * one_hot(2, batch), conv)
+    expected = torch.lerp(
+        modulation(x, one_hot(1, batch), conv), modulation(x, one_hot(2, batch), conv), share
+    )
     torch.testing.assert_close(between, expected, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(modulation(x, one_hot(0))[0, 2], x[0, 2] * (1 + modulation.table[0, 2]))
+    result = modulation(x, one_hot(0, batch), conv)
+    torch.testing.assert_close(result[:, 2], x[:, 2] * (1 + modulation.table[0, 2]))
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_modulation_of_one_sample_scales_the_weights(groups: int) -> None:
+    torch.manual_seed(3)
+    modulation, conv = Modulation(ANCHORS, 4), torch.nn.Conv2d(4, 4, 3, padding=1, groups=groups)
+    torch.nn.init.normal_(modulation.table)
+    x = torch.randn(1, 4, 5, 6)
+    expected = modulation(x.expand(2, -1, -1, -1), one_hot(1, 2), conv)[:1]
+    torch.testing.assert_close(modulation(x, one_hot(1), conv), expected)
 
 
 def test_a_block_starts_as_the_identity() -> None:

@@ -45,13 +45,14 @@ def kilomacs_per_pixel(model: FlagshipModel) -> dict[str, float]:
     """Thousands of multiply-accumulates a pixel, part by part, counted on 64x64 pixels."""
     anchors, channels = model.log_gain.shape
     depth, features = model.hyper_analysis.leave.out_channels, model.hyper_synthesis.leave.out_channels // 4
-    mix, plane = torch.full((1, anchors), 1 / anchors), torch.zeros(1, channels, 4, 4)
-    hints = torch.zeros(1, features, 4, 4)
+    # Two samples: for one alone, convolutions are not called as modules, which is where hooks are.
+    mix, plane = torch.full((2, anchors), 1 / anchors), torch.zeros(2, channels, 4, 4)
+    hints = torch.zeros(2, features, 4, 4)
     counted = {
-        "analysis": macs(model.analysis, torch.zeros(1, 3, 64, 64), mix),
+        "analysis": macs(model.analysis, torch.zeros(2, 3, 64, 64), mix),
         "synthesis": macs(model.synthesis, plane, mix),
         "hyper analysis": macs(model.hyper_analysis, plane, mix),
-        "hyper synthesis": macs(model.hyper_synthesis, torch.zeros(1, depth, 1, 1), mix),
+        "hyper synthesis": macs(model.hyper_synthesis, torch.zeros(2, depth, 1, 1), mix),
         # The last map at one position of four: of each cell a pass codes a quarter.
         "means": sum(macs(net, hints, plane, mix) - 12 * net.leave.weight.numel() for net in model.means),
         "control": control_macs(channels, depth),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,14 +26,23 @@ class Axis(NamedTuple):
     step: int = 1
 
 
-def graph(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[str, Mapping[int, Axis]]) -> bytes:
+def graph(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    axes: Mapping[str, Mapping[int, Axis]],
+    settings: Mapping[str, Tensor] | None = None,
+) -> bytes:
     """Serialize a module as ONNX.
 
     Args:
-        module: takes the inputs in order, gives one tensor.
+        module: takes the inputs and the settings in order, gives one tensor.
         inputs: an example of each, by the name the graph gives it.
         axes: for each input its dimensions that vary.
+        settings: further inputs that become constants, float32, whose values are given when the graph is
+            loaded: a runtime then works out beforehand what depends on nothing else.
     """
+    settings = settings or {}
+    values = {**inputs, **settings}
     names = sorted({axis.name for dims in axes.values() for axis in dims.values()})
     free = {name: torch.export.Dim(name) for name in names}
     shapes = tuple(
@@ -41,17 +51,17 @@ def graph(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[str, Ma
             for dim, axis in axes[name].items()
         }
         for name in inputs
-    )
+    ) + tuple({} for _ in settings)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of packages that nobody needs here
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of the exporter about itself
         warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # two inputs share their axes
         program = torch.onnx.export(
             module.eval(),
-            tuple(inputs.values()),
+            tuple(values.values()),
             dynamo=True,
             dynamic_shapes=shapes,
-            input_names=list(inputs),
+            input_names=list(values),
             output_names=["output"],
             verbose=False,
         )
@@ -67,8 +77,19 @@ def graph(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[str, Ma
         del value.metadata_props[:]
     _halve_weights(proto.graph)
     onnx.checker.check_model(proto)
+    for name, value in settings.items():
+        _make_setting(proto.graph, name, value.shape)
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
+
+
+def _make_setting(graph: Any, name: str, shape: Sequence[int]) -> None:
+    """Turn an input into an initializer that lies elsewhere: in memory, for whoever loads the graph."""
+    graph.input.remove(next(entry for entry in graph.input if entry.name == name))
+    tensor = graph.initializer.add(name=name, dims=shape, data_type=TensorProto.FLOAT)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", name), ("offset", "0"), ("length", str(4 * math.prod(shape)))):
+        tensor.external_data.add(key=key, value=value)
 
 
 def _halve_weights(graph: Any) -> None:

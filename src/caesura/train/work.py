@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from caesura import model as bundle
@@ -56,16 +56,23 @@ def _macs(content: bytes, side: int) -> int:
     Shapes within a graph are known only once it runs, so it runs, and gives out what each such node makes.
     """
     model = onnx.load_from_string(content)
-    nodes = [node for node in model.graph.node if node.op_type in ("Conv", "MatMul", "Gemm")]
-    weights = {tensor.name.removesuffix(".half"): tensor.dims for tensor in model.graph.initializer}
-    del model.graph.output[:]
-    model.graph.output.extend(onnx.ValueInfoProto(name=node.output[0]) for node in nodes)
     feeds = {entry.name: _zeros(entry.type.tensor_type, side) for entry in model.graph.input}
-    made = ReferenceEvaluator(model).run(None, feeds)
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:  # a setting, which changes no shape
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(tensor.dims, np.float32), tensor.name))
+    reached, nodes = set(feeds), []
+    for node in model.graph.node:  # what no input reaches is worked out once, when the graph is loaded
+        if not reached.isdisjoint(node.input):
+            reached.update(node.output)
+            if node.op_type in ("Conv", "MatMul", "Gemm"):
+                nodes.append(node)
+    del model.graph.output[:]
+    wanted = [name for node in nodes for name in (node.output[0], node.input[1])]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
+    made: Any = ReferenceEvaluator(model).run(None, feeds)
     return sum(
-        output.size
-        * math.prod(weights[node.input[1]][1:] if node.op_type == "Conv" else weights[node.input[1]][:1])
-        for node, output in zip(nodes, made, strict=True)
+        output.size * math.prod(weight.shape[1:] if node.op_type == "Conv" else weight.shape[:1])
+        for node, output, weight in zip(nodes, made[::2], made[1::2], strict=True)
     )
 
 

@@ -80,7 +80,7 @@ class Means(nn.Module):
     def hidden(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
         """Before the last map, which looks at one position alone: float (N, width, h, w)."""
         x = F.leaky_relu(self.enter(torch.cat([features, known], 1)), SLOPE)
-        x = self.depthwise(self.enter_scale(x, mix))
+        x = self.enter_scale(x, mix, self.depthwise)
         return F.leaky_relu(self.middle(x), SLOPE)
 
 

@@ -36,15 +36,27 @@ def conv1x1(inputs: int, outputs: int, *, side: int = 1, zero: bool = False) -> 
 
 
 class Modulation(nn.Module):
-    """Multiply channels by 1 + a vector interpolated over the ladder's anchors; starts as the identity."""
+    """Multiply channels by 1 + a vector interpolated over the ladder's anchors, before a convolution of them.
+
+    Starts as the identity. One rate alone scales the weights of the convolution instead of what goes in: a
+    graph whose rate is fixed then has constant weights, and does nothing for it.
+    """
 
     def __init__(self, anchors: int, channels: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(anchors, channels))
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
-        """float (N, channels, h, w), float (N, anchors) -> like x."""
-        return x * (1 + mix @ self.table)[..., None, None].to(x.dtype)
+    def forward(self, x: Tensor, mix: Tensor, conv: nn.Conv2d) -> Tensor:
+        """float (N, channels, h, w), float (N, anchors) -> float (N, conv.out_channels, h, w)."""
+        scale = 1 + mix @ self.table
+        if len(mix) > 1:
+            result: Tensor = conv(x * scale[..., None, None].to(x.dtype))
+            return result
+        # A depthwise convolution has one input channel for each output channel, any other has all of them.
+        shape = (-1, 1, 1, 1) if conv.groups > 1 else (1, -1, 1, 1)
+        return F.conv2d(
+            x, conv.weight * scale.reshape(shape), conv.bias, padding=conv.padding, groups=conv.groups
+        )
 
 
 class Block(nn.Module):
@@ -62,10 +74,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mix: Tensor) -> Tensor:
         """float (N, width, h, w), float (N, anchors) -> like x."""
-        hidden = self.enter_scale(F.leaky_relu(self.enter(x), SLOPE), mix)
-        x = x + self.leave(self.depthwise(hidden))
-        hidden = self.widen_scale(F.leaky_relu(self.widen(x), SLOPE), mix)
-        result: Tensor = x + self.narrow(hidden)
+        hidden = F.leaky_relu(self.enter(x), SLOPE)
+        x = x + self.leave(self.enter_scale(hidden, mix, self.depthwise))
+        hidden = F.leaky_relu(self.widen(x), SLOPE)
+        result: Tensor = x + self.widen_scale(hidden, mix, self.narrow)
         return result
 
 
@@ -146,7 +158,19 @@ class Synthesis(_Normalised):
         """The same, to pixels in blocks, float (N, 192, 2h, 2w): colour, row and column of a block."""
         linear = self.linear(latent) * self.unit
         x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
-        x = self.fine(F.pixel_shuffle(self.up(x), 2), mix)
+        x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
         x = F.pixel_shuffle(linear, 2) + self.leave(x)
         blocks: Tensor = x * PIXEL_DEVIATION + self.block_mean
         return blocks
+
+
+def _like_convolved(x: Tensor) -> Tensor:
+    """The same, in exported graphs by a convolution that changes nothing.
+
+    ONNX Runtime keeps what convolutions give in a layout of its own, and sums it there, in passing; but not
+    where one summand was never convolved. That costs a tenth of the transform's time.
+    """
+    if not torch.compiler.is_exporting():
+        return x
+    channels = x.shape[1]
+    return F.conv2d(x, torch.ones(channels, 1, 1, 1), groups=channels)
