@@ -12,6 +12,7 @@ from caesura import codec, container, image, rate
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper
 from caesura.model import Bundle
+from container_helpers import layers
 
 
 def symbols_of(data: bytes, bundle: Bundle) -> NDArray[np.int16]:
@@ -23,7 +24,7 @@ def symbols_of(data: bytes, bundle: Bundle) -> NDArray[np.int16]:
     rows, columns = (
         image.padded_side(s, bundle.stride, bundle.smallest_side) // bundle.stride for s in sides
     )
-    popper = Popper(payload.latents)
+    popper = Popper(layers(payload).latents)
     symbols = factorized.pop(popper, (bundle.channels, rows, columns), tables)
     popper.finish()
     return symbols

@@ -15,8 +15,9 @@ from PIL import Image
 
 import caesura
 from caesura import alpha, container
-from caesura.container import Payload
+from caesura.container import Payload, Segment
 from caesura.errors import FormatError
+from container_helpers import layers
 
 planes = arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20)))
 
@@ -90,7 +91,9 @@ def test_changed_bytes_give_a_plane_or_our_error(data: st.DataObject) -> None:
 
 
 def test_a_file_whose_alpha_does_not_fit_is_refused(astronaut: NDArray[np.uint8]) -> None:
-    header, payload = container.read(caesura.encode(astronaut[:20, :20]))
-    wrong = Payload(payload.latents, None, alpha.encode(np.zeros((20, 21), np.uint8)))
+    header, payload = container.read(
+        caesura.encode(np.dstack([astronaut[:20, :20], astronaut[:20, :20, :1]]))
+    )
+    forged = Segment(layers(payload).latents, None, alpha.encode(np.zeros((20, 21), np.uint8)))
     with pytest.raises(FormatError, match="alpha: 21 x 20 of mode L; 20 x 20 of mode L is expected"):
-        caesura.decode(container.write(header, wrong))
+        caesura.decode(container.write(header, Payload([forged])))

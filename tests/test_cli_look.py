@@ -10,7 +10,7 @@ import pytest
 
 import caesura
 from caesura import container, metrics, model
-from caesura.container import Payload
+from caesura.container import Payload, Segment
 from cli_helpers import (
     Pixels,
     coded,
@@ -61,7 +61,9 @@ def test_info_gives_the_same_facts_as_json(tmp_path: Path) -> None:
 
 def test_info_works_for_a_model_that_is_not_here(tmp_path: Path) -> None:
     path = tmp_path / "foreign.cae"
-    path.write_bytes(container.write(container.Header(0x1234ABCD, 3, 5000, 640, 480), Payload(b"latents")))
+    path.write_bytes(
+        container.write(container.Header(0x1234ABCD, 3, 5000, 10, 640, 480), Payload([Segment(b"latents")]))
+    )
     out = succeeded(run("info", path))
     assert "1234abcd (not installed)" in out
     assert "quality  50.0" in out  # of a scale that is not known: the place on it

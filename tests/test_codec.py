@@ -16,12 +16,13 @@ from PIL import Image
 import caesura
 from caesura import container, image, metrics, rate, transform
 from caesura import model as models
-from caesura.container import Payload
+from caesura.container import Payload, Segment
 from caesura.entropy import factorized
 from caesura.entropy.coder import Pusher
 from caesura.entropy.tables import TOTAL
 from caesura.errors import ConfigError, FormatError, ImageError, LimitError, ModelError, SignatureError
 from caesura.model import ANALYSIS, TABLES, Bundle
+from container_helpers import layers
 from symbols import symbols_of
 
 Pixels = NDArray[np.uint8]
@@ -72,7 +73,7 @@ def test_any_small_picture_at_any_quality_comes_back_in_its_shape(
     assert caesura.decode_array(data).shape == pixels.shape
     header, payload = container.read(data)
     assert header.quality == rate.quality_code(quality, either.quality_scale)
-    assert (payload.detail is not None) == (header.quality > either.ladder_top)
+    assert (layers(payload).detail is not None) == (header.quality > either.ladder_top)
 
 
 @pytest.mark.parametrize(("mode", "comes_back"), [("L", "L"), ("1", "L"), ("RGB", "RGB"), ("P", "RGB")])
@@ -185,7 +186,7 @@ def test_decoded_symbols_coded_again_are_the_same_bytes(bundle: Bundle, quality:
     tables = bundle.tables.row(rate.table_row(header.quality, bundle.tables.rows))
     pusher = Pusher()
     factorized.push(pusher, symbols_of(data, bundle).astype(np.int32), tables)
-    assert payload == Payload(pusher.bytes())
+    assert payload == Payload([Segment(pusher.bytes())])
 
 
 @pytest.fixture
@@ -285,7 +286,7 @@ def test_a_picture_that_cannot_be_coded_is_refused() -> None:
 def test_an_unknown_model_is_refused(bundle: Bundle) -> None:
     with pytest.raises(ModelError, match="'no-such-model' is not known"):
         caesura.encode(drawn(8, 8, 3), model="no-such-model")
-    data = container.write(container.Header(bundle.id ^ 1, 3, 6000, 8, 8), Payload(b""))
+    data = container.write(container.Header(bundle.id ^ 1, 3, 6000, 1, 8, 8), Payload([Segment(b"")]))
     with pytest.raises(ModelError, match=f"{bundle.id ^ 1:08x}, which is not here"):
         caesura.decode(data)
 
@@ -326,7 +327,7 @@ def test_another_format_is_not_decoded() -> None:
 @pytest.mark.parametrize("quality", [50, 90])
 def test_latents_of_another_size_are_refused(either: Bundle, quality: float) -> None:
     header, payload = container.read(caesura.encode(noise(64, 64), quality=quality, model=either))
-    smaller = container.Header(header.model_id, header.channels, header.quality, 8, 8)
+    smaller = container.Header(header.model_id, header.channels, header.quality, 1, 8, 8)
     with pytest.raises(FormatError, match="coded symbols: "):
         caesura.decode(container.write(smaller, payload))
 
@@ -361,4 +362,4 @@ def test_a_detail_chunk_is_there_above_the_ladder_and_nowhere_else(either: Bundl
     header, payload = container.read(caesura.encode(drawn(16, 16, 3), quality=quality, model=either))
     wrong, said = (b"", "there") if header.quality <= either.ladder_top else (None, "missing")
     with pytest.raises(FormatError, match=f"detail: the chunk is {said} at quality {header.quality}"):
-        caesura.decode(container.write(header, Payload(payload.latents, wrong)))
+        caesura.decode(container.write(header, Payload([Segment(layers(payload).latents, wrong)])))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import caesura
 from caesura import container
-from caesura.container import Header, Payload
+from caesura.container import Header, Payload, Segment
 from caesura.errors import CaesuraError, FormatError, TruncatedError
+from container_helpers import layers
 
 START = 5  # bytes of signature and version
 MAX_PIXELS = 4096
@@ -87,7 +88,7 @@ def test_every_truncation_is_noticed(small: bytes) -> None:
     with pytest.raises(FormatError, match="starts with nothing"):
         caesura.decode(b"")
     header, payload = container.read(small)
-    without_detail = container.write(header, Payload(payload.latents))
+    without_detail = container.write(header, Payload([Segment(layers(payload).latents)]))
     for length in range(1, len(small)):
         if small[:length] == without_detail:  # whole, but of a quality that needs a detail chunk
             with pytest.raises(FormatError, match="detail: the chunk is missing"):
@@ -135,8 +136,8 @@ def test_forged_latents_give_a_picture_of_that_shape_or_an_error(
     data: bytes, changes: list[Edit], kept: int, more: bytes
 ) -> None:
     header, payload = container.read(data)
-    forged = changed(payload.latents[:kept], changes) + more
-    assert_decodes_or_refuses(container.write(header, Payload(forged, payload.detail)))
+    forged = changed(layers(payload).latents[:kept], changes) + more
+    assert_decodes_or_refuses(container.write(header, Payload([Segment(forged, layers(payload).detail)])))
 
 
 @given(detailed, edits, st.integers(0, 1000), st.binary(max_size=12))
@@ -145,9 +146,9 @@ def test_a_forged_detail_gives_a_picture_of_that_shape_or_an_error(
     data: bytes, changes: list[Edit], kept: int, more: bytes
 ) -> None:
     header, payload = container.read(data)
-    assert payload.detail is not None
-    forged = changed(payload.detail[:kept], changes) + more
-    assert_decodes_or_refuses(container.write(header, Payload(payload.latents, forged)))
+    assert layers(payload).detail is not None
+    forged = changed(layers(payload).detail[:kept], changes) + more
+    assert_decodes_or_refuses(container.write(header, Payload([Segment(layers(payload).latents, forged)])))
 
 
 @given(samples, st.binary(max_size=400), st.booleans())
@@ -158,8 +159,8 @@ def test_a_made_up_payload_gives_a_picture_of_that_shape_or_an_error(
     header, payload = container.read(data)
     words = made_up[: len(made_up) // 4 * 4]
     for forged in (made_up, words, words + b"\xff\xff\xff\xff"):
-        other = (payload.latents, forged) if in_detail else (forged, payload.detail)
-        assert_decodes_or_refuses(container.write(header, Payload(*other)))
+        other = (layers(payload).latents, forged) if in_detail else (forged, layers(payload).detail)
+        assert_decodes_or_refuses(container.write(header, Payload([Segment(*other)])))
 
 
 @given(samples, edits)
@@ -170,16 +171,18 @@ def test_a_forged_header_gives_a_picture_of_its_shape_or_an_error(data: bytes, c
     assert_decodes_or_refuses(data[:START] + with_checksum(header[:2] + fields) + rest)
 
 
-@given(samples, st.integers(1, 64), st.integers(1, 64), st.integers(100, 10000), st.sampled_from([1, 3]))
+@given(
+    samples, st.integers(1, 64), st.integers(1, 64), st.integers(100, 10000), st.sampled_from([1, 2, 3, 4])
+)
 @settings(max_examples=50)
 def test_a_header_that_is_not_of_its_payload_gives_a_picture_of_its_shape_or_an_error(
     data: bytes, width: int, height: int, quality: int, channels: int
 ) -> None:
     header, payload = container.read(data)
-    other = Header(header.model_id, channels, quality, width, height)
+    other = Header(header.model_id, channels, quality, 1, width, height)
     assert_decodes_or_refuses(container.write(other, payload))
-    detail = b"" if payload.detail is None else None  # for qualities that need what this one has not
-    assert_decodes_or_refuses(container.write(other, Payload(payload.latents, detail)))
+    detail = b"" if layers(payload).detail is None else None  # for qualities that need what this one has not
+    assert_decodes_or_refuses(container.write(other, Payload([Segment(layers(payload).latents, detail)])))
 
 
 @given(samples, samples)
@@ -202,6 +205,6 @@ def test_a_payload_of_nothing_or_of_one_byte_repeated_gives_a_picture_or_an_erro
     small: bytes, forged: bytes
 ) -> None:
     header, payload = container.read(small)
-    assert_decodes_or_refuses(container.write(header, Payload(forged, payload.detail)))
-    assert_decodes_or_refuses(container.write(header, Payload(payload.latents, forged)))
-    assert_decodes_or_refuses(container.write(header, Payload(forged, forged)))
+    assert_decodes_or_refuses(container.write(header, Payload([Segment(forged, layers(payload).detail)])))
+    assert_decodes_or_refuses(container.write(header, Payload([Segment(layers(payload).latents, forged)])))
+    assert_decodes_or_refuses(container.write(header, Payload([Segment(forged, forged)])))

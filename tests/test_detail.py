@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 import caesura
 from caesura import cae2026, container, detail, rate
 from caesura import model as models
-from caesura.container import QUALITY_MAX, Payload
+from caesura.container import QUALITY_MAX, Payload, Segment
 from caesura.entropy import grouped
 from caesura.entropy.control import INDICES
 from caesura.entropy.passes import PASSES
 from caesura.errors import FormatError
 from caesura.model import Bundle
 from cli_helpers import drawn
+from container_helpers import layers
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -297,13 +298,13 @@ def test_files_have_the_chunk_above_the_ladder_and_only_there(flagship: Bundle) 
     for quality, expected in ((1, False), (top, False), (above, True), (100, True)):
         header, payload = container.read(caesura.encode(drawn(20, 17), quality=quality, model=flagship))
         assert (header.quality > flagship.ladder_top) is expected
-        assert (payload.detail is not None) is expected
+        assert (layers(payload).detail is not None) is expected
 
 
 def test_a_file_above_the_ladder_without_the_chunk_is_refused(flagship: Bundle) -> None:
     header, payload = container.read(caesura.encode(drawn(20, 17), quality=100, model=flagship))
     with pytest.raises(FormatError, match="detail: the chunk is missing at quality 10000"):
-        caesura.decode(container.write(header, Payload(payload.latents)))
+        caesura.decode(container.write(header, Payload([Segment(layers(payload).latents)])))
 
 
 @pytest.mark.parametrize("superfluous", [b"", b"\x01\0\0\x80"])
@@ -312,22 +313,22 @@ def test_a_file_on_the_ladder_with_the_chunk_is_refused(flagship: Bundle, superf
         caesura.encode(drawn(20, 17), quality=qualities(flagship)[0], model=flagship)
     )
     with pytest.raises(FormatError, match=f"detail: the chunk is there at quality {header.quality}"):
-        caesura.decode(container.write(header, Payload(payload.latents, superfluous)))
+        caesura.decode(container.write(header, Payload([Segment(layers(payload).latents, superfluous)])))
 
 
 def test_an_architecture_without_the_layer_refuses_the_chunk() -> None:
     header, payload = container.read(caesura.encode(drawn(20, 17), quality=100, model="cae2017"))
-    assert payload.detail is None
+    assert layers(payload).detail is None
     with pytest.raises(FormatError, match="detail: the chunk is there"):
-        caesura.decode(container.write(header, Payload(payload.latents, b"")))
+        caesura.decode(container.write(header, Payload([Segment(layers(payload).latents, b"")])))
 
 
 def test_a_chunk_of_other_data_is_refused(flagship: Bundle) -> None:
     header, payload = container.read(caesura.encode(drawn(20, 17), quality=100, model=flagship))
-    assert payload.detail is not None
-    for wrong in (payload.detail + b"x", b"word" + payload.detail):
+    assert layers(payload).detail is not None
+    for wrong in (layers(payload).detail + b"x", b"word" + layers(payload).detail):
         with pytest.raises(FormatError, match=r"4-byte words|left over"):
-            caesura.decode(container.write(header, Payload(payload.latents, wrong)))
+            caesura.decode(container.write(header, Payload([Segment(layers(payload).latents, wrong)])))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (17, 3), (33, 31, 1)])
@@ -347,5 +348,6 @@ def test_noise_reaches_the_quality_of_the_last_step(
     restored = caesura.decode_array(data)
     step = step_of(header.quality, never_zero)
     assert root_mean_square(noise, restored) <= detail.ROUND_UP * step + 0.5
-    base = cae2026.reconstruct(cae2026.decode(payload.latents, 48, 32, header.quality, never_zero))
+    at = cae2026.Rate(header.quality, never_zero)
+    base = cae2026.synthesise(cae2026.decode(layers(payload).latents, (3, 2), at).plane, at)
     assert root_mean_square(noise, restored) < root_mean_square(noise, base)

@@ -19,6 +19,7 @@ from caesura.entropy.control import FRACTION, INDICES, Control, Indices, magnitu
 from caesura.entropy.passes import PASSES, parts
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.model import Bundle
+from container_helpers import layers
 from entropy_helpers import of_pass
 from symbols import Stream, decoded
 
@@ -80,7 +81,7 @@ _MAKE_SESSION = transform._session.__wrapped__  # sessions below are not those t
 
 
 @functools.cache
-def _sessions(name: str) -> Callable[[Bundle, str, bytes | None], Any]:
+def _sessions(name: str) -> Callable[[Bundle, str, bytes | None, int], Any]:
     """Sessions of one configuration, made when first asked for and kept."""
     return functools.cache(_MAKE_SESSION)
 
@@ -109,7 +110,8 @@ def unoptimized(patch: pytest.MonkeyPatch) -> None:
 class Reference:
     """A graph run by the reference implementation of ONNX, NumPy alone, in double precision."""
 
-    def __init__(self, bundle: Bundle, graph: str, mix: bytes | None) -> None:
+    def __init__(self, bundle: Bundle, graph: str, mix: bytes | None, threads: int) -> None:
+        del threads
         onnx = pytest.importorskip("onnx")
         from onnx.reference import ReferenceEvaluator
 
@@ -217,7 +219,7 @@ class Disturbed:
         self.get_outputs = session.get_outputs
 
     def run(self, names: None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        return [self._disturb(output) for output in self._session.run(names, feeds)]
+        return [self._disturb(output).astype(output.dtype) for output in self._session.run(names, feeds)]
 
 
 def disturbed(disturb: Disturb) -> Configure:
@@ -257,10 +259,10 @@ def coded(request: pytest.FixtureRequest, crop: Pixels, flagship: Bundle) -> Cod
 
 def test_the_decoder_pops_what_the_encoder_pushed(coded: Coded, flagship: Bundle) -> None:
     header, payload = container.read(coded.data)
-    layers = 1 if payload.detail is None else 2
-    assert layers == 1 + (header.quality > flagship.ladder_top)
+    count = 1 if layers(payload).detail is None else 2
+    assert count == 1 + (header.quality > flagship.ladder_top)
     pixels, popped = decoded(coded.data)
-    assert (len(popped.indices), len(popped.symbols)) == (PASSES * layers, PASSES * layers + 1)
+    assert (len(popped.indices), len(popped.symbols)) == (PASSES * count, PASSES * count + 1)
     assert any(symbols.any() for symbols in popped.symbols)
     assert_same_symbols(popped, coded.pushed)
     np.testing.assert_array_equal(pixels, coded.pixels)

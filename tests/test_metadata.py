@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 
 import caesura
 from caesura import container, metadata
-from caesura.container import Header, Payload
+from caesura.container import Header, Payload, Segment
 from caesura.errors import FormatError, ImageError, LimitError
 from caesura.metadata import Metadata
 from cli_helpers import run, succeeded
@@ -47,8 +47,8 @@ def jpeg(**settings: bytes) -> Image.Image:
 @given(contents, contents, contents)
 def test_files_give_back_every_byte(icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> None:
     kept = Metadata(icc, exif, xmp)
-    data = container.write(Header(1, 3, 100, 1, 1), Payload(b"latents", metadata=kept))
-    assert container.read(data)[1] == Payload(b"latents", metadata=kept)
+    data = container.write(Header(1, 3, 100, 1, 1, 1), Payload([Segment(b"latents")], metadata=kept))
+    assert container.read(data)[1] == Payload([Segment(b"latents")], metadata=kept)
 
 
 def test_what_a_photo_holds_comes_back() -> None:

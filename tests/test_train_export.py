@@ -125,7 +125,8 @@ def quality_at(place: float, bundle: Bundle) -> float:
 def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> float:
     """Bytes that the trained prior expects for a picture at the exact scale vector of a quality."""
     bundle, model = exported.bundle, exported.model
-    padded = image.pad(picture, bundle.stride, bundle.smallest_side)
+    sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in picture.shape[:2])
+    padded = image.pad(picture, *sides)
     code = rate.quality_code(quality, bundle.quality_scale)
     gain = torch.from_numpy(rate.scale_vector(bundle.log_gain, rate.mixing(code, len(bundle.log_gain))))[None]
     with torch.no_grad():

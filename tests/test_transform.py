@@ -1,8 +1,6 @@
-"""Analysis and synthesis: every allowed size goes through, and tiles give what the whole gives."""
+"""Analysis, synthesis and the networks of the hyperprior: every allowed size goes through."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pytest
@@ -54,14 +52,6 @@ def test_all_sizes_from_the_smallest_go_through(coffee: Pixels, either: Bundle, 
         assert back.shape == pixels.shape
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_long_strip_goes_through_in_several_tiles(coffee: Pixels, either: Bundle, turned: bool) -> None:
-    strip = np.tile(coffee[: either.smallest_side, :592], (1, 3, 1))
-    strip = strip.transpose(1, 0, 2) if turned else strip
-    assert max(strip.shape) > transform._TILE
-    assert synthesise(analyse(strip, either), either).shape == strip.shape
-
-
 def test_unrounded_latents_hold_the_picture(coffee: Pixels, either: Bundle) -> None:
     pixels = coffee[96:288, 200:456]
     mix = mix_of(either)
@@ -109,47 +99,12 @@ def test_a_latent_reaches_no_further_than_the_halo(coffee: Pixels, either: Bundl
     assert farthest(changed, first, last) <= either.halo
 
 
-@pytest.fixture(scope="module")
-def whole(coffee: Pixels, either: Bundle) -> tuple[Pixels, Float, Pixels]:
-    """A picture, its latents and what they give back, each in one tile."""
-    rows, columns = 17 * either.stride, 20 * either.stride  # tiles differ in size
-    pixels = coffee[50 : 50 + rows, 200 : 200 + columns]
-    latent = analyse(pixels, either)
-    return pixels, latent, synthesise(latent, either)
-
-
-@pytest.mark.parametrize("strides", [3, 7, 16])
-def test_tiles_give_what_the_whole_gives(
-    whole: tuple[Pixels, Float, Pixels],
-    either: Bundle,
-    monkeypatch: pytest.MonkeyPatch,
-    strides: int,
-) -> None:
-    pixels, latent, back = whole
-    monkeypatch.setattr(transform, "_TILE", strides * either.stride)
-    np.testing.assert_allclose(analyse(pixels, either), latent, rtol=0, atol=1e-3)
-    assert levels_apart(synthesise(latent, either), back) <= 1
-
-
-@pytest.mark.parametrize(("rows", "columns"), list(itertools.product([1, 3], [1, 40])))
-def test_tiles_of_a_strip_give_what_the_whole_gives(
-    coffee: Pixels, either: Bundle, monkeypatch: pytest.MonkeyPatch, rows: int, columns: int
-) -> None:
-    height, width = (max(n * either.stride, either.smallest_side) for n in (rows, columns))
-    pixels = coffee[:height, :width]
-    latent = analyse(pixels, either)
-    back = synthesise(latent, either)
-    monkeypatch.setattr(transform, "_TILE", 9 * either.stride)
-    np.testing.assert_allclose(analyse(pixels, either), latent, rtol=0, atol=1e-3)
-    assert levels_apart(synthesise(latent, either), back) <= 1
-
-
-# The flagship's hyperprior: transforms between planes of latents, in tiles of a hyperlatent's cells
+# The flagship's hyperprior: transforms between planes of latents
 
 
 @pytest.fixture(scope="module")
 def planes(coffee: Pixels, fast: Bundle) -> dict[str, Float]:
-    """What each network gives of a picture of 4 x 6 cells, in one tile."""
+    """What each network gives of a picture of 4 x 6 cells."""
     latent = analyse(coffee[50:306, 100:484], fast)
     return networks(latent, fast)
 
@@ -157,7 +112,7 @@ def planes(coffee: Pixels, fast: Bundle) -> dict[str, Float]:
 def networks(latent: Float, fast: Bundle) -> dict[str, Float]:
     """Hyperlatent, features and each pass' means, each network fed with the whole planes before it."""
     mix = mix_of(fast)
-    hyper = transform.hyper_analyse(10 * latent, fast.tables.channels, fast, mix)
+    hyper = transform.hyper_analyse(10 * latent, fast, mix)
     features = transform.hyper_synthesise(np.rint(hyper).astype(np.int32), fast, mix)
     means = [transform.means(number, features, latent, fast, mix) for number in range(4)]
     return {"latent": latent, "hyper": hyper, "features": features} | {
@@ -172,17 +127,6 @@ def test_the_planes_of_the_hyperprior_have_the_sizes_told(planes: dict[str, Floa
         assert planes[f"means {number}"].shape == (fast.channels, 8, 12)
     assert {plane.dtype for plane in planes.values()} == {np.dtype(np.float32)}
     assert len({plane.tobytes() for plane in planes.values()}) == len(planes)
-
-
-@pytest.mark.parametrize("cells", [1, 2, 3])
-def test_tiles_of_the_hyperprior_give_what_the_whole_gives(
-    planes: dict[str, Float], fast: Bundle, monkeypatch: pytest.MonkeyPatch, cells: int
-) -> None:
-    monkeypatch.setattr(transform, "_TILE", cells * 4 * fast.stride)
-    tiled = networks(planes["latent"], fast)
-    np.testing.assert_array_equal(np.rint(tiled["hyper"]), np.rint(planes["hyper"]))  # features need the same
-    for name, plane in planes.items():
-        np.testing.assert_allclose(tiled[name], plane, rtol=1e-4, atol=1e-3, err_msg=name)
 
 
 def test_the_rate_changes_what_the_flagships_transforms_give(coffee: Pixels, fast: Bundle) -> None:

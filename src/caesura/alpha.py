@@ -11,6 +11,8 @@ from PIL import Image
 
 from caesura.errors import FormatError
 
+OPAQUE = 255
+
 
 def encode(alpha: NDArray[np.uint8]) -> bytes:
     """uint8 (H, W), 255 where opaque, to a PNG of mode L."""

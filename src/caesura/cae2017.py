@@ -1,44 +1,90 @@
-"""Pixels to payload and back with `cae2017`: analysis, rounding, the factorized prior.
+"""One segment with `cae2017`: analysis, rounding, the factorized prior.
 
 encode: pixels -> analysis -> * gain -> round -> entropy code -> payload
-decode: payload -> entropy decode -> * inverse -> synthesis -> pixels
+decode: payload -> entropy decode -> * inverse -> latents
+        latents -> synthesis -> pixels
 """
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import image, rate, rounding, transform
+from caesura import rate, rounding, transform
 from caesura.entropy import factorized
 from caesura.entropy.coder import Popper, Pusher
+from caesura.entropy.tables import Table
 from caesura.model import Bundle
 
+Float = NDArray[np.float32]
 
-def encode(rgb: NDArray[np.uint8], code: int, bundle: Bundle) -> bytes:
-    """uint8 (H, W, 3), any size, to a payload; `code` is the place on the model's scale."""
-    padded = image.pad(rgb, bundle.stride, bundle.smallest_side)
-    mix = rate.mixing(code, len(bundle.log_gain))
-    latent = transform.analyse(padded, bundle)
-    latent *= rate.scale_vector(bundle.log_gain, mix)[:, None, None]
-    tables = bundle.tables.row(rate.table_row(code, bundle.tables.rows))
+
+class Rate:
+    """What a place on the model's scale fixes."""
+
+    def __init__(self, code: int, bundle: Bundle) -> None:
+        self.bundle = bundle
+        mix = rate.mixing(code, len(bundle.log_gain))
+        self.gain = rate.scale_vector(bundle.log_gain, mix)[:, None, None]
+        self.inverse = rate.scale_vector(bundle.log_inverse, mix)[:, None, None]
+        self._row = rate.table_row(code, bundle.tables.rows)
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """A table a channel."""
+        return self.bundle.tables.row(self._row)
+
+
+class Coded(NamedTuple):
+    """Latents in symbols, int (C, h, w)."""
+
+    symbols: NDArray[np.int32] | NDArray[np.int16]
+    rate: Rate
+
+    @property
+    def plane(self) -> Float:
+        """Decoded latents, float32 (C, h, w)."""
+        plane: Float = self.symbols.astype(np.float32) * self.rate.inverse
+        return plane
+
+    @property
+    def magnitudes(self) -> None:
+        """There is no detail layer that would need them."""
+
+
+def analyse(pixels: NDArray[np.uint8], at: Rate) -> Float:
+    """uint8 (H, W, 3) to latents, float32 (C, H / stride, W / stride)."""
+    return transform.analyse(pixels, at.bundle)
+
+
+def encode(latent: Float, at: Rate, effort: int) -> Coded:
+    """Latents to symbols; there is one effort only."""
+    del effort
+    return Coded(rounding.nearest(latent * at.gain), at)
+
+
+def pack(coded: Coded) -> bytes:
+    """Symbols to a payload."""
     pusher = Pusher()
-    factorized.push(pusher, rounding.nearest(latent), tables)
+    factorized.push(pusher, coded.symbols, coded.rate.tables)
     return pusher.bytes()
 
 
-def decode(payload: bytes, height: int, width: int, code: int, bundle: Bundle) -> NDArray[np.uint8]:
-    """The mirror of `encode`: a payload to uint8 (height, width, 3).
+def decode(payload: bytes, shape: tuple[int, int], at: Rate) -> Coded:
+    """The mirror of `encode` and `pack`, for a segment of this shape, in latents.
 
     Raises:
-        FormatError: the payload is not what `encode` gives for these arguments.
+        FormatError: the payload is not what `pack` gives for these arguments.
     """
-    rows, columns = image.grid(height, width, bundle.stride, bundle.smallest_side)
     popper = Popper(payload)
-    tables = bundle.tables.row(rate.table_row(code, bundle.tables.rows))
-    symbols = factorized.pop(popper, (bundle.channels, rows, columns), tables)
+    symbols = factorized.pop(popper, (at.bundle.channels, *shape), at.tables)
     popper.finish()
-    mix = rate.mixing(code, len(bundle.log_gain))
-    latent = symbols.astype(np.float32)
-    latent *= rate.scale_vector(bundle.log_inverse, mix)[:, None, None]
-    return transform.synthesise(latent, bundle)[:height, :width]
+    return Coded(symbols, at)
+
+
+def synthesise(latent: Float, at: Rate) -> NDArray[np.uint8]:
+    """The mirror of `analyse`."""
+    return transform.synthesise(latent, at.bundle)

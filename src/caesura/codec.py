@@ -1,9 +1,7 @@
-"""Encode and decode, the only place that knows the order of the stages.
+"""Encode and decode.
 
-encode: image -> an architecture's payload, the detail layer's -> container -> bytes
-decode: bytes -> container -> an architecture's pixels, the detail layer added -> image
-
-What happens within an architecture is in the module of its name.
+encode: image -> segments of the picture -> container -> bytes
+decode: bytes -> container -> segments -> image
 """
 
 from __future__ import annotations
@@ -15,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import alpha, cae2017, cae2026, container, detail, image, metadata, rate
+from caesura import cae2026, container, image, metadata, rate, segments
 from caesura import model as models
 from caesura.container import MAX_PIXELS, Header, Payload
-from caesura.errors import ConfigError, FormatError
+from caesura.errors import ConfigError
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
 from caesura.model import Bundle
+from caesura.picture import Decoder, Encoder, Pixels
 from caesura.rate import DEFAULT_EFFORT
 
 
@@ -73,22 +72,19 @@ def encode(
         else:
             kept = metadata.of_image(picture)
     pixels, transparency = image.split(picture)
-    height, width, channels = pixels.shape
+    height, width, colours = pixels.shape
     bundle = models.load(models.tuned(model, tune))
     code = rate.quality_code(quality, bundle.quality_scale)
-    header = Header(bundle.id, channels, code, width, height)
+    channels = colours + (transparency is not None)
+    header = Header(bundle.id, channels, code, segments.choose(height, width), width, height)
     header.check(max_pixels)
     rgb = image.to_rgb(pixels)
-    if bundle.architecture == "cae2017":
-        latents, residual = cae2017.encode(rgb, code, bundle), None
-    else:
-        latents, plane = cae2026.encode(rgb, code, bundle, effort, progress)
-        residual = None
-        if code > bundle.ladder_top:
-            base, padded = cae2026.reconstruct(plane), image.pad(rgb, bundle.stride, bundle.smallest_side)
-            residual = detail.encode(padded, base, plane.indices.magnitudes, code, bundle)
-    coded = None if transparency is None else alpha.encode(transparency)
-    return container.write(header, Payload(latents, residual, coded, kept), max_pixels=max_pixels)
+
+    def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
+        return rgb[first:last], None if transparency is None else transparency[first:last]
+
+    coded = Encoder(header, bundle, effort, progress).segments(rows)
+    return container.write(header, Payload(list(coded), kept), max_pixels=max_pixels)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -119,23 +115,10 @@ def decode_array(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
     return _pixels(*container.read(data, max_pixels=max_pixels))
 
 
-def _pixels(header: Header, payload: Payload) -> NDArray[np.uint8]:
+def _pixels(header: Header, payload: Payload) -> Pixels:
     """What a file decodes to: uint8 (H, W, 1 to 4)."""
-    bundle = models.load_by_id(header.model_id)
-    above = header.quality > bundle.ladder_top
-    if above != (payload.detail is not None):
-        raise FormatError(
-            f"detail: the chunk is {'missing' if above else 'there'} at quality {header.quality}"
-        )
-    size = header.height, header.width
-    if bundle.architecture == "cae2017":
-        rgb = cae2017.decode(payload.latents, *size, header.quality, bundle)
-    else:
-        plane = cae2026.decode(payload.latents, *size, header.quality, bundle)
-        rgb = cae2026.reconstruct(plane)
-        if payload.detail is not None:
-            rgb = detail.decode(payload.detail, rgb, plane.indices.magnitudes, header.quality, bundle)
-    pixels = image.from_rgb(rgb[: header.height, : header.width], header.channels)
-    if payload.alpha is not None:
-        pixels = np.dstack([pixels, alpha.decode(payload.alpha, header.height, header.width)])
-    return np.ascontiguousarray(pixels)
+    decoder = Decoder(header, models.load_by_id(header.model_id))
+    pixels = np.empty((header.height, header.width, header.channels), np.uint8)
+    for area, part in decoder.parts(payload.segments):
+        pixels[area] = part
+    return pixels

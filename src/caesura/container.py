@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from caesura.errors import (
     ChecksumError,
@@ -30,8 +31,10 @@ METADATA = {"icc": ord("i"), "exif": ord("e"), "xmp": ord("x")}
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28  # the default of what a caller accepts; a setting of decode
 QUALITY_MIN, QUALITY_MAX = 100, 10000  # hundredths
+CELL, MAX_CELLS = 64, 32  # a segment's side: pixels of a cell, cells at most
 _MAX_CHUNK = 1 << 32
-_FIXED = struct.Struct("<IBH")
+_FIXED = struct.Struct("<IBHB")
+_LAYERS = {LATENTS: "latents", DETAIL: "detail", ALPHA: "alpha"}
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,29 @@ class Header:
 
     Attributes:
         model_id: 32-bit id of the bundle.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (grey) or 3 (RGB), one more with transparency.
         quality: the place on the model's own scale, in hundredths, 100 to 10000.
+        cells: side of a segment, in cells of 64 pixels, 1 to 32.
         width, height: of the picture, in pixels.
     """
 
     model_id: int
     channels: int
     quality: int
+    cells: int
     width: int
     height: int
+
+    @property
+    def colours(self) -> int:
+        """Channels without transparency: 1 or 3."""
+        return self.channels - (self.channels + 1) % 2
+
+    @property
+    def segments(self) -> int:
+        """Number of segments."""
+        side = self.cells * CELL
+        return -(-self.width // side) * -(-self.height // side)
 
     def check(self, max_pixels: int = MAX_PIXELS) -> None:
         """Check every field.
@@ -60,11 +76,15 @@ class Header:
         """
         if not 0 <= self.model_id < 1 << 32:
             raise FormatError(f"header: model id is {self.model_id}; 32 bits are allowed")
-        if self.channels not in (1, 3):
-            raise FormatError(f"header: channels is {self.channels}; 1 (grey) and 3 (RGB) are allowed")
+        if self.channels not in (1, 2, 3, 4):
+            allowed = "1 (grey) and 3 (RGB) are allowed, one more with transparency"
+            raise FormatError(f"header: channels is {self.channels}; {allowed}")
         if not QUALITY_MIN <= self.quality <= QUALITY_MAX:
             allowed = f"{QUALITY_MIN} to {QUALITY_MAX} hundredths are allowed"
             raise FormatError(f"header: quality is {self.quality}; {allowed}")
+        if not 1 <= self.cells <= MAX_CELLS:
+            allowed = f"1 to {MAX_CELLS} of {CELL} pixels are allowed"
+            raise FormatError(f"header: segments have {self.cells} cells a side; {allowed}")
         for name, side in (("width", self.width), ("height", self.height)):
             if not 1 <= side <= MAX_SIDE:
                 raise LimitError(f"header: {name} is {side}; 1 to {MAX_SIDE} pixels are allowed")
@@ -74,35 +94,62 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Payload:
-    """What a file holds behind its header.
+class Segment:
+    """What a file holds of one segment.
 
     Attributes:
-        latents: coded latents, always there.
+        latents: coded latents.
         detail: the coded detail layer, or None.
-        alpha: the coded transparency, or None.
-        metadata: what travels with the picture.
+        alpha: the coded transparency, or None where all is opaque.
     """
 
     latents: bytes
     detail: bytes | None = None
     alpha: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a file holds behind its header.
+
+    Attributes:
+        segments: row after row, each from left to right; None where it was not asked for.
+        metadata: what travels with the picture.
+    """
+
+    segments: Sequence[Segment | None]
     metadata: Metadata = field(default_factory=Metadata)
 
 
 def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> bytes:
-    """Put a file together.
+    """Put a file together; all segments must be there.
+
+    Raises:
+        FormatError: the header does not pass `Header.check`.
+    """
+    segments = (write_segment(number, segment) for number, segment in enumerate(payload.segments) if segment)
+    return write_start(header, payload.metadata, max_pixels=max_pixels) + b"".join(segments)
+
+
+def write_start(header: Header, metadata: Metadata, *, max_pixels: int = MAX_PIXELS) -> bytes:
+    """The beginning of a file; what `write_segment` gives for each segment in turn makes it whole.
 
     Raises:
         FormatError: the header does not pass `Header.check`.
     """
     header.check(max_pixels)
-    fields = _FIXED.pack(header.model_id, header.channels, header.quality)
+    fields = _FIXED.pack(header.model_id, header.channels, header.quality, header.cells)
     sides = _varint(header.width) + _varint(header.height)
-    layers = [(LATENTS, payload.latents), (DETAIL, payload.detail), (ALPHA, payload.alpha)]
-    body = b"".join(_chunk(kind, content) for kind, content in layers if content is not None)
-    kept = b"".join(_chunk(METADATA[name], pack(content)) for name, content in payload.metadata.items())
-    return SIGNATURE + bytes([VERSION]) + _chunk(HEADER, fields + sides) + kept + body
+    kept = b"".join(_chunk(METADATA[name], pack(content)) for name, content in metadata.items())
+    return SIGNATURE + bytes([VERSION]) + _chunk(HEADER, fields + sides) + kept
+
+
+def write_segment(number: int, segment: Segment) -> bytes:
+    """A segment's chunks."""
+    layers = ((kind, getattr(segment, name)) for kind, name in _LAYERS.items())
+    return b"".join(
+        _chunk(kind, _varint(number) + content) for kind, content in layers if content is not None
+    )
 
 
 def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
@@ -114,48 +161,111 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
     return _header(next(_chunks(data), None), max_pixels)
 
 
-def read(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Payload]:
+def read(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, wanted: Container[int] | None = None
+) -> tuple[Header, Payload]:
     """Take a file apart: the header and what it is about.
+
+    Args:
+        data: the file.
+        max_pixels: refuse files that claim more.
+        wanted: numbers of the segments to read, all unless given; others are stepped over.
 
     Raises:
         FormatError: one of its kinds, for each way in which the bytes are not a .cae file.
     """
     chunks = _chunks(data)
     header = _header(next(chunks, None), max_pixels)
-    found: dict[int, bytes] = {}
-    for kind, payload in chunks:
-        if kind in found or kind == HEADER:
-            raise FormatError(f"chunk {chr(kind)!r} comes twice; once is allowed")
-        if kind in (LATENTS, DETAIL, ALPHA, *METADATA.values()):
-            found[kind] = payload
-        elif ord("A") <= kind <= ord("Z"):
-            raise FormatError(f"chunk type {kind:#04x} is needed to decode the file and not known here")
-    if LATENTS not in found:
-        raise TruncatedError("the file ends before the latents chunk")
-    kept = {name: unpack(name, found[kind]) for name, kind in METADATA.items() if kind in found}
-    return header, Payload(found[LATENTS], found.get(DETAIL), found.get(ALPHA), Metadata(**kept))
+    kept: dict[str, bytes] = {}
+    segments: list[dict[str, bytes] | None] = []
+    for chunk in chunks:
+        if chunk.kind in _LAYERS:
+            if chunk.kind == LATENTS:
+                asked = wanted is None or len(segments) in wanted
+                segments.append({} if asked else None)
+            elif not segments:
+                chunk.verify()
+                raise FormatError(f"chunk {chr(chunk.kind)!r} comes before any latents")
+            _take(chunk, header, len(segments) - 1, segments[-1])
+            continue
+        chunk.verify()
+        if chunk.kind in METADATA.values():
+            name = next(name for name, kind in METADATA.items() if kind == chunk.kind)
+            if name in kept:
+                raise FormatError(f"chunk {chr(chunk.kind)!r} comes twice; once is allowed")
+            kept[name] = unpack(name, chunk.payload)
+        elif chunk.kind == HEADER:
+            raise FormatError(f"chunk {chr(HEADER)!r} comes twice; once is allowed")
+        elif ord("A") <= chunk.kind <= ord("Z"):
+            raise FormatError(f"chunk type {chunk.kind:#04x} is needed to decode the file and not known here")
+    if len(segments) < header.segments:
+        raise TruncatedError(f"the file ends after {len(segments)} of {header.segments} segments")
+    found = [None if layers is None else Segment(**layers) for layers in segments]
+    return header, Payload(found, Metadata(**kept))
 
 
-def _header(chunk: tuple[int, bytes] | None, max_pixels: int) -> Header:
+def _take(chunk: _Chunk, header: Header, expected: int, layers: dict[str, bytes] | None) -> None:
+    """Take in a chunk of segment `expected`; only its number is looked at if `layers` is None."""
+    kind, name = chr(chunk.kind), _LAYERS[chunk.kind]
+    if layers is not None:
+        chunk.verify()
+    number, start = _read_varint(chunk.data, chunk.body, f"chunk {kind!r}: segment", chunk.end)
+    if number != expected:
+        raise FormatError(f"chunk {kind!r} is of segment {number}; {expected} is next")
+    if number >= header.segments:
+        raise FormatError(f"chunk {kind!r} is of segment {number}; the picture has {header.segments}")
+    if layers is not None:
+        if name in layers:
+            raise FormatError(f"chunk {kind!r} of segment {number} comes twice; once is allowed")
+        layers[name] = chunk.data[start : chunk.end]
+
+
+def _header(chunk: _Chunk | None, max_pixels: int) -> Header:
     if chunk is None:
         raise TruncatedError("the file ends before the header chunk")
-    kind, payload = chunk
-    if kind != HEADER:
-        raise FormatError(f"the first chunk has type {kind:#04x}; the header, {HEADER:#04x}, must come first")
+    payload = chunk.payload
+    if chunk.kind != HEADER:
+        raise FormatError(
+            f"the first chunk has type {chunk.kind:#04x}; the header, {HEADER:#04x}, must come first"
+        )
     if len(payload) < _FIXED.size:
         raise FormatError(f"header: {len(payload)} bytes; at least {_FIXED.size + 2} are needed")
-    model_id, channels, quality = _FIXED.unpack_from(payload)
+    model_id, channels, quality, cells = _FIXED.unpack_from(payload)
     width, position = _read_varint(payload, _FIXED.size, "header: width")
     height, position = _read_varint(payload, position, "header: height")
     if position != len(payload):
         raise FormatError(f"header: {len(payload)} bytes; {position} are used")
-    header = Header(model_id, channels, quality, width, height)
+    header = Header(model_id, channels, quality, cells, width, height)
     header.check(max_pixels)
     return header
 
 
-def _chunks(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each chunk's type and payload, in order, its checksum verified."""
+class _Chunk(NamedTuple):
+    """Where a chunk lies in a file: type, beginning, payload, end of the payload."""
+
+    data: bytes
+    kind: int
+    start: int
+    body: int
+    end: int
+
+    def verify(self) -> None:
+        """Check the checksum."""
+        data, start, end = self.data, self.start, self.end
+        if zlib.crc32(memoryview(data)[start:end]) != int.from_bytes(data[end : end + 4], "little"):
+            raise ChecksumError(
+                f"chunk {chr(self.kind)!r} at byte {start} does not match its checksum: it was damaged"
+            )
+
+    @property
+    def payload(self) -> bytes:
+        """What it holds, verified."""
+        self.verify()
+        return self.data[self.body : self.end]
+
+
+def _chunks(data: bytes) -> Iterator[_Chunk]:
+    """Each chunk, in order."""
     if data[: len(SIGNATURE)] != SIGNATURE[: len(data)] or not data:
         raise SignatureError(
             f"the file starts with {data[:4].hex(' ') or 'nothing'}; a .cae starts with 89 43 41 45"
@@ -168,20 +278,21 @@ def _chunks(data: bytes) -> Iterator[tuple[int, bytes]]:
             f"the file has format version {data[position - 1]}; version {VERSION} is known here"
         )
     while position < len(data):
-        start, kind = position, data[position]
-        length, position = _read_varint(data, position + 1, f"chunk {chr(kind)!r}: length")
-        if length > _MAX_CHUNK:
-            raise LimitError(f"chunk {chr(kind)!r}: length is {length}; at most {_MAX_CHUNK} is allowed")
-        end = position + length
-        if end + 4 > len(data):
-            missing = end + 4 - len(data)
-            raise TruncatedError(f"the file ends within chunk {chr(kind)!r}: {missing} bytes are missing")
-        if zlib.crc32(data[start:end]) != int.from_bytes(data[end : end + 4], "little"):
-            raise ChecksumError(
-                f"chunk {chr(kind)!r} at byte {start} does not match its checksum: it was damaged"
-            )
-        yield kind, data[position:end]
-        position = end + 4
+        chunk = _chunk_at(data, position)
+        yield chunk
+        position = chunk.end + 4
+
+
+def _chunk_at(data: bytes, start: int) -> _Chunk:
+    kind = data[start]
+    length, body = _read_varint(data, start + 1, f"chunk {chr(kind)!r}: length")
+    if length > _MAX_CHUNK:
+        raise LimitError(f"chunk {chr(kind)!r}: length is {length}; at most {_MAX_CHUNK} is allowed")
+    end = body + length
+    if end + 4 > len(data):
+        missing = end + 4 - len(data)
+        raise TruncatedError(f"the file ends within chunk {chr(kind)!r}: {missing} bytes are missing")
+    return _Chunk(data, kind, start, body, end)
 
 
 def _chunk(kind: int, payload: bytes) -> bytes:
@@ -199,11 +310,11 @@ def _varint(value: int) -> bytes:
     return bytes(groups)
 
 
-def _read_varint(data: bytes, position: int, field: str) -> tuple[int, int]:
+def _read_varint(data: bytes, position: int, field: str, end: int | None = None) -> tuple[int, int]:
     """The value at `position` and the position behind it; five bytes at most, the shortest form only."""
-    value = 0
+    value, end = 0, len(data) if end is None else end
     for count in range(5):
-        if position + count >= len(data):
+        if position + count >= end:
             raise TruncatedError(f"{field}: the data ends within the number")
         byte = data[position + count]
         value |= (byte & 0x7F) << (7 * count)

@@ -95,6 +95,11 @@ def to_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
+def mode(channels: int) -> str:
+    """Pillow's name for a picture of 1 to 4 channels."""
+    return ("L", "LA", "RGB", "RGBA")[channels - 1]
+
+
 def to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """uint8 (H, W, 1) or (H, W, 3) to (H, W, 3); a view."""
     rgb: NDArray[np.uint8] = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
@@ -109,20 +114,19 @@ def from_rgb(rgb: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     return ((total + 1) // 3).astype(np.uint8)
 
 
-def pad(pixels: NDArray[np.uint8], stride: int, smallest: int) -> NDArray[np.uint8]:
-    """Repeat the last row and column until both sides are multiples of `stride` and at least `smallest`."""
-    height, width = pixels.shape[:2]
-    bottom, right = padded_side(height, stride, smallest), padded_side(width, stride, smallest)
-    return np.pad(pixels, ((0, bottom - height), (0, right - width), (0, 0)), mode="edge")
+def pad(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Repeat the last row and column up to this size."""
+    bottom, right = height - pixels.shape[0], width - pixels.shape[1]
+    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else pixels
 
 
 def padded_side(side: int, stride: int, smallest: int) -> int:
-    """A side's length after `pad`."""
+    """A side's length when it is a multiple of `stride` and at least `smallest`."""
     return max(smallest, -(-side // stride) * stride)
 
 
 def grid(height: int, width: int, stride: int, smallest: int) -> tuple[int, int]:
-    """Rows and columns of latents of a picture after `pad`."""
+    """Rows and columns of latents of a picture, padded as `padded_side` says."""
     rows, columns = (padded_side(side, stride, smallest) // stride for side in (height, width))
     return rows, columns
 

@@ -25,6 +25,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from caesura.container import CELL
 from caesura.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:  # listing bundles must not wait for NumPy: `caesura info` starts without it
@@ -197,9 +198,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         known = ", ".join(FILES)
         raise ModelError(f"model {folder}: architecture is {manifest['architecture']!r}; known: {known}")
     stride, halo = manifest["stride"], manifest["halo"]
-    if not (1 <= stride <= 256 and 0 <= halo <= 4096 and halo % stride == 0):
+    if not (1 <= stride <= CELL and CELL % stride == 0 and 0 <= halo <= 4096 and halo % stride == 0):
         raise ModelError(f"model {folder}: stride {stride} and halo {halo} do not fit")
-    if not (0 < manifest["smallest_side"] <= 4096 and manifest["smallest_side"] % stride == 0):
+    if not (0 < manifest["smallest_side"] <= CELL and manifest["smallest_side"] % stride == 0):
         raise ModelError(f"model {folder}: smallest_side is {manifest['smallest_side']}")
     if not 100 < manifest["ladder_top"] <= 10000:
         raise ModelError(f"model {folder}: ladder_top is {manifest['ladder_top']}; 101 to 10000 is allowed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -13,10 +14,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _WORTH_THREADS = 1 << 21
+_thread = threading.local()
 
 
 def threads() -> int:
-    """The setting CAESURA_THREADS; 0, the default, for all processors.
+    """The setting CAESURA_THREADS, 0, the default, for all processors; 1 where `each` is at work already.
 
     Raises:
         ConfigError: it is not a whole number.
@@ -24,7 +26,7 @@ def threads() -> int:
     setting = os.environ.get("CAESURA_THREADS", "0")
     if not setting.isdecimal():
         raise ConfigError(f"CAESURA_THREADS is {setting!r}; a whole number is allowed, 0 for all processors")
-    return int(setting)
+    return 1 if getattr(_thread, "at_work", False) else int(setting)
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], size: int) -> list[Result]:
@@ -38,5 +40,9 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], size: int) -> li
     workers = min(threads() or os.cpu_count() or 1, len(items))
     if workers <= 1 or size < _WORTH_THREADS:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers, initializer=_set_to_work) as pool:
         return list(pool.map(work, items))
+
+
+def _set_to_work() -> None:
+    _thread.at_work = True

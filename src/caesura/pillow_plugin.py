@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from caesura import codec, container, metadata
+from caesura import codec, container, image, metadata
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
 _SETTINGS = ("quality", "model", "tune", "effort", "strip")
@@ -31,7 +31,7 @@ class CaeImageFile(ImageFile.ImageFile):
         self._content = self.fp.read()
         header, payload = container.read(self._content)
         self._size = header.width, header.height
-        self._mode = ("L" if header.channels == 1 else "RGB") + ("A" if payload.alpha is not None else "")
+        self._mode = image.mode(header.channels)
         self.info.update(metadata.to_info(payload.metadata))
         self._decoded = False
 

@@ -69,7 +69,8 @@ def load_prior(bundle: Bundle) -> priors.Prior:
 @torch.no_grad()
 def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: priors.Prior) -> float:
     """The model's estimate of a picture's size in bytes; `pixels` as from `image.to_pixels`."""
-    padded = image.pad(image.to_rgb(pixels), bundle.stride, bundle.smallest_side)
+    sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
+    padded = image.pad(image.to_rgb(pixels), *sides)
     mix = rate.mixing(rate.quality_code(quality, bundle.quality_scale), len(bundle.log_gain))
     gain = rate.scale_vector(bundle.log_gain, mix)
     latent = transform.analyse(padded, bundle) * gain[:, None, None]

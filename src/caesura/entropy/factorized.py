@@ -12,7 +12,7 @@ from caesura.entropy.coder import Popper, Pusher
 from caesura.entropy.tables import Table
 
 
-def push(pusher: Pusher, symbols: NDArray[np.int32], tables: Sequence[Table]) -> None:
+def push(pusher: Pusher, symbols: NDArray[np.int32] | NDArray[np.int16], tables: Sequence[Table]) -> None:
     """Push symbols, int32 (channels, h, w) in SYMBOL_MIN .. SYMBOL_MAX, one table a channel."""
     for plane, table in zip(symbols[::-1], tables[::-1], strict=True):
         coded.push(pusher, plane.reshape(-1), table)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from caesura.errors import ConfigError
 from caesura.model import Bundle
+from caesura.segments import Grid
 from caesura.train import models, start
 from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.config import Config, from_dict
-from caesura.transform import tiles
 
 _TILE = 48  # latents a side; the pass back holds about 300 bytes a pixel
 
@@ -49,7 +49,7 @@ class Distortion:
         stride = self._bundle.stride
         total, gradient = 0.0, np.zeros_like(latent)
         _, rows, columns = latent.shape
-        for row, column in tiles(rows, columns, _TILE, -(-self._bundle.halo // stride)):
+        for _, row, column in Grid(rows, columns, _TILE, self._bundle.halo // stride):
             seen = torch.from_numpy(latent[:, row.seen, column.seen].copy())[None].requires_grad_()
             decoded = self._model.synthesis(seen, self._mix)[0].clamp(0, 1)
             top, left = row.inner.start * stride, column.inner.start * stride

@@ -1,0 +1,243 @@
+"""A picture to its segments and back, some rows of them at a time: memory grows with the width alone.
+
+encode: rows -> window of each segment -> latents, payload -> detail layer, transparency -> segment
+decode: segment -> latents -> window across segments -> pixels, detail layer, transparency -> rows
+
+What happens within a segment is in the module of the model's architecture, `cae2017` or `cae2026`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura import alpha, cae2017, cae2026, detail, image
+from caesura.container import CELL, Header, Segment
+from caesura.errors import FormatError
+from caesura.model import Bundle
+from caesura.parallel import each
+from caesura.segments import Grid, Mosaic, Place, groups
+
+Pixels = NDArray[np.uint8]
+# Rows of a picture, from the first to before the last: uint8 (n, W, 3), and alpha (n, W), None where opaque.
+Rows = Callable[[int, int], tuple[Pixels, Pixels | None]]
+Area = tuple[slice, slice]
+
+_ARCHITECTURES: dict[str, Any] = {"cae2017": cae2017, "cae2026": cae2026}
+
+
+class _Layers:
+    """What encoder and decoder share: the model at a rate, the grid of segments."""
+
+    def __init__(self, header: Header, bundle: Bundle) -> None:
+        self._header, self._bundle = header, bundle
+        self._architecture = _ARCHITECTURES[bundle.architecture]
+        self._at = self._architecture.Rate(header.quality, bundle)
+        self._above = header.quality > bundle.ladder_top  # where the detail layer is
+        stride = bundle.stride
+        size = image.grid(header.height, header.width, stride, bundle.smallest_side)
+        self._grid = Grid(*size, header.cells * CELL // stride, bundle.halo // stride)
+        self._work = size[0] * size[1] * bundle.channels
+        self._mosaic = Mosaic()
+
+    def _base(self, place: Place) -> Pixels:
+        """A segment's pixels by its latents and those around it, uint8 (H, W, 3), of whole latents."""
+        window = self._architecture.synthesise(self._mosaic.window(place), self._at)
+        base: Pixels = window[self._in_pixels(place.row.inner), self._in_pixels(place.column.inner)]
+        return base
+
+    def _in_pixels(self, span: slice) -> slice:
+        return slice(span.start * self._bundle.stride, span.stop * self._bundle.stride)
+
+    def _in_latents(self, span: slice) -> slice:
+        return slice(span.start // self._bundle.stride, -(-span.stop // self._bundle.stride))
+
+
+class _Coded(NamedTuple):
+    """A segment whose latents are coded."""
+
+    payload: bytes
+    plane: NDArray[np.float32]
+    magnitudes: NDArray[np.uint8] | None
+
+
+class _Strip(NamedTuple):
+    """Segments that are worked on together, and the pixels that they see."""
+
+    places: list[Place]
+    rgb: Pixels
+    alpha: Pixels | None
+
+
+class Encoder(_Layers):
+    """Codes one picture."""
+
+    def __init__(
+        self, header: Header, bundle: Bundle, effort: int, progress: Callable[[int, int], None]
+    ) -> None:
+        super().__init__(header, bundle)
+        self._effort, self._progress = effort, progress
+        self._refines = effort == cae2026.MAX_EFFORT and bundle.architecture == "cae2026"
+
+    def segments(self, rows: Rows) -> Iterator[Segment]:
+        """The segments, in order; `rows` is asked for overlapping ranges, each further down.
+
+        A group's detail layer waits for the next group's latents, which its pixels depend on.
+        """
+        waiting: tuple[_Strip, list[_Coded]] | None = None
+        for places in [list(self._grid)] if self._refines else groups(self._grid):
+            first, last = self._in_pixels(places[0].row.seen), self._in_pixels(places[-1].row.seen)
+            strip = _Strip(places, *rows(first.start, min(last.stop, self._header.height)))
+            coded = each(partial(self._latents, strip), places, self._work)
+            if self._refines:
+                coded = self._refined(strip, coded)
+            for place, one in zip(places, coded, strict=True):
+                self._mosaic.put(place, one.plane)
+            if waiting:
+                yield from self._finish(*waiting)
+                self._mosaic.forget_above(places[0].row.seen.start)
+            waiting = strip, coded
+        if waiting:
+            yield from self._finish(*waiting)
+
+    def _latents(self, strip: _Strip, place: Place) -> Any:
+        """A segment's latents, coded, or still in symbols if they are to be refined."""
+        window = self._window(strip, place.row.seen, place.column.seen)
+        latent = self._architecture.analyse(window, self._at)[:, place.row.inner, place.column.inner]
+        coded = self._architecture.encode(latent, self._at, self._effort)
+        return coded if self._refines else self._packed(coded)
+
+    def _packed(self, coded: Any) -> _Coded:
+        return _Coded(self._architecture.pack(coded), coded.plane, coded.magnitudes if self._above else None)
+
+    def _refined(self, strip: _Strip, coded: Sequence[Any]) -> list[_Coded]:
+        """One segment after another, each with those around it as they are by then."""
+        for place, one in zip(strip.places, coded, strict=True):
+            self._mosaic.put(place, one.plane)
+        refined: list[_Coded] = []
+
+        def progress(done: int, total: int) -> None:
+            self._progress(len(refined) * total + done, len(coded) * total)
+
+        for place, one in zip(strip.places, coded, strict=True):
+            better = cae2026.refine(
+                one,
+                self._mosaic.window(place),
+                (place.row.inner, place.column.inner),
+                self._seen(strip, strip.rgb, place.row.seen, place.column.seen),
+                progress,
+            )
+            self._mosaic.put(place, better.plane)
+            refined.append(self._packed(better))
+        return refined
+
+    def _finish(self, strip: _Strip, coded: list[_Coded]) -> list[Segment]:
+        return each(partial(self._segment, strip), list(zip(strip.places, coded, strict=True)), self._work)
+
+    def _segment(self, strip: _Strip, latents: tuple[Place, _Coded]) -> Segment:
+        place, coded = latents
+        residual = transparency = None
+        if coded.magnitudes is not None:
+            rgb = self._window(strip, place.row.kept, place.column.kept)
+            residual = detail.encode(
+                rgb, self._base(place), coded.magnitudes, self._header.quality, self._bundle
+            )
+        if strip.alpha is not None:
+            kept = self._seen(strip, strip.alpha, place.row.kept, place.column.kept)
+            transparency = None if kept.min() == alpha.OPAQUE else alpha.encode(kept)
+        return Segment(coded.payload, residual, transparency)
+
+    def _seen(self, strip: _Strip, pixels: Pixels, row: slice, column: slice) -> Pixels:
+        """Pixels of the strip at latents of the picture, as far as the picture goes."""
+        top = self._in_pixels(strip.places[0].row.seen).start
+        rows = self._in_pixels(row)
+        return pixels[rows.start - top : rows.stop - top, self._in_pixels(column)]
+
+    def _window(self, strip: _Strip, row: slice, column: slice) -> Pixels:
+        """The same of the colours, padded to whole latents."""
+        sides = (span.stop - span.start for span in (self._in_pixels(row), self._in_pixels(column)))
+        return image.pad(self._seen(strip, strip.rgb, row, column), *sides)
+
+
+class Decoder(_Layers):
+    """Decodes one picture, or the segments of a region of it.
+
+    Attributes:
+        needed: numbers of the segments whose latents it takes.
+    """
+
+    def __init__(self, header: Header, bundle: Bundle, region: Area | None = None) -> None:
+        """Start; `region` is rows and columns in pixels, all unless given."""
+        super().__init__(header, bundle)
+        rows, columns = region or (slice(0, header.height), slice(0, header.width))
+        self._shown = self._grid.within(self._in_latents(rows), self._in_latents(columns))
+        first, last = self._shown[0], self._shown[-1]
+        self._taken = self._grid.within(
+            slice(first.row.seen.start, last.row.seen.stop),
+            slice(first.column.seen.start, last.column.seen.stop),
+        )
+        self.needed = {place.number for place in self._taken}
+
+    def parts(self, segments: Sequence[Segment | None]) -> Iterator[tuple[Area, Pixels]]:
+        """Segment by segment where it lies in the picture, in pixels, and uint8 (h, w, channels).
+
+        Args:
+            segments: of the whole picture; None is allowed for those that are not needed.
+
+        Raises:
+            FormatError: a segment is not what the encoder gives for this header and model.
+        """
+        waiting, magnitudes = self._taken, {}
+        for places in groups(self._shown):
+            end = places[-1].row.seen.stop
+            taken = [place for place in waiting if place.row.kept.start < end]
+            waiting = waiting[len(taken) :]
+            found = each(partial(self._latents, segments), taken, self._work)
+            for place, (plane, of_symbols) in zip(taken, found, strict=True):
+                self._mosaic.put(place, plane)
+                magnitudes[place.number] = of_symbols
+            parts = each(partial(self._pixels, segments, magnitudes), places, self._work)
+            for place, part in zip(places, parts, strict=True):
+                magnitudes.pop(place.number)
+                yield self._area(place), part
+            self._mosaic.forget_above(places[-1].row.kept.stop - self._grid.halo)
+
+    def _latents(self, segments: Sequence[Segment | None], place: Place) -> tuple[Any, Any]:
+        """A segment's latents, and the magnitudes of its symbols if the detail layer needs them."""
+        segment = segments[place.number]
+        assert segment is not None  # it is needed
+        if self._above != (segment.detail is not None):
+            there = "missing" if self._above else "there"
+            raise FormatError(f"detail: the chunk is {there} at quality {self._header.quality}")
+        decoded = self._architecture.decode(segment.latents, place.shape, self._at)
+        return decoded.plane, decoded.magnitudes if self._above else None
+
+    def _pixels(
+        self, segments: Sequence[Segment | None], magnitudes: Mapping[int, Any], place: Place
+    ) -> Pixels:
+        """A segment's pixels, uint8 (h, w, channels), as far as the picture goes."""
+        segment, header, rgb = segments[place.number], self._header, self._base(place)
+        assert segment is not None
+        if segment.detail is not None:
+            rgb = detail.decode(segment.detail, rgb, magnitudes[place.number], header.quality, self._bundle)
+        rows, columns = self._area(place)
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        pixels = image.from_rgb(rgb[:height, :width], header.colours)
+        if header.channels == header.colours:
+            if segment.alpha is not None:
+                raise FormatError(f"alpha: the chunk is there with {header.channels} channels")
+            return pixels
+        if segment.alpha is None:
+            return np.dstack([pixels, np.full((height, width), alpha.OPAQUE, np.uint8)])
+        return np.dstack([pixels, alpha.decode(segment.alpha, height, width)])
+
+    def _area(self, place: Place) -> Area:
+        rows, columns = self._in_pixels(place.row.kept), self._in_pixels(place.column.kept)
+        return (
+            slice(rows.start, min(rows.stop, self._header.height)),
+            slice(columns.start, min(columns.stop, self._header.width)),
+        )

@@ -1,0 +1,12 @@
+"""What tests of files of one segment share."""
+
+from __future__ import annotations
+
+from caesura.container import Payload, Segment
+
+
+def layers(payload: Payload) -> Segment:
+    """The only segment of a small picture."""
+    (segment,) = payload.segments
+    assert segment is not None
+    return segment
