@@ -218,7 +218,7 @@ def test_the_hyper_graphs_agree_with_torch(
 ) -> None:
     random = np.random.default_rng(rows)
     scaled = (10 * random.standard_t(2, (CHANNELS, 4 * rows, 4 * columns))).astype(np.float32)
-    hyper = transform.hyper_analyse(scaled, HYPERLATENTS, exported.bundle, mix)
+    hyper = transform.hyper_analyse(scaled, exported.bundle, mix)
     integers = np.rint(5 * random.standard_normal((HYPERLATENTS, rows, columns))).astype(np.int32)
     features = transform.hyper_synthesise(integers, exported.bundle, mix)
     at = torch.from_numpy(mix)[None]

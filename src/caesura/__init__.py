@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from caesura.codec import decode, decode_array, encode
+    from caesura.codec import Recovered, decode, decode_array, encode, recover
     from caesura.container import Header, read_header
     from caesura.errors import (
         CaesuraError,
@@ -40,6 +40,7 @@ __all__ = [
     "ImageError",
     "LimitError",
     "ModelError",
+    "Recovered",
     "SignatureError",
     "TruncatedError",
     "VersionError",
@@ -48,14 +49,17 @@ __all__ = [
     "decode_array",
     "encode",
     "read_header",
+    "recover",
 ]
 
 _HOMES = {
     "Header": "caesura.container",
+    "Recovered": "caesura.codec",
     "decode": "caesura.codec",
     "decode_array": "caesura.codec",
     "encode": "caesura.codec",
     "read_header": "caesura.container",
+    "recover": "caesura.codec",
 }
 
 

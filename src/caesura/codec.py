@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ from caesura.metadata import Metadata
 from caesura.model import Bundle
 from caesura.picture import Decoder, Encoder, Pixels
 from caesura.rate import DEFAULT_EFFORT
+from caesura.segments import common
+
+SCALES = (1, 2, 4, 8)
+Region = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 
 def encode(
@@ -87,38 +92,105 @@ def encode(
     return container.write(header, Payload(list(coded), kept), max_pixels=max_pixels)
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(
+    data: bytes, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     """Decode a .cae file to a Pillow image, mode L, LA, RGB or RGBA, metadata in its `info`.
 
     Arguments and errors are those of `decode_array`.
     """
-    header, payload = container.read(data, max_pixels=max_pixels)
-    picture = image.to_image(_pixels(header, payload))
-    picture.info.update(metadata.to_info(payload.metadata))
-    return picture
+    pixels, payload = _decoded(data, region, scale, max_pixels)
+    return _image(pixels, payload)
 
 
-def decode_array(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def decode_array(
+    data: bytes, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
     """Decode a .cae file to an array.
 
     Args:
         data: the file.
+        region: x, y, width and height in pixels; only what these depend on is decoded.
+        scale: 1, 2, 4 or 8; each pixel is the mean of so many each way: a preview in little memory.
         max_pixels: refuse files that claim more, before anything is allocated.
 
     Returns:
-        uint8 (H, W, 1) for a grey picture, (H, W, 3) for RGB, one channel more with transparency.
+        uint8 (H, W, 1) for a grey picture, (H, W, 3) for RGB, one channel more with transparency. With
+        a scale, the pixels of the scaled picture that the region touches.
 
     Raises:
         FormatError: one of its kinds, if the bytes are not an undamaged .cae file.
         ModelError: the model that coded the file is not there.
+        ConfigError: the region does not lie in the picture, or the scale is another one.
     """
-    return _pixels(*container.read(data, max_pixels=max_pixels))
+    return _decoded(data, region, scale, max_pixels)[0]
 
 
-def _pixels(header: Header, payload: Payload) -> Pixels:
-    """What a file decodes to: uint8 (H, W, 1 to 4)."""
-    decoder = Decoder(header, models.load_by_id(header.model_id))
+class Recovered(NamedTuple):
+    """What is left of a damaged file.
+
+    Attributes:
+        picture: as from `decode`.
+        damaged: x, y, width and height of each segment that was made up, or is worse than it was.
+    """
+
+    picture: Image.Image
+    damaged: list[Region]
+
+
+def recover(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Recovered:
+    """Decode as much as is left of a damaged or cut file; what is lost is made up from what is around it.
+
+    Raises:
+        FormatError: one of its kinds, if not even the header can be read.
+        ModelError: the model that coded the file is not there.
+    """
+    header, payload = container.salvage(data, max_pixels=max_pixels)
+    decoder = Decoder(header, models.load_by_id(header.model_id), conceal=True)
     pixels = np.empty((header.height, header.width, header.channels), np.uint8)
     for area, part in decoder.parts(payload.segments):
         pixels[area] = part
-    return pixels
+    damaged = [
+        (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        for rows, columns in decoder.areas(decoder.damaged)
+    ]
+    return Recovered(_image(pixels, payload), damaged)
+
+
+def _decoded(
+    data: bytes, region: Region | None, scale: int, max_pixels: int
+) -> tuple[NDArray[np.uint8], Payload]:
+    """What a file decodes to: uint8 (H, W, 1 to 4); and what else it holds."""
+    if scale not in SCALES:
+        raise ConfigError(f"scale is {scale!r}; {', '.join(map(str, SCALES))} are allowed")
+    header = container.read_header(data, max_pixels=max_pixels)
+    area = _area(region, header)
+    decoder = Decoder(header, models.load_by_id(header.model_id), area)
+    _, payload = container.read(data, max_pixels=max_pixels, wanted=decoder.needed)
+    rows, columns = (_reduced(span, scale) for span in area)
+    pixels = np.empty((rows.stop - rows.start, columns.stop - columns.start, header.channels), np.uint8)
+    for (down, across), part in decoder.parts(payload.segments):
+        reduced = image.reduce(part, scale)
+        at_rows, from_rows = common(_reduced(down, scale), rows)
+        at_columns, from_columns = common(_reduced(across, scale), columns)
+        pixels[from_rows, from_columns] = reduced[at_rows, at_columns]
+    return pixels, payload
+
+
+def _area(region: Region | None, header: Header) -> tuple[slice, slice]:
+    """Rows and columns of a region."""
+    x, y, width, height = region or (0, 0, header.width, header.height)
+    if not (0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height):
+        got = f"{width} x {height} pixels at {x}, {y}"
+        raise ConfigError(f"region is {got}; the picture has {header.width} x {header.height}")
+    return slice(y, y + height), slice(x, x + width)
+
+
+def _reduced(span: slice, scale: int) -> slice:
+    return slice(span.start // scale, -(-span.stop // scale))
+
+
+def _image(pixels: NDArray[np.uint8], payload: Payload) -> Image.Image:
+    picture = image.to_image(pixels)
+    picture.info.update(metadata.to_info(payload.metadata))
+    return picture

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Container, Iterator, Sequence
@@ -32,7 +33,9 @@ MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28  # the default of what a caller accepts; a setting of decode
 QUALITY_MIN, QUALITY_MAX = 100, 10000  # hundredths
 CELL, MAX_CELLS = 64, 32  # a segment's side: pixels of a cell, cells at most
+_METADATA_OF = {kind: name for name, kind in METADATA.items()}
 _MAX_CHUNK = 1 << 32
+_SEARCH = 16
 _FIXED = struct.Struct("<IBHB")
 _LAYERS = {LATENTS: "latents", DETAIL: "detail", ALPHA: "alpha"}
 
@@ -189,8 +192,7 @@ def read(
             _take(chunk, header, len(segments) - 1, segments[-1])
             continue
         chunk.verify()
-        if chunk.kind in METADATA.values():
-            name = next(name for name, kind in METADATA.items() if kind == chunk.kind)
+        if name := _METADATA_OF.get(chunk.kind):
             if name in kept:
                 raise FormatError(f"chunk {chr(chunk.kind)!r} comes twice; once is allowed")
             kept[name] = unpack(name, chunk.payload)
@@ -202,6 +204,54 @@ def read(
         raise TruncatedError(f"the file ends after {len(segments)} of {header.segments} segments")
     found = [None if layers is None else Segment(**layers) for layers in segments]
     return header, Payload(found, Metadata(**kept))
+
+
+def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Payload]:
+    """Take apart a file that may be damaged: None stands for each segment that is not whole.
+
+    A layer on top of latents is lost alone. Where a chunk's length was damaged too, the next whole chunk is
+    looked for.
+
+    Raises:
+        FormatError: one of its kinds, if not even the header can be read.
+    """
+    header = read_header(data, max_pixels=max_pixels)
+    layers: list[dict[str, bytes]] = [{} for _ in range(header.segments)]
+    kept: dict[str, bytes] = {}
+    for chunk in _whole_chunks(data):
+        with contextlib.suppress(FormatError):
+            if chunk.kind in _LAYERS:
+                number, start = _read_varint(chunk.data, chunk.body, "segment", chunk.end)
+                if number < header.segments:
+                    layers[number].setdefault(_LAYERS[chunk.kind], chunk.data[start : chunk.end])
+            elif name := _METADATA_OF.get(chunk.kind):
+                kept[name] = unpack(name, chunk.data[chunk.body : chunk.end])
+    found = [Segment(**mine) if "latents" in mine else None for mine in layers]
+    return header, Payload(found, Metadata(**kept))
+
+
+def _whole_chunks(data: bytes) -> Iterator[_Chunk]:
+    """The chunks behind the header whose checksums are right."""
+    position = next(_chunks(data)).next
+    effort = _SEARCH * len(data)  # bytes that checksums may be made of: a hostile file must not take for ever
+    known = {*_LAYERS, *METADATA.values()}
+    lost = False
+    while position < len(data) and effort > 0:
+        try:
+            chunk = _chunk_at(data, position)
+            if not lost or (chunk.kind in known and (chunk.next == len(data) or data[chunk.next] in known)):
+                effort -= chunk.next - position
+                chunk.verify()
+                yield chunk
+                lost, position = False, chunk.next
+                continue
+            position += 1
+        except ChecksumError:
+            # Only its payload is wrong if another chunk follows it; otherwise its length may be, too.
+            intact = not lost and (chunk.next == len(data) or data[chunk.next] in known)
+            lost, position = not intact, chunk.next if intact else position + 1
+        except FormatError:
+            lost, position = True, position + 1
 
 
 def _take(chunk: _Chunk, header: Header, expected: int, layers: dict[str, bytes] | None) -> None:
@@ -249,6 +299,11 @@ class _Chunk(NamedTuple):
     body: int
     end: int
 
+    @property
+    def next(self) -> int:
+        """Where the next chunk starts."""
+        return self.end + 4
+
     def verify(self) -> None:
         """Check the checksum."""
         data, start, end = self.data, self.start, self.end
@@ -280,7 +335,7 @@ def _chunks(data: bytes) -> Iterator[_Chunk]:
     while position < len(data):
         chunk = _chunk_at(data, position)
         yield chunk
-        position = chunk.end + 4
+        position = chunk.next
 
 
 def _chunk_at(data: bytes, start: int) -> _Chunk:

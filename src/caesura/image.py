@@ -114,6 +114,15 @@ def from_rgb(rgb: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     return ((total + 1) // 3).astype(np.uint8)
 
 
+def reduce(pixels: Pixels, scale: int) -> Pixels:
+    """Means of squares of `scale` each way; those at the right and bottom may be cut."""
+    if scale == 1:
+        return pixels
+    return np.dstack(
+        [np.asarray(Image.fromarray(plane).reduce(scale)) for plane in pixels.transpose(2, 0, 1)]
+    )
+
+
 def pad(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Repeat the last row and column up to this size."""
     bottom, right = height - pixels.shape[0], width - pixels.shape[1]

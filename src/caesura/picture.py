@@ -8,7 +8,7 @@ What happens within a segment is in the module of the model's architecture, `cae
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from caesura import alpha, cae2017, cae2026, detail, image
 from caesura.container import CELL, Header, Segment
-from caesura.errors import FormatError
+from caesura.errors import FormatError, TruncatedError
 from caesura.model import Bundle
 from caesura.parallel import each
 from caesura.segments import Grid, Mosaic, Place, groups
@@ -168,11 +168,23 @@ class Decoder(_Layers):
 
     Attributes:
         needed: numbers of the segments whose latents it takes.
+        damaged: numbers of the segments that were concealed, in part or whole.
     """
 
-    def __init__(self, header: Header, bundle: Bundle, region: Area | None = None) -> None:
-        """Start; `region` is rows and columns in pixels, all unless given."""
+    def __init__(
+        self, header: Header, bundle: Bundle, region: Area | None = None, *, conceal: bool = False
+    ) -> None:
+        """Start.
+
+        Args:
+            header: of the file.
+            bundle: the model that it names.
+            region: rows and columns in pixels, all unless given.
+            conceal: make up what is missing or damaged from what is around it, instead of raising.
+        """
         super().__init__(header, bundle)
+        self._conceals = conceal
+        self.damaged: set[int] = set()
         rows, columns = region or (slice(0, header.height), slice(0, header.width))
         self._shown = self._grid.within(self._in_latents(rows), self._in_latents(columns))
         first, last = self._shown[0], self._shown[-1]
@@ -182,11 +194,15 @@ class Decoder(_Layers):
         )
         self.needed = {place.number for place in self._taken}
 
+    def areas(self, numbers: Set[int]) -> list[Area]:
+        """Where segments lie in the picture, in pixels."""
+        return [self._area(place) for place in self._grid if place.number in numbers]
+
     def parts(self, segments: Sequence[Segment | None]) -> Iterator[tuple[Area, Pixels]]:
         """Segment by segment where it lies in the picture, in pixels, and uint8 (h, w, channels).
 
         Args:
-            segments: of the whole picture; None is allowed for those that are not needed.
+            segments: of the whole picture; None is allowed for those that are not needed, or are concealed.
 
         Raises:
             FormatError: a segment is not what the encoder gives for this header and model.
@@ -198,8 +214,12 @@ class Decoder(_Layers):
             waiting = waiting[len(taken) :]
             found = each(partial(self._latents, segments), taken, self._work)
             for place, (plane, of_symbols) in zip(taken, found, strict=True):
-                self._mosaic.put(place, plane)
+                if plane is not None:
+                    self._mosaic.put(place, plane)
                 magnitudes[place.number] = of_symbols
+            for place, (plane, _) in zip(taken, found, strict=True):
+                if plane is None:
+                    self._mosaic.put(place, self._mosaic.guess(place, self._bundle.channels))
             parts = each(partial(self._pixels, segments, magnitudes), places, self._work)
             for place, part in zip(places, parts, strict=True):
                 magnitudes.pop(place.number)
@@ -207,12 +227,26 @@ class Decoder(_Layers):
             self._mosaic.forget_above(places[-1].row.kept.stop - self._grid.halo)
 
     def _latents(self, segments: Sequence[Segment | None], place: Place) -> tuple[Any, Any]:
-        """A segment's latents, and the magnitudes of its symbols if the detail layer needs them."""
-        segment = segments[place.number]
-        assert segment is not None  # it is needed
+        """A segment's latents, and the magnitudes of its symbols if the detail layer needs them.
+
+        None if they are to be concealed.
+        """
+        try:
+            return self._decoded(segments[place.number], place)
+        except FormatError:
+            if not self._conceals:
+                raise
+            self.damaged.add(place.number)
+            return None, None
+
+    def _decoded(self, segment: Segment | None, place: Place) -> tuple[Any, Any]:
+        if segment is None:
+            raise TruncatedError(f"segment {place.number} is missing")
         if self._above != (segment.detail is not None):
-            there = "missing" if self._above else "there"
-            raise FormatError(f"detail: the chunk is {there} at quality {self._header.quality}")
+            if not self._conceals:
+                there = "missing" if self._above else "there"
+                raise FormatError(f"detail: the chunk is {there} at quality {self._header.quality}")
+            self.damaged.add(place.number)
         decoded = self._architecture.decode(segment.latents, place.shape, self._at)
         return decoded.plane, decoded.magnitudes if self._above else None
 
@@ -220,10 +254,21 @@ class Decoder(_Layers):
         self, segments: Sequence[Segment | None], magnitudes: Mapping[int, Any], place: Place
     ) -> Pixels:
         """A segment's pixels, uint8 (h, w, channels), as far as the picture goes."""
-        segment, header, rgb = segments[place.number], self._header, self._base(place)
-        assert segment is not None
-        if segment.detail is not None:
-            rgb = detail.decode(segment.detail, rgb, magnitudes[place.number], header.quality, self._bundle)
+        segment = segments[place.number] or Segment(b"")
+        base, of_symbols = self._base(place), magnitudes[place.number]
+        try:
+            return self._layered(segment, place, base, of_symbols)
+        except FormatError:
+            if not self._conceals:
+                raise
+            self.damaged.add(place.number)
+            return self._layered(Segment(b""), place, base, None)
+
+    def _layered(self, segment: Segment, place: Place, rgb: Pixels, of_symbols: Any) -> Pixels:
+        """The base's pixels with the layers on top of them, cropped to the picture."""
+        header = self._header
+        if segment.detail is not None and of_symbols is not None:
+            rgb = detail.decode(segment.detail, rgb, of_symbols, header.quality, self._bundle)
         rows, columns = self._area(place)
         height, width = rows.stop - rows.start, columns.stop - columns.start
         pixels = image.from_rgb(rgb[:height, :width], header.colours)

@@ -119,6 +119,32 @@ class Mosaic:
         """Drop segments that end above a row of latents."""
         self._tiles = {number: tile for number, tile in self._tiles.items() if tile[0].row.kept.stop > row}
 
+    def guess(self, place: Place, channels: int) -> Float:
+        """Latents for a segment that was lost, float32 (channels, h, w), from the borders of those around it.
+
+        A border's mean reaches far, its pattern three positions or so; zero, a grey, if none is left.
+        """
+        height, width = place.shape
+        down, across = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
+        total = np.zeros((channels, height, width), np.float32)
+        weights = np.zeros((height, width), np.float32)
+        for other, latents in self._tiles.values():
+            if other.column.kept == place.column.kept and other.row.kept.stop == place.row.kept.start:
+                line, distance = latents[:, -1:, :], down + 1 + 0 * across
+            elif other.column.kept == place.column.kept and other.row.kept.start == place.row.kept.stop:
+                line, distance = latents[:, :1, :], height - down + 0 * across
+            elif other.row.kept == place.row.kept and other.column.kept.stop == place.column.kept.start:
+                line, distance = latents[:, :, -1:], across + 1 + 0 * down
+            elif other.row.kept == place.row.kept and other.column.kept.start == place.column.kept.stop:
+                line, distance = latents[:, :, :1], width - across + 0 * down
+            else:
+                continue
+            mean = line.mean((1, 2), keepdims=True)
+            total += (mean + (line - mean) * np.exp(-distance / 3)) / distance
+            weights += 1 / distance
+        result: Float = (total / np.maximum(weights, 1e-9)).astype(np.float32)
+        return result
+
     def window(self, place: Place) -> Float:
         """What a segment's window sees, float32 (C, h, w); zero where nothing has been put."""
         row, column = place.row.seen, place.column.seen
@@ -130,13 +156,13 @@ class Mosaic:
         channels = len(seen[0][1])
         result = np.zeros((channels, row.stop - row.start, column.stop - column.start), np.float32)
         for other, latents in seen:
-            rows, mine = _common(other.row.kept, row)
-            columns, also = _common(other.column.kept, column)
+            rows, mine = common(other.row.kept, row)
+            columns, also = common(other.column.kept, column)
             result[:, mine, also] = latents[:, rows, columns]
         return result
 
 
-def _common(span: slice, seen: slice) -> tuple[slice, slice]:
+def common(span: slice, seen: slice) -> tuple[slice, slice]:
     """Where two spans overlap: within the first, within the second."""
     start, stop = max(span.start, seen.start), min(span.stop, seen.stop)
     return slice(start - span.start, stop - span.start), slice(start - seen.start, stop - seen.start)
