@@ -37,21 +37,24 @@ def encode(
     tune: str = models.TUNES[0],
     effort: int = DEFAULT_EFFORT,
     strip: bool = False,
+    strict: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
     max_pixels: int = MAX_PIXELS,
 ) -> bytes:
     """Code a picture.
 
     Args:
-        picture: a Pillow image (modes 1, L, LA, P, RGB, RGBA; I;16 with a warning), or an array (H, W) or
-            (H, W, 1 to 4) of uint8, or of float in [0, 1]. Alpha, the last of 2 or 4 channels, is kept
-            without loss. ICC profile, EXIF and XMP of a Pillow image are kept; orientation is not applied.
+        picture: a Pillow image (nearly all modes, see `image.codable`; I;16 and one of several frames with a
+            warning; CMYK becomes sRGB by its profile), or an array (H, W) or (H, W, 1 to 4) of uint8, or of
+            float in [0, 1]. Alpha, the last of 2 or 4 channels, is kept without loss. ICC profile, EXIF and
+            XMP of a Pillow image are kept; orientation is not applied.
         quality: 1 to 100, continuous; larger is better and bigger.
         model: a bundle, its name or its folder.
         tune: "psnr", or "ms-ssim" for the model's weights tuned for that: texture rather than pixels.
         effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
             is the same. cae2017 knows one effort only.
         strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
+        strict: refuse pictures of which a part would be lost with a warning: frames, or 8 of 16 bits.
         progress: called with the steps done and their number while effort 9 is at work.
         max_pixels: refuse larger pictures.
 
@@ -71,7 +74,7 @@ def encode(
         raise ConfigError(f"effort is {effort!r}; {allowed}")
     kept = Metadata()
     if isinstance(picture, Image.Image):
-        picture = image.eight_bits(picture)
+        picture = image.codable(picture, strict=strict)
         if strip:
             picture = image.upright(picture)
         else:

@@ -1,18 +1,30 @@
-"""Pixels in and out: what can be coded, padding to the transform's grid, and cropping back."""
+"""Pixels in and out: what can be coded, padding to the transform's grid, and cropping back.
+
+`codable` takes pictures as people have them (for printing, of 16 bits, animated) to the few modes that
+`split` knows, and says what is lost on the way; the rest is about arrays.
+"""
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from caesura import metadata
 from caesura.errors import ImageError
 
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
+_CONVERTED = {"La": "LA", "RGBa": "RGBA", "YCbCr": "RGB", "HSV": "RGB"}  # each has one meaning
+_SIXTEEN = "caesura: 16 bits"  # in a picture's info: Pillow made 8 of 16 bits while it loaded
+_PREVIEW = (
+    0x00FE,
+    1,
+)  # TIFF's NewSubfileType, and its bit for "a smaller copy of another picture in this file"
 
 _UNREADABLE = (OSError, RuntimeError, SyntaxError, ValueError)  # pixels are read when first needed
 
@@ -28,6 +40,8 @@ def open_image(path: Path) -> Image.Image:
     """
     try:
         picture = Image.open(path)
+        if _of_sixteen_bits(picture):
+            picture.info[_SIXTEEN] = True  # the trace of it is gone after loading
         picture.load()
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not a picture in a format known here") from error
@@ -140,22 +154,175 @@ def grid(height: int, width: int, stride: int, smallest: int) -> tuple[int, int]
     return rows, columns
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """A picture of 16 bits a sample (modes I;16) as one of mode L, its upper 8, with a warning; others as is.
+def codable(image: Image.Image, *, strict: bool = False) -> Image.Image:
+    """A picture as `split` takes it, made of what picture files hold.
+
+    CMYK becomes sRGB by its colour profile, relative colorimetric with black point compensation, and LAB
+    (D50) becomes sRGB in the same way; the profile is dropped, for it says nothing of the new pixels. Of 16
+    bits a sample the upper 8 are kept, of several frames the one that the picture is at. Premultiplied alpha,
+    YCbCr and HSV are converted. EXIF, XMP and, but for CMYK and LAB, the profile stay.
+
+    Pillow turns CMYK of JPEG files, which Adobe's programs store inverted, so that 0 is no ink; what is given
+    here is to have it like that.
+
+    Args:
+        image: a picture of any mode.
+        strict: refuse what is otherwise coded in part with a warning.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: there is no one way to its colours (modes F and I, CMYK without a profile or with one
+            that is damaged or of other colours), the picture is the small preview in a camera's raw file, it
+            cannot be read, or `strict` forbids what would be lost.
+
+    Warns:
+        UserWarning: a part is lost: frames, or bits of samples.
     """
-    if not image.mode.startswith("I;16"):
+    check_whole(image, strict=strict)
+    try:
+        image.load()
+    except _UNREADABLE as error:
+        raise ImageError(f"image cannot be read: {error}") from error
+    mode = image.mode
+    if mode == "CMYK":
+        return _from_cmyk(image)
+    if mode == "LAB":
+        return _to_srgb(image, ImageCms.createProfile("LAB"))
+    if mode in _CONVERTED:
+        return _described(image.convert(_CONVERTED[mode]), image)
+    image = eight_bits(image, strict=strict)
+    if image.mode not in _MODES:
+        allowed = ", ".join(sorted({*_MODES, *_CONVERTED, "CMYK", "I;16", "LAB"}))
+        raise ImageError(f"image has mode {mode}, whose range of values is not known; {allowed} are allowed")
+    return image
+
+
+def check_whole(image: Image.Image, *, strict: bool = False) -> None:
+    """Warn of what is lost: other frames of its file, or lower bits that Pillow left out.
+
+    The second pictures of MPO files are left without a word if they are previews and gain maps, as phones
+    write them beside every photo: a warning each time would be read by nobody, and `strict` would refuse
+    what lacks nothing. A stereo pair or panorama counts as several frames. Layers of PSD files do not, for
+    Pillow gives the picture that they make together.
+
+    Pillow itself makes 8 of 16 bits of colours while it loads them; of a picture that is loaded already this
+    is known only if `open_image` did it.
+
+    Raises:
+        ImageError: `strict` is set and something would be lost, the picture is a preview of another in its
+            file, or the file cannot be read.
+    """
+    tag, bit = _PREVIEW
+    kind = getattr(image, "tag_v2", {}).get(tag)
+    if isinstance(kind, int) and kind & bit:
+        raise ImageError(
+            "image is the preview of another, as camera raw files have it; export the photo first"
+        )
+    try:
+        frames = _frames(image)
+    except (*_UNREADABLE, EOFError) as error:
+        raise ImageError(f"image cannot be read: {error}") from error
+    if frames > 1:
+        _concede(f"image has {frames} frames", f"frame {image.tell() + 1} alone is coded", "one is", strict)
+    if not image.mode.startswith("I") and (_SIXTEEN in image.info or _of_sixteen_bits(image)):
+        if "transparency" in image.info:
+            raise ImageError(
+                f"image has a transparent colour of 16 bits, {image.info['transparency']}, "
+                "which 8 cannot tell from others; an alpha channel is needed"
+            )
+        _concede(f"image has mode {image.mode}", *_UPPER_EIGHT, strict)
+
+
+def eight_bits(image: Image.Image, *, strict: bool = False) -> Image.Image:
+    """A picture of 16 bits a sample as one of mode L or LA, its upper 8, with a warning; others as is.
+
+    16 bits are modes I;16, and I if Pillow read it from a PNG or PGM file.
+
+    Raises:
+        ImageError: it cannot be read, or `strict` is set.
+    """
+    if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PNG", "PPM"})):
         return image
-    warnings.warn(f"image has mode {image.mode}; the upper 8 of its 16 bits are coded", stacklevel=3)
+    _concede(f"image has mode {image.mode}", *_UPPER_EIGHT, strict)
     try:
         samples = np.asarray(image)
     except _UNREADABLE as error:
         raise ImageError(f"image cannot be read: {error}") from error
-    reduced = Image.fromarray((samples >> 8).astype(np.uint8))
-    reduced.info = {name: value for name, value in image.info.items() if name != "transparency"}
-    return reduced
+    reduced = (samples >> 8).astype(np.uint8)
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        reduced = np.dstack([reduced, np.where(samples == key, 0, 255).astype(np.uint8)])
+    return _described(Image.fromarray(reduced), image)
+
+
+_UPPER_EIGHT = "the upper 8 of its 16 bits are coded", "8 bits are"
+
+
+def _concede(got: str, done: str, allowed: str, strict: bool) -> None:
+    if strict:
+        raise ImageError(f"{got}; {allowed} allowed with strict")
+    # Of whom called `codec.encode`: there are two functions between.
+    warnings.warn(f"{got}; {done}", stacklevel=5)
+
+
+def _frames(image: Image.Image) -> int:
+    """How many pictures there are that were meant to be looked at."""
+    if image.format == "PSD" or not getattr(image, "is_animated", False):
+        return 1
+    if image.format != "MPO":
+        return int(getattr(image, "n_frames", 1))
+    entries = getattr(image, "mpinfo", {}).get(0xB002, [])
+    return sum(entry["Attribute"]["MPType"].startswith("Multi-Frame") for entry in entries)
+
+
+def _of_sixteen_bits(image: Image.Image) -> bool:
+    """Whether Pillow is about to make 8 of 16 bits."""
+    for tile in getattr(image, "tile", []):
+        arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        if ";16" in str(arguments[0]) or (tile[0].startswith("ppm") and max(arguments[1:], default=0) > 255):
+            return True
+    return False
+
+
+def _from_cmyk(image: Image.Image) -> Image.Image:
+    content = image.info.get("icc_profile")
+    if not content:
+        raise ImageError(
+            "image has mode CMYK and no colour profile, which its colours depend on; "
+            "embed the profile that it was made for, or convert it to RGB by that"
+        )
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+        colours = profile.profile.xcolor_space.strip()
+    except (*_UNREADABLE, ImageCms.PyCMSError) as error:
+        raise ImageError(f"image has mode CMYK and a damaged colour profile: {error}") from error
+    if colours != "CMYK":
+        raise ImageError(f"image has mode CMYK and a colour profile of {colours}; one of CMYK is needed")
+    return _to_srgb(image, profile)
+
+
+def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
+    try:
+        converted = ImageCms.profileToProfile(
+            image,
+            profile,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except ImageCms.PyCMSError as error:
+        raise ImageError(f"image has mode {image.mode} and a damaged colour profile: {error}") from error
+    assert converted is not None  # it is not done in place
+    converted = _described(converted, image)
+    converted.info.pop("icc_profile", None)
+    return converted
+
+
+def _described(made: Image.Image, image: Image.Image) -> Image.Image:
+    """`made`, a new image, with the profile, EXIF and XMP of the one it was made of."""
+    made.info.clear()
+    made.info.update(metadata.in_info(image))
+    return made
 
 
 def _from_unit(array: NDArray[Any]) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from caesura.errors import FormatError, ImageError, LimitError
 
@@ -36,6 +36,7 @@ class Metadata:
 
 
 _EXIF_MARKER = b"Exif\0\0"
+_NAMES = "icc_profile", "exif", "xmp", "XML:com.adobe.xmp"
 _PILLOW = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
 
 
@@ -45,11 +46,10 @@ def of_image(image: Image.Image) -> Metadata:
     Raises:
         ImageError: one of the kinds is larger than MAX_BYTES.
     """
-    exif = image.info.get("exif", b"")
-    if not exif and image.format != "TIFF" and image.getexif():
-        exif = image.getexif().tobytes()  # set by the caller; a TIFF's own are about the file
-    xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp", b""))
-    icc = image.info.get("icc_profile") or b""
+    info = in_info(image)
+    exif = info.get("exif", b"")
+    xmp = info.get("xmp", info.get("XML:com.adobe.xmp", b""))
+    icc = info.get("icc_profile") or b""
     found = {
         "icc": icc,
         "exif": exif.removeprefix(_EXIF_MARKER),
@@ -59,6 +59,14 @@ def of_image(image: Image.Image) -> Metadata:
         if len(content) > MAX_BYTES:
             raise ImageError(f"image has {len(content)} bytes of {name}; at most {MAX_BYTES} are allowed")
     return Metadata(**{name: bytes(content) for name, content in found.items() if content})
+
+
+def in_info(image: Image.Image) -> dict[str, Any]:
+    """The part of a picture's `info` that is metadata here, with EXIF that the caller set beside it."""
+    info: dict[str, Any] = {name: image.info[name] for name in _NAMES if name in image.info}
+    if not info.get("exif") and image.format != "TIFF" and image.getexif():
+        info["exif"] = image.getexif().tobytes()  # set by the caller; a TIFF's own are about the file
+    return info
 
 
 def to_info(metadata: Metadata) -> dict[str, bytes]:

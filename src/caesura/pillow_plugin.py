@@ -4,6 +4,7 @@
     picture = Image.open("photo.cae")                # size and info at once, pixels when they are needed
     picture.save("again.cae", quality=60)            # and what else `caesura.encode` takes
 
+Of several frames the one the picture is at is saved, with a warning; with `strict=True` none is.
 A file that does not start like a .cae is left to Pillow's other plugins; a damaged one raises our errors.
 """
 
@@ -17,7 +18,7 @@ from PIL import Image, ImageFile
 from caesura import codec, container, image, metadata
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
-_SETTINGS = ("quality", "model", "tune", "effort", "strip")
+_SETTINGS = ("quality", "model", "tune", "effort", "strip", "strict")
 
 
 class CaeImageFile(ImageFile.ImageFile):
@@ -48,6 +49,7 @@ class CaeImageFile(ImageFile.ImageFile):
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
     settings = {name: given[name] for name in _SETTINGS if name in given}
+    image.check_whole(picture, strict=bool(settings.get("strict")))  # a copy knows nothing of other frames
     kept = picture.copy()
     for name in ("icc_profile", "exif", "xmp"):
         if name in given:

@@ -58,6 +58,10 @@ def encode(
     strip: Annotated[
         bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
+    ] = False,
     force: Force = False,
 ) -> None:
     """Code pictures as .cae files."""
@@ -77,6 +81,7 @@ def encode(
                 tune=tune,
                 effort=effort,
                 strip=strip,
+                strict=strict,
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
             bpp = metrics.bits_per_pixel(len(data), picture.width, picture.height)
@@ -219,7 +224,9 @@ def _each(inputs: list[Path], targets: list[Path], one: Callable[[Path, Path], s
     bad = 0
     for path, target in zip(inputs, targets, strict=True):
         try:
-            typer.echo(one(path, target))
+            with files.warnings_as_lines(path):
+                line = one(path, target)
+            typer.echo(line)
         except CaesuraError as error:
             bad += 1
             message = str(error)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from caesura.errors import CaesuraError
@@ -51,6 +54,19 @@ def write(path: Path, content: bytes, *, force: bool) -> None:
             raise
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def warnings_as_lines(path: Path) -> Iterator[None]:
+    """Print each warning about a file as one line on stderr that names it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)  # of every file, even if it is the same
+        try:
+            yield
+        finally:
+            for warning in caught:
+                text = " ".join(str(warning.message).split())
+                print(f"caesura: warning: {path}: {text}", file=sys.stderr)
 
 
 def outputs(inputs: Sequence[Path], output: Path | None, suffix: str) -> list[Path]:
