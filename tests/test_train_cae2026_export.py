@@ -23,6 +23,7 @@ from caesura.entropy.control import INDICES
 from caesura.entropy.passes import PASSES
 from caesura.entropy.tables import TOTAL, Table
 from caesura.model import Bundle
+from caesura.segments import Grid, Mosaic
 from caesura.train import checkpoint, start, work
 from caesura.train import config as configs
 from caesura.train.cae2026.control import int8
@@ -30,6 +31,7 @@ from caesura.train.cae2026.export import certain_zeros
 from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.export import export
 from caesura.train.start import read_bundle
+from container_helpers import layers
 from entropy_helpers import of_pass
 from train_helpers import make_pack, photo, planar, run_tiny
 from work_helpers import decoding, kilomacs_per_pixel
@@ -258,30 +260,28 @@ def test_the_graphs_of_means_agree_with_torch(
     np.testing.assert_allclose(means, coded, atol=1e-3, rtol=1e-4)
 
 
-def test_tiles_give_what_the_whole_gives(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every graph's halo is as wide as what it sees."""
+def test_windows_give_what_the_whole_gives(exported: Exported) -> None:
+    """The halo is as wide as what both transforms see."""
     bundle, mix = exported.bundle, mix_of(1.3)
-    random = np.random.default_rng(0)
     pixels = photo(256, 320, 60, 100)
-    latent = (8 * random.standard_normal((CHANNELS, 16, 20))).astype(np.float32)
-    hyper = random.integers(-6, 7, (HYPERLATENTS, 4, 5), dtype=np.int32)
-    features = random.standard_normal((8, 16, 20)).astype(np.float32)
+    latent = transform.analyse(pixels, bundle, mix)
+    restored = transform.synthesise(latent, bundle, mix)
+    grid = Grid(16, 20, 4, bundle.halo // 16)
+    mosaic = Mosaic()
+    for place in grid:
+        mosaic.put(place, latent[:, place.row.kept, place.column.kept])
+    for place in grid:
+        rows, columns = place.row, place.column
+        window = pixels[in_pixels(rows.seen), in_pixels(columns.seen)]
+        part = transform.analyse(window, bundle, mix)[:, rows.inner, columns.inner]
+        np.testing.assert_allclose(part, latent[:, rows.kept, columns.kept], atol=1e-4, rtol=1e-5)
+        back = transform.synthesise(mosaic.window(place), bundle, mix)
+        found = back[in_pixels(rows.inner), in_pixels(columns.inner)].astype(int)
+        assert np.abs(found - restored[in_pixels(rows.kept), in_pixels(columns.kept)]).max() <= 1
 
-    def run() -> list[NDArray[np.float32]]:
-        return [
-            transform.analyse(pixels, bundle, mix),
-            transform.hyper_analyse(latent, HYPERLATENTS, bundle, mix),
-            transform.hyper_synthesise(hyper, bundle, mix),
-            transform.means(2, features, latent, bundle, mix),
-            transform.synthesise(latent * np.float32(0.1), bundle, mix).astype(np.float32),
-        ]
 
-    whole = run()
-    monkeypatch.setattr(transform, "_TILE", 64)
-    *tiled, pixels_tiled = run()
-    for one, other in zip(tiled, whole, strict=False):
-        np.testing.assert_allclose(one, other, atol=1e-4, rtol=1e-5)
-    assert np.abs(pixels_tiled - whole[-1]).max() <= 1
+def in_pixels(span: slice) -> slice:
+    return slice(16 * span.start, 16 * span.stop)
 
 
 def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[int, int]:
@@ -331,7 +331,7 @@ def test_a_picture_goes_through_the_bundle_and_back(
     header, payload = container.read(data)
     assert header.model_id == exported.bundle.id
     assert header.quality == round(100 * quality)
-    assert (payload.detail is not None) == (quality > 72)
+    assert (layers(payload).detail is not None) == (quality > 72)
     decoded = np.asarray(caesura.decode(data))
     assert decoded.shape == (picture.shape if channels == 3 else size)
     if quality == 100:
@@ -375,7 +375,7 @@ def test_the_detail_layer_costs_what_its_training_says(
     model.load_state_dict(exported.model.state_dict())
     levels, size = forward(model.eval(), picture, (quality - 72) / 28 * (ANCHORS - 1))
     data = caesura.encode(picture, quality=quality, model="small", effort=1)
-    payload = container.read(data)[1].detail
+    payload = layers(container.read(data)[1]).detail
     assert payload is not None
     assert len(payload) == pytest.approx(size, rel=0.02, abs=64)
     assert np.abs(np.asarray(caesura.decode(data)) - levels).mean() < 1
