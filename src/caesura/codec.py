@@ -14,31 +14,36 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import cae2026, container, image, metadata, rate, segments
+from caesura import cae2026, container, image, metadata, metrics, rate, segments
 from caesura import model as models
 from caesura.container import MAX_PIXELS, Header, Payload
 from caesura.errors import ConfigError
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
 from caesura.model import Bundle
-from caesura.picture import Decoder, Encoder, Pixels
+from caesura.picture import Analysed, Decoder, Encoder, Pixels, Source
 from caesura.rate import DEFAULT_EFFORT
 from caesura.segments import common
+from caesura.target import Found, Target, search
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
+Progress = Callable[[int, int], None]
+_NEAR = 1000  # hundredths of the model's scale
+_KEPT_PIXELS = 1 << 26  # latents of larger pictures are made anew rather than kept
 
 
 def encode(
     picture: ImageLike,
     *,
-    quality: float = rate.DEFAULT_QUALITY,
+    quality: float | None = None,
+    target: Target | None = None,
     model: str | Path | Bundle = models.DEFAULT,
     tune: str = models.TUNES[0],
     effort: int = DEFAULT_EFFORT,
     strip: bool = False,
     strict: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
     max_pixels: int = MAX_PIXELS,
 ) -> bytes:
     """Code a picture.
@@ -48,7 +53,8 @@ def encode(
             warning; CMYK becomes sRGB by its profile), or an array (H, W) or (H, W, 1 to 4) of uint8, or of
             float in [0, 1]. Alpha, the last of 2 or 4 channels, is kept without loss. ICC profile, EXIF and
             XMP of a Pillow image are kept; orientation is not applied.
-        quality: 1 to 100, continuous; larger is better and bigger.
+        quality: 1 to 100, continuous; larger is better and bigger; 50 unless a target is given.
+        target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
         model: a bundle, its name or its folder.
         tune: "psnr", or "ms-ssim" for the model's weights tuned for that: texture rather than pixels.
         effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
@@ -63,15 +69,32 @@ def encode(
 
     Raises:
         ImageError: the picture cannot be coded as it is.
-        ConfigError: `quality`, `effort` or `tune` is out of range.
+        ConfigError: `quality`, `effort` or `tune` is out of range, or no quality meets the target.
         DependencyError: `effort` is 9 and PyTorch is not installed.
         ModelError: the model is not there or damaged.
         LimitError: the picture is too large.
     """
-    rate.check(quality)
-    if effort not in range(cae2026.MIN_EFFORT, cae2026.MAX_EFFORT + 1):
-        allowed = f"{cae2026.MIN_EFFORT} to {cae2026.MAX_EFFORT} is allowed"
-        raise ConfigError(f"effort is {effort!r}; {allowed}")
+    source, pixels = _source(picture, strip, strict)
+
+    def measure(name: str, data: bytes) -> float:
+        decoded = decode_array(data, max_pixels=max_pixels)[:, :, : pixels.shape[2]]
+        return metrics.psnr(pixels, decoded) if name == "psnr" else metrics.ms_ssim(pixels, decoded)
+
+    return encode_source(
+        source,
+        quality=quality,
+        target=target,
+        model=model,
+        tune=tune,
+        effort=effort,
+        progress=progress,
+        max_pixels=max_pixels,
+        measure=measure,
+    )
+
+
+def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixels]:
+    """A picture as the encoder reads it, and its colours."""
     kept = Metadata()
     if isinstance(picture, Image.Image):
         picture = image.codable(picture, strict=strict)
@@ -81,18 +104,64 @@ def encode(
             kept = metadata.of_image(picture)
     pixels, transparency = image.split(picture)
     height, width, colours = pixels.shape
-    bundle = models.load(models.tuned(model, tune))
-    code = rate.quality_code(quality, bundle.quality_scale)
-    channels = colours + (transparency is not None)
-    header = Header(bundle.id, channels, code, segments.choose(height, width), width, height)
-    header.check(max_pixels)
-    rgb = image.to_rgb(pixels)
 
     def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
-        return rgb[first:last], None if transparency is None else transparency[first:last]
+        rgb = image.to_rgb(pixels[first:last])
+        return rgb, None if transparency is None else transparency[first:last]
 
-    coded = Encoder(header, bundle, effort, progress).segments(rows)
-    return container.write(header, Payload(list(coded), kept), max_pixels=max_pixels)
+    return Source(height, width, colours + (transparency is not None), rows, kept), pixels
+
+
+def encode_source(
+    source: Source,
+    *,
+    quality: float | None,
+    target: Target | None,
+    model: str | Path | Bundle,
+    tune: str,
+    effort: int,
+    progress: Progress,
+    max_pixels: int,
+    measure: Callable[[str, bytes], float],
+) -> bytes:
+    """`encode` of a picture that is read in rows.
+
+    `measure` gives the PSNR or MS-SSIM, by name, of a file of it, for targets that are about these.
+    """
+    if effort not in range(cae2026.MIN_EFFORT, cae2026.MAX_EFFORT + 1):
+        allowed = f"{cae2026.MIN_EFFORT} to {cae2026.MAX_EFFORT} is allowed"
+        raise ConfigError(f"effort is {effort!r}; {allowed}")
+    if quality is not None and target is not None:
+        raise ConfigError(f"quality is {quality} and target is {target}; one of them is allowed")
+    quality = rate.DEFAULT_QUALITY if quality is None else quality
+    rate.check(quality)
+    bundle = models.load(models.tuned(model, tune))
+
+    def coded(code: int, analysed: Analysed | None) -> bytes:
+        cells = segments.choose(source.height, source.width)
+        header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
+        header.check(max_pixels)
+        encoder = Encoder(header, bundle, effort, progress, analysed)
+        payload = Payload(list(encoder.segments(source.rows)), source.metadata)
+        return container.write(header, payload, max_pixels=max_pixels)
+
+    def search_from(guess: int, target: Target) -> Found[bytes]:
+        # Analysed once, for the rate of the guess: within `_NEAR` of it that costs less than 1% of the bytes.
+        analysed: Analysed | None = {} if source.pixels <= _KEPT_PIXELS else None
+
+        def attempt(code: int) -> tuple[float, bytes]:
+            data = coded(code, analysed)
+            return len(data) if target.is_size else measure(target.name, data), data
+
+        return search(target, attempt, pixels=source.pixels, guess=guess, jump=bundle.ladder_top)
+
+    if target is None:
+        return coded(rate.quality_code(quality, bundle.quality_scale), None)
+    guess = rate.quality_code(target.guess(source.pixels), bundle.quality_scale)
+    found = search_from(guess, target)
+    if abs(found.code - guess) > _NEAR:
+        found = search_from(found.code, target)
+    return found.result
 
 
 def decode(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from caesura import alpha, cae2017, cae2026, detail, image
 from caesura.container import CELL, Header, Segment
 from caesura.errors import FormatError, TruncatedError
+from caesura.metadata import Metadata
 from caesura.model import Bundle
 from caesura.parallel import each
 from caesura.segments import Grid, Mosaic, Place, groups
@@ -26,8 +27,31 @@ Pixels = NDArray[np.uint8]
 # Rows of a picture, from the first to before the last: uint8 (n, W, 3), and alpha (n, W), None where opaque.
 Rows = Callable[[int, int], tuple[Pixels, Pixels | None]]
 Area = tuple[slice, slice]
+Analysed = dict[int, NDArray[np.float32]]
 
 _ARCHITECTURES: dict[str, Any] = {"cae2017": cae2017, "cae2026": cae2026}
+
+
+class Source(NamedTuple):
+    """A picture to be coded.
+
+    Attributes:
+        height, width: in pixels.
+        channels: 1 (grey) or 3 (RGB), one more with transparency.
+        rows: gives rows of it.
+        metadata: what travels with it.
+    """
+
+    height: int
+    width: int
+    channels: int
+    rows: Rows
+    metadata: Metadata
+
+    @property
+    def pixels(self) -> int:
+        """Height times width."""
+        return self.height * self.width
 
 
 class _Layers:
@@ -77,9 +101,25 @@ class Encoder(_Layers):
     """Codes one picture."""
 
     def __init__(
-        self, header: Header, bundle: Bundle, effort: int, progress: Callable[[int, int], None]
+        self,
+        header: Header,
+        bundle: Bundle,
+        effort: int,
+        progress: Callable[[int, int], None],
+        analysed: Analysed | None = None,
     ) -> None:
+        """Start.
+
+        Args:
+            header: of the file to be.
+            bundle: the model that it names.
+            effort: 1 to 9.
+            progress: called with the steps done and their number at effort 9.
+            analysed: segments' latents by number, as another encoder of the same picture left them at a rate
+                nearby; those that are missing are put there. None to keep none.
+        """
         super().__init__(header, bundle)
+        self._analysed = analysed
         self._effort, self._progress = effort, progress
         self._refines = effort == cae2026.MAX_EFFORT and bundle.architecture == "cae2026"
 
@@ -106,8 +146,12 @@ class Encoder(_Layers):
 
     def _latents(self, strip: _Strip, place: Place) -> Any:
         """A segment's latents, coded, or still in symbols if they are to be refined."""
-        window = self._window(strip, place.row.seen, place.column.seen)
-        latent = self._architecture.analyse(window, self._at)[:, place.row.inner, place.column.inner]
+        latent = None if self._analysed is None else self._analysed.get(place.number)
+        if latent is None:
+            window = self._window(strip, place.row.seen, place.column.seen)
+            latent = self._architecture.analyse(window, self._at)[:, place.row.inner, place.column.inner]
+            if self._analysed is not None:
+                self._analysed[place.number] = latent
         coded = self._architecture.encode(latent, self._at, self._effort)
         return coded if self._refines else self._packed(coded)
 

@@ -56,12 +56,12 @@ def quality_code(quality: float, scale: Scale) -> int:
         ConfigError: `quality` is not between 1 and 100.
     """
     check(quality)
-    return round(_interpolate(float(quality), scale) * 100)
+    return round(interpolate(float(quality), scale) * 100)
 
 
 def quality_of(code: int, scale: Scale) -> float:
     """The quality that a stored place on a model's scale stands for."""
-    return round(_interpolate(code / 100, [(own, quality) for quality, own in scale]), 2)
+    return round(interpolate(code / 100, [(own, quality) for quality, own in scale]), 2)
 
 
 def table_row(code: int, rows: int, top: int = QUALITY_MAX, bottom: int = QUALITY_MIN) -> int:
@@ -95,7 +95,7 @@ def scale_vector(log_scales: NDArray[np.float32], mix: NDArray[np.float32]) -> N
     return scales.astype(np.float32)
 
 
-def _interpolate(x: float, pairs: Scale) -> float:
+def interpolate(x: float, pairs: Scale) -> float:
     """Linear between pairs, constant beyond them."""
     before = pairs[0]
     if x <= before[0]:

@@ -16,6 +16,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from caesura.container import QUALITY_MAX, QUALITY_MIN
 from caesura.errors import ConfigError
+from caesura.rate import interpolate
 
 T = TypeVar("T")
 
@@ -30,6 +31,22 @@ _ALLOWED = {
     "bpp": "a number above 0",
     "psnr": "1 to 100 (dB)",
     "ms_ssim": "a number between 0 and 1, both left out,",
+}
+
+# Where photographs are on average (Kodak's, `fast`, docs/RESULTS.md): what is measured, and the quality.
+_USUAL = {
+    "bpp": [(0.018, 1), (0.04, 12), (0.1, 24), (0.25, 36), (0.6, 48), (1.17, 60), (1.98, 72), (4.53, 100)],
+    "psnr": [(22.9, 1), (24.7, 12), (27.1, 24), (29.9, 36), (33.3, 48), (37.1, 60), (40.6, 72), (47.3, 100)],
+    "ms_ssim": [
+        (0.75, 1),
+        (0.83, 12),
+        (0.9, 24),
+        (0.947, 36),
+        (0.9755, 48),
+        (0.989, 60),
+        (0.995, 72),
+        (0.9988, 100),
+    ],
 }
 
 
@@ -84,6 +101,13 @@ class Target:
         """
         value: float = getattr(self, self.name)
         return math.floor(value * pixels / 8) if self.name == "bpp" else value
+
+    def guess(self, pixels: int) -> float:
+        """A quality to begin with, 1 to 100: where photographs meet the target on average."""
+        bound = self.bound(pixels)
+        if self.is_size:
+            return interpolate(8 * bound / pixels, _USUAL["bpp"])
+        return interpolate(bound, _USUAL[self.name])
 
 
 class Found(NamedTuple, Generic[T]):

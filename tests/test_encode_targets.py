@@ -1,0 +1,73 @@
+"""Pictures coded to a size, a PSNR or an MS-SSIM: never beyond, and close."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import caesura
+from caesura import codec, metrics, segments
+from caesura.errors import ConfigError
+from caesura.model import Bundle
+from caesura.target import MS_SSIM_ABOVE, PSNR_ABOVE, Target
+
+Pixels = NDArray[np.uint8]
+
+
+@pytest.mark.parametrize("size", [900, 4000, 30000])
+def test_a_size_is_met_and_nearly_used(either: Bundle, part: Pixels, size: int) -> None:
+    data = caesura.encode(part, target=Target(bytes=size), model=either)
+    assert len(data) <= size
+    whole = len(caesura.encode(part, quality=100, model=either))
+    assert len(data) >= min(size - max(40, 0.01 * size), whole)
+
+
+def test_a_rate_is_that_size(part: Pixels) -> None:
+    data = caesura.encode(part, target=Target(bpp=0.5))
+    assert data == caesura.encode(part, target=Target(bytes=256 * 256 // 16))
+    assert metrics.bits_per_pixel(len(data), 256, 256) <= 0.5
+
+
+@pytest.mark.parametrize("wanted", [28.0, 38.0, 44.0])
+def test_a_psnr_is_reached_and_hardly_more(fast: Bundle, part: Pixels, wanted: float) -> None:
+    decoded = caesura.decode_array(caesura.encode(part, target=Target(psnr=wanted), model=fast))
+    assert wanted <= metrics.psnr(part, decoded) <= wanted + PSNR_ABOVE
+
+
+def test_an_ms_ssim_is_reached_and_hardly_more(fast: Bundle, part: Pixels) -> None:
+    decoded = caesura.decode_array(caesura.encode(part, target=Target(ms_ssim=0.97), model=fast))
+    assert 0.97 <= metrics.ms_ssim(part, decoded) <= 0.97 + MS_SSIM_ABOVE
+
+
+def test_the_colours_count_and_not_the_transparency(fast: Bundle, part: Pixels) -> None:
+    with_alpha = np.dstack([part, np.arange(256, dtype=np.uint8)[:, None] * np.ones((1, 256), np.uint8)])
+    decoded = caesura.decode_array(caesura.encode(with_alpha, target=Target(psnr=33)))
+    assert 33 <= metrics.psnr(part, decoded[:, :, :3]) <= 33 + PSNR_ABOVE
+
+
+def test_the_picture_is_analysed_once(part: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    usual = codec.Encoder._window
+    monkeypatch.setattr(segments, "choose", lambda height, width: 2)
+    monkeypatch.setattr(codec.Encoder, "_window", lambda *given: calls.append(1) or usual(*given))
+    caesura.encode(part, target=Target(bpp=0.6))
+    assert len(calls) == 4  # segments
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (Target(bytes=50), "or more is possible"),
+        (Target(psnr=90), "or less is possible"),
+        (Target(bpp=0.001), "bpp"),
+    ],
+)
+def test_what_cannot_be_is_refused(part: Pixels, target: Target, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        caesura.encode(part, target=target)
+
+
+def test_quality_and_target_exclude_each_other(part: Pixels) -> None:
+    with pytest.raises(ConfigError, match=r"quality is 50 and target is Target.*; one of them is allowed"):
+        caesura.encode(part, quality=50, target=Target(bpp=1))
