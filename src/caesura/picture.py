@@ -8,6 +8,7 @@ What happens within a segment is in the module of the model's architecture, `cae
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
@@ -269,6 +270,11 @@ class Decoder(_Layers):
                 magnitudes.pop(place.number)
                 yield self._area(place), part
             self._mosaic.forget_above(places[-1].row.kept.stop - self._grid.halo)
+
+    def bands(self, segments: Sequence[Segment | None]) -> Iterator[Pixels]:
+        """The picture from top to bottom, a row of segments at a time, uint8 (h, width, channels)."""
+        for _, row in itertools.groupby(self.parts(segments), key=lambda part: part[0][0].start):
+            yield np.concatenate([pixels for _, pixels in row], axis=1)
 
     def _latents(self, segments: Sequence[Segment | None], place: Place) -> tuple[Any, Any]:
         """A segment's latents, and the magnitudes of its symbols if the detail layer needs them.

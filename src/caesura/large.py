@@ -1,0 +1,187 @@
+"""Picture files larger than memory: read and coded, decoded and written some rows at a time, through libvips.
+
+Memory grows with the width of the picture and not with its height. Needs `pip install 'caesura[large]'`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura import cae2026, codec, container
+from caesura import model as models
+from caesura.container import MAX_PIXELS
+from caesura.errors import ConfigError, DependencyError, ImageError
+from caesura.metadata import Metadata
+from caesura.picture import Decoder, Source
+from caesura.rate import DEFAULT_EFFORT
+from caesura.target import Target
+
+Pixels = NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+
+PIXELS = 1 << 26  # pictures up to here are better coded in memory
+_FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}  # libvips' names
+_EXIF_MARKER = b"Exif\0\0"
+_KINDS = {1: "b-w", 2: "b-w", 3: "srgb", 4: "srgb"}
+
+
+def encode(
+    path: Path,
+    *,
+    quality: float | None = None,
+    target: Target | None = None,
+    model: str | Path = models.DEFAULT,
+    tune: str = models.TUNES[0],
+    effort: int = DEFAULT_EFFORT,
+    strip: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress = lambda done, total: None,
+) -> bytes:
+    """Code a picture file.
+
+    Args:
+        path: a file that libvips reads: grey or RGB of 8 bits, with transparency or without.
+        quality, target, model, tune, effort, max_pixels: as for `caesura.encode`, but no effort 9, which
+            needs the whole picture, and of targets sizes alone.
+        strip: leave metadata out. Orientation is not applied.
+        progress: called with the rows read and their number; again from the start for each trial of a target.
+
+    Returns:
+        A .cae file.
+
+    Raises:
+        DependencyError: libvips is not installed.
+        ImageError: the file cannot be read, or is of another kind.
+        ConfigError: a setting is out of range.
+    """
+    if effort == cae2026.MAX_EFFORT or (target is not None and not target.is_size):
+        raise ConfigError(
+            f"effort is {effort} and target is {target}; for a picture that is read in rows, efforts below "
+            f"{cae2026.MAX_EFFORT} and sizes are allowed"
+        )
+    with _as_ours(path):
+        rows = _Rows(path, progress)
+        kept = Metadata() if strip else rows.metadata()
+        return codec.encode_source(
+            Source(rows.height, rows.width, rows.channels, rows, kept),
+            quality=quality,
+            target=target,
+            model=model,
+            tune=tune,
+            effort=effort,
+            progress=lambda done, total: None,
+            max_pixels=max_pixels,
+            measure=lambda name, data: 0.0,  # nothing but sizes is asked for
+        )
+
+
+def decode(
+    data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS, progress: Progress = lambda done, total: None
+) -> None:
+    """Decode a .cae file to a picture file, whose extension says the format.
+
+    Pixels wait in a temporary file beside it: formats are written from top to bottom, at their own pace.
+
+    Raises:
+        DependencyError: libvips is not installed.
+        ImageError: the format cannot hold the picture or is not known to libvips.
+        FormatError, ModelError: as `caesura.decode`.
+    """
+    vips = _vips()
+    header, payload = container.read(data, max_pixels=max_pixels)
+    decoder = Decoder(header, models.load_by_id(header.model_id))
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        raw, made = Path(folder) / "pixels.raw", Path(folder) / path.name
+        with raw.open("wb") as stream:
+            done = 0
+            for band in decoder.bands(payload.segments):
+                stream.write(band.tobytes())
+                done += len(band)
+                progress(done, header.height)
+        with _as_ours(path):
+            picture = vips.Image.rawload(str(raw), header.width, header.height, header.channels)
+            picture = picture.copy(interpretation=_KINDS[header.channels])
+            for name, content in payload.metadata.items():
+                marked = _EXIF_MARKER + content if name == "exif" else content
+                picture.set_type(vips.GValue.blob_type, _FIELDS[name], marked)
+            picture.write_to_file(str(made))
+        made.replace(path)
+
+
+class _Rows:
+    """Rows of a picture file, kept only as long as the encoder may ask for them again."""
+
+    def __init__(self, path: Path, progress: Progress) -> None:
+        self._path, self._progress = path, progress
+        self._picture: Any
+        self._region: Any
+        self._first: int
+        self._kept: Pixels
+        self._open()
+        picture = self._picture
+        self.height, self.width, self.channels = picture.height, picture.width, picture.bands
+        if picture.format != "uchar" or _KINDS.get(picture.bands) != picture.interpretation:
+            got = f"{picture.bands} channels of {picture.format}, {picture.interpretation}"
+            raise ImageError(
+                f"{path}: {got}; grey and RGB of 8 bits are allowed, with transparency or without"
+            )
+
+    def metadata(self) -> Metadata:
+        """What the file holds besides pixels."""
+        kept = {
+            name: self._picture.get(field)
+            for name, field in _FIELDS.items()
+            if self._picture.get_typeof(field)
+        }
+        if "exif" in kept:
+            kept["exif"] = kept["exif"].removeprefix(_EXIF_MARKER)
+        return Metadata(**kept)
+
+    def __call__(self, first: int, last: int) -> tuple[Pixels, Pixels | None]:
+        """Rows `first` to before `last`, each time further down, or from the start again."""
+        if first < self._first:
+            self._open()
+        self._kept = self._kept[first - self._first :]
+        if missing := last - first - len(self._kept):
+            with _as_ours(self._path):
+                fetched = self._region.fetch(0, last - missing, self.width, missing)
+            more = np.frombuffer(fetched, np.uint8).reshape(missing, self.width, self.channels)
+            self._kept = np.concatenate([self._kept, more])
+        self._first = first
+        self._progress(last, self.height)
+        colours = self.channels - (self.channels + 1) % 2
+        rgb = np.broadcast_to(self._kept[:, :, :colours], (last - first, self.width, 3))
+        return rgb, self._kept[:, :, -1] if colours < self.channels else None
+
+    def _open(self) -> None:
+        self._picture = _vips().Image.new_from_file(str(self._path), access="sequential", fail_on="error")
+        self._region = _vips().Region.new(self._picture)
+        self._first = 0
+        self._kept = np.empty((0, self._picture.width, self._picture.bands), np.uint8)
+
+
+def _vips() -> Any:
+    try:
+        import pyvips
+    except (ImportError, OSError) as error:  # OSError: the library itself is not there
+        raise DependencyError(
+            f"large pictures need libvips: pip install 'caesura[large]' ({error})"
+        ) from error
+    return pyvips
+
+
+@contextmanager
+def _as_ours(path: Path) -> Iterator[None]:
+    """Errors of libvips as ours."""
+    vips = _vips()
+    try:
+        yield
+    except vips.Error as error:
+        raise ImageError(f"{path}: {str(error).strip().splitlines()[-1]}") from error
