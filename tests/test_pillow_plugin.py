@@ -89,3 +89,26 @@ def test_threads_share_it(photo: Image.Image) -> None:
         assert set(pool.map(lambda _: saved(photo), range(8))) == {expected}
         opened = pool.map(lambda _: Image.open(io.BytesIO(expected)).tobytes(), range(8))
         assert len(set(opened)) == 1
+
+
+@pytest.mark.parametrize(("wanted", "scale"), [(300, 1), (200, 1), (150, 2), (64, 4), (20, 8), (1, 8)])
+def test_a_thumbnail_is_made_of_a_preview(
+    astronaut: NDArray[np.uint8], wanted: int, scale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    usual = codec.decode_array
+    monkeypatch.setattr(
+        codec, "decode_array", lambda data, scale: asked.append(scale) or usual(data, scale=scale)
+    )
+    picture = astronaut[:300, :299]
+    opened = Image.open(io.BytesIO(caesura.encode(picture, quality=60)))
+    assert opened.size == (299, 300)
+    opened.draft(None, (wanted, wanted))
+    assert opened.size == (-(-299 // scale), -(-300 // scale))
+    assert opened.load() is not None
+    assert asked == [scale]
+    expected = Image.fromarray(picture).reduce(scale)
+    assert np.abs(np.asarray(opened).astype(int) - np.asarray(expected)).mean() < 6
+    small = Image.open(io.BytesIO(caesura.encode(picture, quality=60)))
+    small.thumbnail((wanted, wanted))
+    assert max(small.size) <= max(wanted, 1)

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 from caesura import codec, container, image, metadata
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
-_SETTINGS = ("quality", "model", "tune", "effort", "strip", "strict")
+_SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict")
 
 
 class CaeImageFile(ImageFile.ImageFile):
@@ -34,12 +34,25 @@ class CaeImageFile(ImageFile.ImageFile):
         self._size = header.width, header.height
         self._mode = image.mode(header.channels)
         self.info.update(metadata.to_info(payload.metadata))
+        self._scale = 1
         self._decoded = False
+
+    def draft(
+        self, mode: str | None, size: tuple[int, int] | None
+    ) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Decode a preview, no smaller than `size`; `Image.thumbnail` asks for one. The mode stays."""
+        if self._decoded or not size:
+            return None
+        width, height = self.size
+        fits = [s for s in codec.SCALES if -(-width // s) >= size[0] and -(-height // s) >= size[1]]
+        self._scale = max(fits, default=1)
+        self._size = -(-width // self._scale), -(-height // self._scale)
+        return self.mode, (0, 0, width / self._scale, height / self._scale)
 
     def load(self) -> Any:
         """Decode, the first time."""
         if not self._decoded:
-            pixels = codec.decode_array(self._content)
+            pixels = codec.decode_array(self._content, scale=self._scale)
             self.fp = BytesIO(pixels.tobytes())
             self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
             self._decoded = True
