@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from caesura import __version__
-from caesura.cli import code, measure, training
+from caesura.cli import code, look, measure, training
 
 app = typer.Typer(
     name="caesura",
@@ -18,7 +18,7 @@ app = typer.Typer(
 data = typer.Typer(help="Training data.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
-for command in (code.encode, code.decode, code.info, code.compare, code.models):
+for command in (code.encode, code.decode, look.info, look.compare, look.models):
     app.command()(command)
 app.command(name="eval")(measure.evaluate)
 app.command()(training.train)

@@ -1,10 +1,8 @@
-"""Commands that code pictures and look at coded ones."""
+"""The commands that code pictures."""
 
 from __future__ import annotations
 
 import io
-import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +12,7 @@ import typer
 from caesura import metadata, rate
 from caesura import model as bundles
 from caesura.cli import files
-from caesura.errors import CaesuraError, ImageError
+from caesura.errors import CaesuraError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -116,96 +114,6 @@ def decode(inputs: Inputs, output: Output = None, force: Force = False) -> None:
         return f"{target}  {picture.width} x {picture.height}"
 
     _each(inputs, targets, one)
-
-
-def info(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .cae file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show what a .cae file says of itself, without decoding it."""
-    from caesura import container
-
-    data = files.read(path)
-    header = container.read_header(data)
-    installed = [folder for folder, model_id in bundles.known() if model_id == header.model_id]
-    scale = bundles.read_manifest(installed[0])["quality_scale"] if installed else [(1, 1), (100, 100)]
-    facts = {
-        "file": str(path),
-        "bytes": len(data),
-        "width": header.width,
-        "height": header.height,
-        "colour": "grey" if header.channels == 1 else "RGB",
-        "bpp": round(8 * len(data) / (header.width * header.height), 4),
-        "quality": rate.quality_of(header.quality, scale),
-        "model": f"{header.model_id:08x} ({installed[0].name if installed else 'not installed'})",
-    }
-    if as_json:
-        typer.echo(json.dumps(facts))
-    else:
-        for name, value in facts.items():
-            typer.echo(f"{name:8} {value}")
-
-
-def compare(
-    original: Annotated[Path, typer.Argument(help="The picture before coding.")],
-    coded: Annotated[Path, typer.Argument(help="A .cae file or any picture that Pillow reads.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show rate and quality of a coded picture: bits per pixel, PSNR, MS-SSIM."""
-    from caesura import codec, container, image, metrics
-
-    data = files.read(coded)
-    with image.open_image(original) as picture:
-        before = image.to_pixels(image.upright(picture))
-    ours = data.startswith(container.SIGNATURE)
-    with codec.decode(data) if ours else image.open_image(coded) as picture:
-        after = image.to_pixels(image.upright(picture))
-    if before.shape[2] != after.shape[2]:
-        before, after = image.to_rgb(before), image.to_rgb(after)
-    height, width, _ = before.shape
-    facts: dict[str, float | None] = {
-        "bytes": len(data),
-        "bpp": metrics.bits_per_pixel(len(data), width, height),
-        "psnr": metrics.psnr(before, after),
-    }
-    equal = facts["psnr"] == math.inf
-    try:
-        facts["ms_ssim"] = metrics.ms_ssim(before, after)
-    except ImageError:  # too small for five scales
-        if min(height, width) > 160:
-            raise
-    if as_json:
-        typer.echo(json.dumps(facts | {"psnr": None} if equal else facts))
-        return
-    typer.echo(f"bytes    {facts['bytes']}\nbpp      {facts['bpp']:.4f}\nPSNR     {facts['psnr']:.2f} dB")
-    typer.echo(
-        f"MS-SSIM  {facts['ms_ssim']:.5f}" if "ms_ssim" in facts else "MS-SSIM  needs sides above 160 pixels"
-    )
-
-
-def models() -> None:
-    """List the model bundles found here."""
-    for folder in bundles.folders():
-        try:
-            bundle = bundles.load(folder)
-        except CaesuraError as error:
-            typer.echo(f"caesura: {error}", err=True)
-            continue
-        figures = bundle.manifest.get("figures", {})
-        work = bundle.manifest.get("work", {})
-        low, high = bundle.quality_scale[0][0], bundle.quality_scale[-1][0]
-        default = "  (default)" if bundle.name == bundles.DEFAULT else ""
-        typer.echo(f"{bundle.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}{default}")
-        facts = {
-            "work": ", ".join(f"{name} {value} kMAC/pixel" for name, value in work.items()),
-            "qualities": f"{low:g} to {high:g}",
-            **figures,
-            "data": bundle.manifest.get("data"),
-            "licence": bundle.manifest.get("licence"),
-        }
-        for name, value in facts.items():
-            if value:
-                typer.echo(f"    {name}: {value}")
 
 
 def _kept(picture: Image.Image, kind: str) -> dict[str, Any]:
