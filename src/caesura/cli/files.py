@@ -1,20 +1,27 @@
-"""Files as the command line reads and writes them: whole or not at all."""
+"""Files as the command line reads and writes them: whole or not at all. `-` is stdin and stdout."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from caesura.errors import CaesuraError
 
+STREAM = Path("-")
+
 
 class FileError(CaesuraError):
     """A file cannot be read or written."""
+
+
+def name(path: Path, stream: str = "stdin") -> str:
+    """What messages call a file."""
+    return stream if path == STREAM else str(path)
 
 
 def read(path: Path) -> bytes:
@@ -24,39 +31,44 @@ def read(path: Path) -> bytes:
         FileError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return sys.stdin.buffer.read() if path == STREAM else path.read_bytes()
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
 def write(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a file under another name and rename it into place.
+    """Write a file aside and rename it into place, or write to stdout.
 
     Raises:
         FileError: the file is there and `force` is not set, or it cannot be written.
     """
-    if path.exists() and not force:
-        raise FileError(f"{path} is there already; --force replaces it")
+    if path == STREAM:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
     try:
+        if path.exists() and not force:
+            raise FileError(there(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, unfinished = _aside(path.parent)
         try:
             with os.fdopen(handle, "wb") as out:
                 out.write(content)
                 out.flush()
                 os.fsync(handle)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(unfinished).chmod(0o666 & ~umask)
-            Path(unfinished).replace(path)
+                if unfinished is None:
+                    unfinished = _name(path.parent)
+                    _link(handle, unfinished, content)
+            unfinished.replace(path)
         except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
+            if unfinished is not None:
+                unfinished.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def warnings_as_lines(path: Path) -> Iterator[None]:
     """Print each warning about a file as one line on stderr that names it."""
     with warnings.catch_warnings(record=True) as caught:
@@ -67,6 +79,35 @@ def warnings_as_lines(path: Path) -> Iterator[None]:
             for warning in caught:
                 text = " ".join(str(warning.message).split())
                 print(f"caesura: warning: {path}: {text}", file=sys.stderr)
+
+
+def there(path: Path) -> str:
+    """What is said of an output that is kept."""
+    return f"{path} is there already; --force replaces it"
+
+
+def _aside(folder: Path) -> tuple[int, Path | None]:
+    """A new file to write to, and its name; none where the system can do without: then it ends with us."""
+    if hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir():
+        with contextlib.suppress(OSError):  # not every file system can
+            return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666), None
+    name = _name(folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.open(name, flags, 0o666), name
+
+
+def _link(handle: int, name: Path, content: bytes) -> None:
+    """Give a nameless file, which holds `content`, a name."""
+    try:
+        # A folder's handle, of no use with an absolute path, makes Python call linkat, which follows /proc's
+        # link to the file itself.
+        os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=handle)
+    except OSError:  # a file system without links
+        name.write_bytes(content)
+
+
+def _name(folder: Path) -> Path:
+    return folder / f".caesura-{secrets.token_hex(8)}"
 
 
 def outputs(inputs: Sequence[Path], output: Path | None, suffix: str) -> list[Path]:
