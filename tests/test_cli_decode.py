@@ -11,6 +11,7 @@ from PIL import Image
 
 import caesura
 from caesura import metrics
+from caesura.cli import pictures
 from cli_helpers import (
     complaint,
     drawn,
@@ -99,3 +100,74 @@ def test_decode_goes_on_after_a_bad_file(file: Path, tmp_path: Path) -> None:
     outcome = run("decode", bad, file, "-o", tmp_path / "out")
     assert str(bad) in complaint(outcome)
     assert list(files(tmp_path / "out")) == ["picture.png"]
+
+
+# Formats
+
+
+def with_alpha(path: Path, colours: int) -> Path:
+    """A .cae file with transparency from clear to opaque, which hides some colours altogether."""
+    alpha = np.linspace(0, 255, 40 * 56).reshape(40, 56, 1).astype(np.uint8)
+    path.write_bytes(caesura.encode(np.dstack([drawn(40, 56)[:, :, :colours], alpha])))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff", "tif", "avif", "jp2", "tga"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_transparency_stays_without_loss(suffix: str, colours: int, tmp_path: Path) -> None:
+    file = with_alpha(tmp_path / "a.cae", colours)
+    succeeded(run("decode", file, "--format", suffix))
+    expected = np.asarray(caesura.decode(file.read_bytes()).convert("RGBA"))
+    with Image.open(tmp_path / f"a.{suffix}") as picture:
+        got = np.asarray(picture.convert("RGBA"))
+    assert np.array_equal(got[:, :, 3], expected[:, :, 3])
+    if suffix == "avif":  # its colours go through YUV
+        assert metrics.psnr(got[:, :, :3], expected[:, :, :3]) > 45
+    else:
+        assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "bmp", "ppm", "gif"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_formats_without_transparency_refuse_it(suffix: str, colours: int, tmp_path: Path) -> None:
+    file = with_alpha(tmp_path / "a.cae", colours)
+    line = complaint(run("decode", file, "-o", tmp_path / f"a.{suffix}"))
+    assert line.endswith("cannot hold transparency; PNG, WebP, TIFF and AVIF can")
+    assert line.startswith(f"caesura: {file}: ")
+    assert list(files(tmp_path)) == ["a.cae"]
+
+
+def test_the_format_names_files_and_wins_over_the_extension(file: Path, tmp_path: Path) -> None:
+    succeeded(run("decode", file, "--format", "JPG", "-o", tmp_path / "out"))
+    succeeded(run("decode", file, "--format", "webp", "-o", tmp_path / "out" / "other.png"))
+    kinds = {}
+    for path in sorted((tmp_path / "out").iterdir()):
+        with Image.open(path) as picture:
+            kinds[path.name] = picture.format
+    assert kinds == {"other.png": "WEBP", "picture.jpg": "JPEG"}
+
+
+@pytest.mark.parametrize("kind", ["xyz", "cae", "", "psd", "p/ng"])
+def test_a_format_that_is_none_is_refused(kind: str, file: Path) -> None:
+    line = complaint(run("decode", file, f"--format={kind}"))
+    assert "is not a picture format known here; .png, .jpg, .webp, .tiff and .avif are" in line
+    assert list(files(file.parent)) == ["picture.cae"]
+
+
+def test_exif_that_pillow_cannot_read_is_an_error_where_it_must_be_read(tmp_path: Path) -> None:
+    picture = Image.fromarray(drawn(16, 16))
+    picture.info["exif"] = b"Exif\0\0no tags"
+    picture.info["xmp"] = b"<xmp/>"
+    file = tmp_path / "a.cae"
+    file.write_bytes(caesura.encode(picture))
+    assert "TIFF cannot hold this picture: " in complaint(run("decode", file, "--format", "tiff"))
+    succeeded(run("decode", file, "--format", "jpg"))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("a.jpg", True), ("a.JPEG", True), ("a.AViF", True), ("a.gif", True), ("a", False)]
+    + [(name, False) for name in ("a.cae", "a.txt", "a.mpg", "a.eps", "a.h5", "jpg", "a.jpg.part")],
+)
+def test_what_is_a_picture_by_its_name(name: str, is_one: bool) -> None:
+    assert pictures.is_picture(Path(name)) == is_one

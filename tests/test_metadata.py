@@ -81,7 +81,7 @@ def test_a_picture_without_any_costs_nothing() -> None:
     assert caesura.encode(picture) == caesura.encode(np.asarray(picture))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif"])
 def test_the_command_line_carries_it_through(suffix: str, tmp_path: Path) -> None:
     source = tmp_path / "photo.jpg"
     jpeg(exif=exif(8), icc_profile=PROFILE, xmp=XMP).save(
@@ -96,6 +96,19 @@ def test_the_command_line_carries_it_through(suffix: str, tmp_path: Path) -> Non
         assert picture.info["icc_profile"] == PROFILE
         xmp = picture.info.get("xmp", picture.info.get("XML:com.adobe.xmp"))
         assert (xmp.encode() if isinstance(xmp, str) else xmp) == XMP
+
+
+@pytest.mark.parametrize("with_exif", [True, False])
+def test_tiff_holds_it_as_tags_and_is_turned_when_it_is_read(with_exif: bool, tmp_path: Path) -> None:
+    picture = photo()
+    picture.info |= {"icc_profile": PROFILE, "xmp": XMP} | ({"exif": exif(6)} if with_exif else {})
+    (tmp_path / "photo.cae").write_bytes(caesura.encode(picture))
+    succeeded(run("decode", tmp_path / "photo.cae", "--format", "tiff"))
+    with Image.open(tmp_path / "photo.tiff") as back:
+        back.load()
+        assert back.size == ((48, 80) if with_exif else (80, 48))
+        assert back.getexif().get(0x010F) == ("Maker" if with_exif else None)
+        assert (back.info["icc_profile"], back.info["xmp"]) == (PROFILE, XMP)
 
 
 def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

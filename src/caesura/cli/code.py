@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from caesura import metadata, rate
 from caesura import model as bundles
-from caesura.cli import files
-from caesura.errors import CaesuraError
+from caesura import rate
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-# Decoding should not code a second time where the format allows it.
-_FAITHFUL: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 97, "subsampling": "4:4:4"},
-    "WEBP": {"lossless": True},
-    "AVIF": {"quality": 97, "subsampling": "4:4:4"},
-}
-
-Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures to read.")]
+Inputs = Annotated[
+    list[Path], typer.Argument(metavar="IN...", help="Files, folders with -r, or - for stdin.")
+]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="OUT", help="File, or folder for several. [default: beside IN]"),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        help="File, folder for several, or - for stdout. [default: beside IN; stdout if that is stdin]",
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that are there already.")]
+Recursive = Annotated[
+    bool,
+    typer.Option(
+        "--recursive",
+        "-r",
+        help="Take folders, mirrored in OUT; what is there and not older than its source is skipped.",
+    ),
+]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Files coded side by side.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object a file.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
 def encode(
@@ -60,84 +64,51 @@ def encode(
         bool,
         typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
     ] = False,
+    recursive: Recursive = False,
+    jobs: Jobs = 1,
     force: Force = False,
+    as_json: AsJson = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Code pictures as .cae files."""
-    from rich.progress import Progress
+    from caesura.cli import batch, pictures
+    from caesura.cli.jobs import Encode
+    from caesura.cli.plan import Kind, plan
+    from caesura.cli.report import Manner
 
-    from caesura import codec, image, metrics
-
-    targets = files.outputs(inputs, output, ".cae")
-
-    def one(path: Path, target: Path) -> str:
-        with image.open_image(path) as picture, Progress(transient=True, disable=effort < 9) as progress:
-            task = progress.add_task(path.name)
-            data = codec.encode(
-                picture,
-                quality=quality,
-                model=model,
-                tune=tune,
-                effort=effort,
-                strip=strip,
-                strict=strict,
-                progress=lambda done, total: progress.update(task, completed=done, total=total),
-            )
-            bpp = metrics.bits_per_pixel(len(data), picture.width, picture.height)
-        files.write(target, data, force=force)
-        return f"{target}  {len(data)} bytes  {bpp:.3f} bpp"
-
-    _each(inputs, targets, one)
+    kind = Kind("pictures", pictures.is_picture)
+    tasks = plan(inputs, output, ".cae", kind, recursive=recursive, force=force)
+    job = Encode(quality, model, tune, effort, strip, strict)
+    batch.run(tasks, job, Manner(jobs, as_json, dry_run, recursive))
 
 
-def decode(inputs: Inputs, output: Output = None, force: Force = False) -> None:
+def decode(
+    inputs: Inputs,
+    output: Output = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="png, jpg, webp, tiff, avif. [default: as OUT, or png]"
+        ),
+    ] = None,
+    recursive: Recursive = False,
+    jobs: Jobs = 1,
+    force: Force = False,
+    as_json: AsJson = False,
+    dry_run: DryRun = False,
+) -> None:
     """Decode .cae files; the output's extension names the format (PNG if none is given)."""
-    from PIL import Image
+    from caesura.cli import batch, pictures
+    from caesura.cli.files import STREAM
+    from caesura.cli.jobs import Decode
+    from caesura.cli.plan import Kind, plan
+    from caesura.cli.report import Manner
 
-    from caesura import codec
-
-    targets = files.outputs(inputs, output, ".png")
-
-    def one(path: Path, target: Path) -> str:
-        suffix = target.suffix.lower()
-        kind = Image.registered_extensions().get(suffix)
-        if kind is None or kind not in Image.SAVE or suffix == ".cae":
-            raise files.FileError(
-                f"{target}: {target.suffix or 'no extension'} is not a picture format known here"
-            )
-        picture = codec.decode(files.read(path))
-        out = io.BytesIO()
-        try:
-            picture.save(out, kind, **_FAITHFUL.get(kind, {}), **_kept(picture, kind))
-        except (OSError, ValueError, KeyError) as error:
-            raise files.FileError(f"{target}: {kind} cannot hold this picture: {error}") from error
-        files.write(target, out.getvalue(), force=force)
-        return f"{target}  {picture.width} x {picture.height}"
-
-    _each(inputs, targets, one)
-
-
-def _kept(picture: Image.Image, kind: str) -> dict[str, Any]:
-    """Metadata as `Image.save` takes it; formats that have no place for it leave it out."""
-    kept: dict[str, Any] = dict(metadata.to_info(metadata.of_image(picture)))
-    if kind == "PNG" and "xmp" in kept:
-        from PIL.PngImagePlugin import PngInfo
-
-        kept["pnginfo"] = PngInfo()
-        kept["pnginfo"].add_itxt("XML:com.adobe.xmp", kept["xmp"].decode("utf-8", "replace"))
-    return kept
-
-
-def _each(inputs: list[Path], targets: list[Path], one: Callable[[Path, Path], str]) -> None:
-    """Do one file after another; a bad one is reported and the rest go on. Exit status 1 if any was bad."""
-    bad = 0
-    for path, target in zip(inputs, targets, strict=True):
-        try:
-            with files.warnings_as_lines(path):
-                line = one(path, target)
-            typer.echo(line)
-        except CaesuraError as error:
-            bad += 1
-            message = str(error)
-            typer.echo(f"caesura: {message if str(path) in message else f'{path}: {message}'}", err=True)
-    if bad:
-        raise typer.Exit(1)
+    suffix = ".png" if kind is None else f".{kind.lower()}"
+    writer = pictures.writer(suffix)
+    cae = Kind(".cae files", lambda path: path.suffix.lower() == ".cae")
+    tasks = plan(inputs, output, suffix, cae, recursive=recursive, force=force)
+    named = [task.target.suffix for task in tasks if not task.error and task.target != STREAM]
+    if kind is None and named:  # names that were made up here end alike; OUT may end otherwise, of one file
+        writer = pictures.writer(named[0])
+    batch.run(tasks, Decode(writer), Manner(jobs, as_json, dry_run, recursive))

@@ -6,8 +6,6 @@ import contextlib
 import os
 import secrets
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from caesura.errors import CaesuraError
@@ -68,19 +66,6 @@ def write(path: Path, content: bytes, *, force: bool) -> None:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
-@contextlib.contextmanager
-def warnings_as_lines(path: Path) -> Iterator[None]:
-    """Print each warning about a file as one line on stderr that names it."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)  # of every file, even if it is the same
-        try:
-            yield
-        finally:
-            for warning in caught:
-                text = " ".join(str(warning.message).split())
-                print(f"caesura: warning: {path}: {text}", file=sys.stderr)
-
-
 def there(path: Path) -> str:
     """What is said of an output that is kept."""
     return f"{path} is there already; --force replaces it"
@@ -108,33 +93,3 @@ def _link(handle: int, name: Path, content: bytes) -> None:
 
 def _name(folder: Path) -> Path:
     return folder / f".caesura-{secrets.token_hex(8)}"
-
-
-def outputs(inputs: Sequence[Path], output: Path | None, suffix: str) -> list[Path]:
-    """Where each input's result goes.
-
-    Args:
-        inputs: the files given.
-        output: a file (for one input), a folder (one that is there, or a name without an extension), or
-            None for each input's own folder.
-        suffix: of names that are made up here, with its dot.
-
-    Raises:
-        FileError: an input has no name, a folder is needed and `output` is a file, or two results would
-            share one name.
-    """
-    for path in inputs:
-        if not path.name:
-            raise FileError(f"{path} is a folder; a file is needed")
-    if output is None:
-        targets = [path.with_suffix(suffix) for path in inputs]
-    elif len(inputs) == 1 and output.suffix and not output.is_dir():
-        targets = [output]
-    elif output.is_file():
-        raise FileError(f"{output} is a file; {len(inputs)} inputs need a folder")
-    else:
-        targets = [output / path.with_suffix(suffix).name for path in inputs]
-    twice = {target for target in targets if targets.count(target) > 1}
-    if twice:
-        raise FileError(f"{min(twice)} would be written twice; inputs must have different names")
-    return targets

@@ -1,0 +1,112 @@
+"""Pictures of other formats, as Pillow reads and writes them, from and to bytes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, cast
+
+from PIL import Image
+
+from caesura import image, metadata
+from caesura.cli.files import FileError
+from caesura.errors import CaesuraError, ImageError
+
+# Decoding should not code a second time where the format allows it.
+_FAITHFUL: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 97, "subsampling": "4:4:4"},
+    "WEBP": {"lossless": True, "exact": True},
+    "AVIF": {"quality": 97, "subsampling": "4:4:4"},
+}
+# The others refuse it, or drop it without a word.
+_WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "SGI", "QOI"})
+# Pillow knows these by name but decodes them not at all, or with other programs.
+_NOT_READ = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+_XMP_IN_TIFF = 700
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's extension is of pictures that can be read here."""
+    suffix = path.suffix.lower()
+    kind = Image.registered_extensions().get(suffix)
+    return kind in Image.OPEN and kind not in _NOT_READ and suffix != ".cae"
+
+
+class _Named(io.BytesIO):
+    """A file's content that goes by the file's name in messages."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self._name = name
+
+    def __str__(self) -> str:
+        return self._name
+
+
+def opened(content: bytes, name: str) -> Image.Image:
+    """A picture read whole.
+
+    Args:
+        content: of the file.
+        name: what messages call it.
+
+    Raises:
+        ImageError: it cannot be read, or its format is not known to Pillow.
+    """
+    try:
+        return image.open_image(cast(Path, _Named(content, name)))  # Pillow reads both alike
+    except CaesuraError:
+        raise
+    except (
+        Exception
+    ) as error:  # what Pillow's plugins raise when a file is damaged has no common base but this
+        raise ImageError(f"{name}: {error or type(error).__name__}") from error
+
+
+def writer(suffix: str) -> str:
+    """Pillow's name of the format that an extension, with its dot, stands for.
+
+    Raises:
+        FileError: pictures cannot be written in it.
+    """
+    kind = Image.registered_extensions().get(suffix.lower())
+    if kind is None or kind not in Image.SAVE or suffix.lower() == ".cae":
+        known = ".png, .jpg, .webp, .tiff and .avif are"
+        raise FileError(f"{suffix or 'no extension'} is not a picture format known here; {known}")
+    return kind
+
+
+def saved(picture: Image.Image, kind: str) -> bytes:
+    """The picture as a file, as little changed as the format allows, with its metadata.
+
+    Raises:
+        FileError: the format cannot hold it.
+    """
+    transparent = picture.mode in ("LA", "RGBA")
+    if transparent and kind not in _WITH_ALPHA:
+        raise FileError(f"{kind} cannot hold transparency; PNG, WebP, TIFF and AVIF can")
+    options = dict(_FAITHFUL.get(kind, {}))
+    if transparent and kind == "AVIF":
+        options["quality"] = 100  # alpha is without loss only here
+    out = io.BytesIO()
+    try:
+        picture.save(out, kind, **options, **_kept(picture, kind))
+    except Exception as error:  # as above, also of EXIF that Pillow cannot read
+        raise FileError(f"{kind} cannot hold this picture: {error}") from error
+    return out.getvalue()
+
+
+def _kept(picture: Image.Image, kind: str) -> dict[str, Any]:
+    """Metadata as `Image.save` takes it; formats that have no place for it leave it out."""
+    kept: dict[str, Any] = dict(metadata.to_info(metadata.of_image(picture)))
+    if kind == "PNG" and "xmp" in kept:
+        from PIL.PngImagePlugin import PngInfo
+
+        kept["pnginfo"] = PngInfo()
+        kept["pnginfo"].add_itxt("XML:com.adobe.xmp", kept["xmp"].decode("utf-8", "replace"))
+    if kind == "TIFF" and "xmp" in kept:  # a tag like those of EXIF
+        tags = Image.Exif()
+        tags.load(kept.get("exif", b""))
+        tags[_XMP_IN_TIFF] = kept["xmp"]
+        kept["exif"] = tags
+    return kept

@@ -1,0 +1,258 @@
+"""Folders coded and decoded whole: what is taken, where it goes, what is skipped, what is said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import caesura
+from cli_helpers import complaint, drawn, files, opened, process, run, strict_json, succeeded
+from train_helpers import save
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A tree of pictures, and of what is none."""
+    folder = tmp_path / "photos"
+    for name, height in {"a.png": 16, "b.JPG": 24, "deep/c.webp": 32, "deep/er/d.Tiff": 40}.items():
+        save(folder / name, drawn(height, 24))
+    save(folder / ".hidden.png", drawn(8, 8))
+    save(folder / ".hidden" / "e.png", drawn(8, 8))
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "film.mpg").write_bytes(b"no picture")
+    (folder / "old.cae").write_bytes(b"coded")
+    return folder
+
+
+CODED = ["a.cae", "b.cae", "deep/c.cae", "deep/er/d.cae"]
+
+
+def age(path: Path, seconds: int) -> None:
+    """Make a file older."""
+    then = path.stat().st_mtime_ns - seconds * 10**9
+    os.utime(path, ns=(then, then))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_folder_is_mirrored(jobs: int, photos: Path, tmp_path: Path) -> None:
+    before = files(photos)
+    outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "--jobs", jobs)
+    lines = succeeded(outcome).splitlines()
+    assert sorted(line.split()[0] for line in lines) == [str(tmp_path / "out" / name) for name in CODED]
+    assert files(photos) == before
+    assert list(files(tmp_path / "out")) == CODED
+    with Image.open(photos / "deep" / "c.webp") as picture:
+        data = caesura.encode(picture)
+    assert caesura.decode_array((tmp_path / "out/deep/c.cae").read_bytes()).shape == (32, 24, 3)
+    if jobs == 1:
+        assert (tmp_path / "out/deep/c.cae").read_bytes() == data
+    assert outcome.err.startswith("4 done, 0 skipped, 0 failed; ")
+
+
+def test_and_comes_back(photos: Path, tmp_path: Path) -> None:
+    succeeded(run("encode", "-r", photos, "-o", tmp_path / "out"))
+    outcome = run("decode", "-r", tmp_path / "out", "-o", tmp_path / "back")
+    succeeded(outcome)
+    assert list(files(tmp_path / "back")) == [name.replace(".cae", ".png") for name in CODED]
+    data = (tmp_path / "out/deep/er/d.cae").read_bytes()
+    assert np.array_equal(opened(tmp_path / "back/deep/er/d.png"), caesura.decode_array(data))
+    assert outcome.err.startswith("4 done, 0 skipped, 0 failed; ")
+
+
+def test_without_an_output_results_lie_beside_their_sources(photos: Path) -> None:
+    (photos / "old.cae").unlink()
+    before = files(photos)
+    succeeded(run("encode", "-r", photos))
+    assert sorted(set(files(photos)) - set(before)) == CODED
+    before = files(photos)
+    succeeded(run("decode", "-r", photos, "--format", "avif"))
+    made = sorted(set(files(photos)) - set(before))
+    assert made == [name.replace(".cae", ".avif") for name in CODED]
+
+
+def test_files_and_folders_go_together(photos: Path, picture: Path, tmp_path: Path) -> None:
+    succeeded(run("encode", "-r", picture, photos, "-o", tmp_path / "out.d"))
+    assert list(files(tmp_path / "out.d")) == sorted([*CODED, "picture.cae"])
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_folder_needs_the_option(command: str, photos: Path) -> None:
+    before = files(photos)
+    line = complaint(run(command, photos))
+    assert f"{photos} is a folder; -r takes the " in line
+    assert files(photos) == before
+
+
+def test_a_folder_without_the_option_does_not_hold_up_the_rest(photos: Path, picture: Path) -> None:
+    assert "is a folder" in complaint(run("encode", photos, picture))
+    assert list(files(picture.parent)) == ["picture.cae", "picture.png"]
+
+
+@pytest.mark.parametrize(("command", "what"), [("encode", "pictures"), ("decode", ".cae files")])
+def test_a_folder_with_nothing_in_it_says_so(command: str, what: str, tmp_path: Path) -> None:
+    assert complaint(run(command, "-r", tmp_path)) == f"caesura: {tmp_path} holds no {what}"
+
+
+def test_a_folder_does_not_go_into_a_file(photos: Path, picture: Path) -> None:
+    line = complaint(run("encode", "-r", photos, "-o", picture))
+    assert f"{picture} is a file; {photos} needs a folder" in line
+
+
+def test_the_second_of_one_name_is_an_error_however_often_it_is_tried(photos: Path, tmp_path: Path) -> None:
+    save(photos / "a.webp", drawn(8, 8))
+    for done, skipped in ((4, 0), (0, 4)):
+        outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
+        assert outcome.status == 1
+        error, summary = outcome.err.splitlines()
+        assert error.startswith(f"caesura: {photos / 'a.webp'}: {tmp_path / 'out/a.cae'} is made from")
+        assert summary.startswith(f"{done} done, {skipped} skipped, 1 failed")
+        assert caesura.read_header((tmp_path / "out/a.cae").read_bytes()).height == 16
+
+
+def test_two_folders_may_not_meet_in_one_name(photos: Path, tmp_path: Path) -> None:
+    other = save(tmp_path / "other" / "deep" / "c.png", drawn(8, 8))
+    outcome = run("encode", "-r", photos, tmp_path / "other", "-o", tmp_path / "out")
+    assert outcome.status == 1
+    assert f"{other}: {tmp_path / 'out/deep/c.cae'} is made from {photos / 'deep/c.webp'}" in outcome.err
+    assert list(files(tmp_path / "out")) == CODED
+
+
+def test_what_is_done_is_skipped_and_what_is_older_done_again(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    succeeded(run("encode", "-r", photos, "-o", out))
+    for name in CODED:
+        (out / name).write_bytes(b"kept")
+    age(out / "b.cae", 60)
+    outcome = run("encode", "-r", photos, "-o", out)
+    assert [line.split()[0] for line in succeeded(outcome).splitlines()] == [str(out / "b.cae")]
+    assert outcome.err.startswith("1 done, 3 skipped, 0 failed; ")
+    contents = files(out)
+    assert [name for name in CODED if contents[name] != b"kept"] == ["b.cae"]
+
+
+def test_force_does_everything(photos: Path, tmp_path: Path) -> None:
+    succeeded(run("encode", "-r", photos, "-o", tmp_path / "out"))
+    outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "--force", "-q", 10)
+    assert succeeded(outcome).count("\n") == 4
+    assert caesura.read_header((tmp_path / "out/a.cae").read_bytes()).quality == 1000
+
+
+def test_a_named_file_is_kept_even_in_a_folder_run(photos: Path, picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "picture.cae").write_bytes(b"kept")
+    outcome = run("encode", "-r", photos, picture, "-o", tmp_path / "out")
+    assert outcome.status == 1
+    assert "picture.cae is there already; --force replaces it" in outcome.err
+    assert list(files(tmp_path / "out")) == sorted([*CODED, "picture.cae"])
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_bad_files_are_reported_and_the_rest_go_on(jobs: int, photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.png").write_bytes(b"no picture")
+    (photos / "lost.png").symlink_to(photos / "nowhere.png")
+    os.mkfifo(photos / "pipe.png")  # is not waited for
+    outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "-j", jobs)
+    assert outcome.status == 1
+    *errors, summary = outcome.err.splitlines()
+    assert sorted(errors) == [
+        f"caesura: {photos / 'bad.png'} is not a picture in a format known here",
+        f"caesura: {photos / 'lost.png'}: No such file or directory",
+    ]
+    assert summary.startswith("4 done, 0 skipped, 2 failed; ")
+    assert list(files(tmp_path / "out")) == CODED
+
+
+def test_a_folder_in_a_results_place_fails_alone(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "a.cae").mkdir(parents=True)
+    outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
+    assert outcome.status == 1
+    assert "a.cae is there already" in outcome.err
+    assert list(files(tmp_path / "out")) == CODED[1:]
+
+
+def test_a_name_that_is_no_text_is_coded_and_said(photos: Path, tmp_path: Path) -> None:
+    (photos / os.fsdecode(b"\xff.png")).write_bytes((photos / "a.png").read_bytes())
+    outcome = process("encode", "-r", photos, "-o", tmp_path / "out")
+    assert "\\udcff.cae" in succeeded(outcome)
+    assert outcome.err.startswith("5 done")
+
+
+def test_warnings_are_lines_that_name_the_file(tmp_path: Path) -> None:
+    path = save(tmp_path / "deep.png", np.full((16, 16), 700, np.uint16))
+    outcome = process("encode", path)
+    succeeded(outcome)
+    assert outcome.err.splitlines() == [
+        f"caesura: warning: {path}: image has mode I;16; the upper 8 of its 16 bits are coded"
+    ]
+
+
+# --dry-run and --json
+
+
+def test_a_dry_run_writes_nothing_and_says_what_it_would(photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    save(out / "a.png", drawn(8, 8)).rename(out / "a.cae")
+    before = files(tmp_path)
+    outcome = run("encode", "-r", photos, "-o", out, "--dry-run")
+    lines = succeeded(outcome).splitlines()
+    assert f"{photos / 'a.png'} would be skipped: {out / 'a.cae'} is there and not older" in lines
+    assert f"{photos / 'deep/c.webp'} would be written to {out / 'deep/c.cae'}" in lines
+    assert outcome.err == "4 to do, 1 skipped, 0 failed\n"
+    assert files(tmp_path) == before
+
+
+def test_a_dry_run_finds_what_would_be_refused(picture: Path) -> None:
+    picture.with_suffix(".cae").write_bytes(b"kept")
+    assert "is there already; --force replaces it" in complaint(run("encode", picture, "--dry-run"))
+    succeeded(run("encode", picture, "--dry-run", "--force"))
+    assert picture.with_suffix(".cae").read_bytes() == b"kept"
+
+
+def test_json_is_an_object_a_file(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (photos / "bad.png").write_bytes(b"no picture")
+    save(out / "a.png", drawn(8, 8)).rename(out / "a.cae")
+    outcome = run("encode", "-r", photos, "-o", out, "--json")
+    assert outcome.status == 1
+    facts = {Path(fact["file"]).name: fact for fact in map(strict_json, outcome.out.splitlines())}
+    assert set(facts) == {"a.png", "b.JPG", "bad.png", "c.webp", "d.Tiff"}
+    size = (out / "b.cae").stat().st_size
+    seconds = facts["b.JPG"].pop("seconds")
+    assert seconds > 0
+    assert facts["b.JPG"] == {
+        "file": str(photos / "b.JPG"),
+        "output": str(out / "b.cae"),
+        "bytes_before": (photos / "b.JPG").stat().st_size,
+        "bytes": size,
+        "width": 24,
+        "height": 24,
+        "bpp": round(8 * size / 24**2, 4),
+    }
+    assert facts["a.png"]["skipped"] == f"{out / 'a.cae'} is there and not older"
+    assert "is not a picture" in facts["bad.png"]["error"]
+    assert facts["bad.png"]["bytes_before"] == 10
+
+
+def test_json_of_decode_gives_the_rate_of_the_coded_file(file: Path) -> None:
+    facts = strict_json(succeeded(run("decode", file, "--json")))
+    size = file.stat().st_size
+    assert (facts["bytes_before"], facts["width"], facts["height"]) == (size, 56, 40)
+    assert facts["bytes"] == file.with_suffix(".png").stat().st_size
+    assert facts["bpp"] == round(8 * size / (56 * 40), 4)
+
+
+def test_a_dry_run_in_json_says_where_things_would_go(picture: Path) -> None:
+    facts = strict_json(succeeded(run("encode", picture, "--json", "--dry-run")))
+    assert facts == {"file": str(picture), "output": str(picture.with_suffix(".cae"))}
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many"])
+def test_jobs_that_cannot_be_are_refused(jobs: str, picture: Path) -> None:
+    outcome = run("encode", picture, f"--jobs={jobs}")
+    assert outcome.status == 2
+    assert "jobs" in outcome.err

@@ -1,0 +1,147 @@
+"""`-` for stdin and stdout, and the progress bar on a terminal; in processes of their own."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import caesura
+from cli_helpers import complaint, drawn, files, opened, run, strict_json, succeeded
+from train_helpers import save
+
+
+def piped(*arguments: object, given: bytes = b"") -> tuple[int, bytes, str]:
+    """Exit status, stdout and stderr of a command that reads `given`."""
+    command = [sys.executable, "-m", "caesura.cli", *map(str, arguments)]
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def on_a_terminal(*arguments: object, stdout: int | None = None) -> tuple[int, str]:
+    """Exit status, and what a terminal shows: all of it, or with `stdout` elsewhere."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "caesura.cli", *map(str, arguments)]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "200"}
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, env=environment
+    ) as child:
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 1 << 16):
+                shown += part
+        except OSError:  # how Linux says that the other end is closed
+            pass
+    os.close(ours)
+    return child.returncode, shown.decode()
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "-"]])
+def test_a_picture_goes_through_pipes(output: list[str], picture: Path) -> None:
+    status, data, said = piped("encode", "-", *output, given=picture.read_bytes())
+    assert (status, data) == (0, caesura.encode(drawn(40, 56)))
+    assert said == f"stdout  {len(data)} bytes  {8 * len(data) / (40 * 56):.3f} bpp\n"
+    status, back, said = piped("decode", "-", *output, given=data)
+    assert (status, said) == (0, "stdout  56 x 40\n")
+    with Image.open(io.BytesIO(back)) as decoded:
+        assert decoded.format == "PNG"
+        assert np.array_equal(np.asarray(decoded), caesura.decode_array(data))
+
+
+def test_stdout_takes_the_format_asked_for(file: Path) -> None:
+    status, back, _ = piped("decode", file, "-o", "-", "--format", "webp")
+    assert status == 0
+    with Image.open(io.BytesIO(back)) as decoded:
+        assert decoded.format == "WEBP"
+
+
+def test_stdin_goes_into_a_file(file: Path, tmp_path: Path) -> None:
+    status, out, _ = piped("decode", "-", "-o", tmp_path / "new" / "a.jpg", given=file.read_bytes())
+    assert status == 0
+    assert out.decode() == f"{tmp_path / 'new' / 'a.jpg'}  56 x 40\n"
+    with Image.open(tmp_path / "new" / "a.jpg") as decoded:
+        assert decoded.format == "JPEG"
+
+
+def test_a_file_made_of_stdin_is_kept_unless_forced(file: Path, picture: Path) -> None:
+    before = file.read_bytes()
+    status, _, said = piped("encode", "-", "-o", file, "-q", 10, given=picture.read_bytes())
+    assert status == 1
+    assert "is there already; --force replaces it" in said
+    assert file.read_bytes() == before
+    assert piped("encode", "-", "-o", file, "-q", 10, "-f", given=picture.read_bytes())[0] == 0
+    assert file.read_bytes() == caesura.encode(drawn(40, 56), quality=10)
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+@pytest.mark.parametrize("given", [b"", b"neither"])
+def test_what_is_neither_is_one_line_and_nothing_on_stdout(command: str, given: bytes) -> None:
+    status, out, said = piped(command, "-", given=given)
+    assert (status, out) == (1, b"")
+    assert said.startswith("caesura: stdin")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-", "PICTURE"], ["PICTURE", "PICTURE", "-o", "-"], ["-r", "-"], ["FOLDER", "-o", "-"]]
+)
+def test_a_stream_goes_alone(arguments: list[str], picture: Path) -> None:
+    places = {"PICTURE": str(picture), "FOLDER": str(picture.parent)}
+    line = complaint(run("encode", *(places.get(part, part) for part in arguments)))
+    assert "it goes with one file" in line
+    assert list(files(picture.parent)) == ["picture.png"]
+
+
+def test_stdin_does_not_go_into_a_folder(tmp_path: Path) -> None:
+    line = complaint(run("encode", "-", "-o", tmp_path))
+    assert "what comes from stdin needs a file's name" in line
+
+
+def test_json_and_a_picture_do_not_share_stdout(picture: Path) -> None:
+    assert "-o FILE is needed" in complaint(run("encode", picture, "-o", "-", "--json"))
+    status, out, _ = piped(
+        "encode", "-", "-o", picture.with_suffix(".cae"), "--json", given=picture.read_bytes()
+    )
+    assert status == 0
+    assert strict_json(out.decode())["file"] == "-"
+
+
+def test_a_dry_run_reads_no_stdin(picture: Path) -> None:
+    outcome = run("encode", "-", "--dry-run")
+    assert (succeeded(outcome), outcome.err) == ("", "stdin would be written to stdout\n")
+
+
+def test_no_picture_goes_to_a_terminal(picture: Path) -> None:
+    status, shown = on_a_terminal("encode", picture, "-o", "-")
+    assert status == 1
+    assert shown.splitlines() == ["caesura: stdout is a terminal; -o FILE or a redirection is needed"]
+
+
+def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        save(tmp_path / "in" / name, drawn(16, 24))
+    with (tmp_path / "lines.txt").open("wb") as lines:
+        status, shown = on_a_terminal("encode", "-r", tmp_path / "in", stdout=lines.fileno())
+    assert status == 0
+    for part in ("0/3 files", "megapixels/s", "saved"):
+        assert part in shown
+    assert "3 done, 0 skipped, 0 failed; " in shown.splitlines()[-1]
+    assert [line.split()[0] for line in (tmp_path / "lines.txt").read_text().splitlines()] == [
+        str(tmp_path / "in" / name) for name in ("a.cae", "b.cae", "c.cae")
+    ]
+    assert opened(tmp_path / "in" / "a.png").shape == (16, 24, 3)
+
+
+def test_a_single_file_needs_no_bar(picture: Path) -> None:
+    status, shown = on_a_terminal("encode", picture)
+    assert status == 0
+    (line,) = shown.splitlines()
+    assert line.startswith(f"{picture.with_suffix('.cae')}  ")
