@@ -17,6 +17,7 @@ from cli_helpers import (
     complaint,
     drawn,
     opened,
+    process,
     run,
     strict_json,
     succeeded,
@@ -183,3 +184,23 @@ def test_every_command_has_its_help() -> None:
         assert command in listed
         assert command in succeeded(run(command, "--help"))
     assert "prepare" in succeeded(run("data", "--help"))
+
+
+# completion
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("caesura enc", {"encode"}), ("caesura decode --for", {"--format", "--force"})]
+)
+def test_shells_complete_commands_and_options(
+    typed: str, offered: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_CAESURA_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    named = "import sys; sys.argv = ['caesura']; from caesura.cli import main; main()"
+    assert set(process(program=named).out.split()) == offered
+
+
+def test_completion_can_be_installed() -> None:
+    assert "--install-completion" in succeeded(run("--help"))
