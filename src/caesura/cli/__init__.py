@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import sys
 
-from caesura.cli.app import app
 from caesura.errors import CaesuraError
 
 
 def main() -> None:
-    """Run the command line; errors of ours become one line and exit status 1."""
+    """Run the command line; errors of ours become one line and exit status 1, Ctrl-C 130."""
     try:
+        from caesura.cli.app import app  # here, since Ctrl-C may come early
+
         app()
     except CaesuraError as error:
         print(f"caesura: {error}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
