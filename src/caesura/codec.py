@@ -235,10 +235,15 @@ def _decoded(
     """What a file decodes to: uint8 (H, W, 1 to 4); and what else it holds."""
     if scale not in SCALES:
         raise ConfigError(f"scale is {scale!r}; {', '.join(map(str, SCALES))} are allowed")
-    header = container.read_header(data, max_pixels=max_pixels)
-    area = _area(region, header)
-    decoder = Decoder(header, models.load_by_id(header.model_id), area)
-    _, payload = container.read(data, max_pixels=max_pixels, wanted=decoder.needed)
+    if region is None:  # before anything is made of what the header claims
+        header, payload = container.read(data, max_pixels=max_pixels)
+        area = slice(0, header.height), slice(0, header.width)
+        decoder = Decoder(header, models.load_by_id(header.model_id))
+    else:
+        header = container.read_header(data, max_pixels=max_pixels)
+        area = _area(region, header)
+        decoder = Decoder(header, models.load_by_id(header.model_id), area)
+        _, payload = container.read(data, max_pixels=max_pixels, wanted=decoder.needed)
     rows, columns = (_reduced(span, scale) for span in area)
     pixels = np.empty((rows.stop - rows.start, columns.stop - columns.start, header.channels), np.uint8)
     for (down, across), part in decoder.parts(payload.segments):
@@ -249,9 +254,9 @@ def _decoded(
     return pixels, payload
 
 
-def _area(region: Region | None, header: Header) -> tuple[slice, slice]:
+def _area(region: Region, header: Header) -> tuple[slice, slice]:
     """Rows and columns of a region."""
-    x, y, width, height = region or (0, 0, header.width, header.height)
+    x, y, width, height = region
     if not (0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height):
         got = f"{width} x {height} pixels at {x}, {y}"
         raise ConfigError(f"region is {got}; the picture has {header.width} x {header.height}")

@@ -267,6 +267,8 @@ def _take(chunk: _Chunk, header: Header, expected: int, layers: dict[str, bytes]
     if layers is not None:
         if name in layers:
             raise FormatError(f"chunk {kind!r} of segment {number} comes twice; once is allowed")
+        if chunk.kind == DETAIL and _LAYERS[ALPHA] in layers:
+            raise FormatError(f"chunk {kind!r} of segment {number} comes behind its alpha; before is allowed")
         layers[name] = chunk.data[start : chunk.end]
 
 

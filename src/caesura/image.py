@@ -261,7 +261,7 @@ def _concede(got: str, done: str, allowed: str, strict: bool) -> None:
     if strict:
         raise ImageError(f"{got}; {allowed} allowed with strict")
     # Of whom called `codec.encode`: there are two functions between.
-    warnings.warn(f"{got}; {done}", stacklevel=5)
+    warnings.warn(f"{got}; {done}", stacklevel=6)
 
 
 def _frames(image: Image.Image) -> int:

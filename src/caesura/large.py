@@ -29,6 +29,7 @@ Progress = Callable[[int, int], None]
 PIXELS = 1 << 26  # pictures up to here are better coded in memory
 _FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}  # libvips' names
 _EXIF_MARKER = b"Exif\0\0"
+_LEAST_BYTES = 1 << 17  # of a file with so many pixels; smaller ones are not looked into
 _KINDS = {1: "b-w", 2: "b-w", 3: "srgb", 4: "srgb"}
 
 
@@ -115,6 +116,35 @@ def decode(
         made.replace(path)
 
 
+def takes(path: Path, *, upright: bool) -> bool:
+    """Whether a file is one for `encode` here: large, of such a kind, one page, and libvips is installed.
+
+    `upright` says that its orientation is to be applied.
+    """
+    if path.stat().st_size < _LEAST_BYTES:
+        return False
+    try:
+        vips = _vips()
+        opened = vips.Image.new_from_file(str(path), access="sequential")
+    except Exception:  # not installed, or no picture that it knows: whoever reads it whole says so
+        return False
+    pages = opened.get("n-pages") if opened.get_typeof("n-pages") else 1
+    turned = opened.get("orientation") if upright and opened.get_typeof("orientation") else 1
+    return bool(opened.width * opened.height > PIXELS and _is_codable(opened) and pages == turned == 1)
+
+
+def writes(path: Path) -> bool:
+    """Whether `decode` here can write a file of this extension, and libvips is installed."""
+    try:
+        return path.suffix.lower() in _vips().get_suffixes()
+    except DependencyError:
+        return False
+
+
+def _is_codable(picture: Any) -> bool:
+    return bool(picture.format == "uchar" and _KINDS.get(picture.bands) == picture.interpretation)
+
+
 class _Rows:
     """Rows of a picture file, kept only as long as the encoder may ask for them again."""
 
@@ -127,7 +157,7 @@ class _Rows:
         self._open()
         picture = self._picture
         self.height, self.width, self.channels = picture.height, picture.width, picture.bands
-        if picture.format != "uchar" or _KINDS.get(picture.bands) != picture.interpretation:
+        if not _is_codable(picture):
             got = f"{picture.bands} channels of {picture.format}, {picture.interpretation}"
             raise ImageError(
                 f"{path}: {got}; grey and RGB of 8 bits are allowed, with transparency or without"

@@ -60,17 +60,18 @@ def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)  # of every file, even if it is the same
         try:
-            content = files.read(task.source)
-            before = len(content)
-            made = job(content, files.name(task.source), step)
-            files.write(task.target, made.content, force=task.force)
+            source = files.Source(task.source)
+            made = job(source, task, step)
+            before = source.size
+            if made.content is not None:
+                files.write(task.target, made.content, force=task.force)
         except (CaesuraError, MemoryError) as error:
             message = str(error) if isinstance(error, CaesuraError) else "not enough memory"
             return Outcome(task, error=message, bytes_before=before)
     return Outcome(
         task,
         bytes_before=before,
-        bytes=len(made.content),
+        bytes=task.target.stat().st_size if made.content is None else len(made.content),
         width=made.width,
         height=made.height,
         bpp=made.bpp,

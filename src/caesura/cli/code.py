@@ -9,6 +9,8 @@ import typer
 
 from caesura import model as bundles
 from caesura import rate
+from caesura.container import MAX_PIXELS
+from caesura.errors import ConfigError
 
 Inputs = Annotated[
     list[Path], typer.Argument(metavar="IN...", help="Files, folders with -r, or - for stdin.")
@@ -33,6 +35,7 @@ Recursive = Annotated[
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Files coded side by side.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object a file.")]
+MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse larger pictures.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
@@ -40,9 +43,28 @@ def encode(
     inputs: Inputs,
     output: Output = None,
     quality: Annotated[
-        float,
-        typer.Option("--quality", "-q", min=1, max=100, help="1 (smallest) to 100 (best), continuous."),
-    ] = rate.DEFAULT_QUALITY,
+        float | None,
+        typer.Option(
+            "--quality",
+            "-q",
+            min=1,
+            max=100,
+            help=f"1 (smallest) to 100 (best), continuous. [default: {rate.DEFAULT_QUALITY:g}]",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option("--bytes", metavar="N", help="The best quality in so many bytes.")
+    ] = None,
+    bpp: Annotated[
+        float | None, typer.Option("--bpp", metavar="X", help="The best quality in so many bits per pixel.")
+    ] = None,
+    psnr: Annotated[
+        float | None, typer.Option("--psnr", metavar="DB", help="The smallest file of at least this PSNR.")
+    ] = None,
+    ms_ssim: Annotated[
+        float | None,
+        typer.Option("--ms-ssim", metavar="X", help="The smallest file of at least this MS-SSIM."),
+    ] = None,
     model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
     tune: Annotated[
         str, typer.Option(help="psnr for pixels, ms-ssim for texture: weights of the same model.")
@@ -64,6 +86,7 @@ def encode(
         bool,
         typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
     ] = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     recursive: Recursive = False,
     jobs: Jobs = 1,
     force: Force = False,
@@ -75,10 +98,16 @@ def encode(
     from caesura.cli.jobs import Encode
     from caesura.cli.plan import Kind, plan
     from caesura.cli.report import Manner
+    from caesura.target import Target
 
+    target = None
+    if any(value is not None for value in (size, bpp, psnr, ms_ssim)):
+        target = Target(size, bpp, psnr, ms_ssim)
+        if quality is not None:
+            raise ConfigError(f"quality and {target.name} are given; one of them is allowed")
     kind = Kind("pictures", pictures.is_picture)
     tasks = plan(inputs, output, ".cae", kind, recursive=recursive, force=force)
-    job = Encode(quality, model, tune, effort, strip, strict)
+    job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels)
     batch.run(tasks, job, Manner(jobs, as_json, dry_run, recursive))
 
 
@@ -91,6 +120,16 @@ def decode(
             "--format", metavar="FORMAT", help="png, jpg, webp, tiff, avif. [default: as OUT, or png]"
         ),
     ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="X,Y,W,H", help="Only this part, in pixels.")
+    ] = None,
+    scale: Annotated[
+        str, typer.Option("--scale", metavar="1/N", help="A preview: 1/2, 1/4 or 1/8 of the sides.")
+    ] = "1",
+    recover: Annotated[
+        bool, typer.Option("--recover", help="Decode what is left of damaged files, make up the rest.")
+    ] = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     recursive: Recursive = False,
     jobs: Jobs = 1,
     force: Force = False,
@@ -111,4 +150,24 @@ def decode(
     named = [task.target.suffix for task in tasks if not task.error and task.target != STREAM]
     if kind is None and named:  # names that were made up here end alike; OUT may end otherwise, of one file
         writer = pictures.writer(named[0])
-    batch.run(tasks, Decode(writer), Manner(jobs, as_json, dry_run, recursive))
+    if recover and (region is not None or scale != "1"):
+        raise ConfigError("recover is given with a region or a scale; it takes the whole picture")
+    job = Decode(writer, _region(region), _scale(scale), recover, max_pixels)
+    batch.run(tasks, job, Manner(jobs, as_json, dry_run, recursive))
+
+
+def _region(text: str | None) -> tuple[int, int, int, int] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise ConfigError(f"region is {text!r}; X,Y,WIDTH,HEIGHT in pixels are allowed, as 100,50,640,480")
+    x, y, width, height = map(int, parts)
+    return x, y, width, height
+
+
+def _scale(text: str) -> int:
+    part = text.removeprefix("1/")
+    if not part.isdecimal():
+        raise ConfigError(f"scale is {text!r}; 1, 1/2, 1/4 and 1/8 are allowed")
+    return int(part)

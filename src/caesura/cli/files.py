@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import sys
@@ -20,6 +21,28 @@ class FileError(CaesuraError):
 def name(path: Path, stream: str = "stdin") -> str:
     """What messages call a file."""
     return stream if path == STREAM else str(path)
+
+
+class Source:
+    """A file to be read, or stdin."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = name(path)
+
+    @functools.cached_property
+    def content(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            FileError: it cannot be read.
+        """
+        return read(self.path)
+
+    @property
+    def size(self) -> int:
+        """Its number of bytes."""
+        return len(self.content) if self.path == STREAM else self.path.stat().st_size
 
 
 def read(path: Path) -> bytes:
@@ -45,9 +68,7 @@ def write(path: Path, content: bytes, *, force: bool) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        if path.exists() and not force:
-            raise FileError(there(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        keep(path, force=force)
         handle, unfinished = _aside(path.parent)
         try:
             with os.fdopen(handle, "wb") as out:
@@ -62,6 +83,20 @@ def write(path: Path, content: bytes, *, force: bool) -> None:
             if unfinished is not None:
                 unfinished.unlink(missing_ok=True)
             raise
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
+
+
+def keep(path: Path, *, force: bool) -> None:
+    """Make sure that a file may be written: it is not there, or may be replaced; its folder is there.
+
+    Raises:
+        FileError: the file is there and `force` is not set, or the folder cannot be made.
+    """
+    try:
+        if path.exists() and not force:
+            raise FileError(there(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 

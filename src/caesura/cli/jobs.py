@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from caesura.cli import files
+from caesura.cli.files import STREAM, Source
+from caesura.cli.plan import Task
+
+if TYPE_CHECKING:
+    from caesura.target import Target
 
 Step = Callable[[int, int], None]  # steps done and their number, within a file
 
@@ -14,13 +22,13 @@ class Made:
     """A result.
 
     Attributes:
-        content: the file's bytes.
+        content: the file's bytes; None if it has been written already, since it was too large for memory.
         width, height: of the picture.
         bpp: bits per pixel of the .cae file, whether made or read.
         says: the result in a few words.
     """
 
-    content: bytes
+    content: bytes | None
     width: int
     height: int
     bpp: float
@@ -28,13 +36,13 @@ class Made:
 
 
 class Job(Protocol):
-    """Makes a file's bytes of another's.
+    """Makes a file of another.
 
     Raises a CaesuraError where it cannot.
     """
 
-    def __call__(self, content: bytes, name: str, step: Step) -> Made:
-        """The result for a file's content; `name` is what messages call the file."""
+    def __call__(self, source: Source, task: Task, step: Step) -> Made:
+        """The result for a file."""
         ...
 
 
@@ -42,29 +50,36 @@ class Job(Protocol):
 class Encode:
     """A picture to a .cae file; settings as `caesura.encode` takes them."""
 
-    quality: float
+    quality: float | None
+    target: Target | None
     model: str
     tune: str
     effort: int
     strip: bool
     strict: bool
+    max_pixels: int
 
-    def __call__(self, content: bytes, name: str, step: Step) -> Made:
+    def __call__(self, source: Source, task: Task, step: Step) -> Made:
         """See `Job`."""
-        from caesura import codec, container, metrics
+        from caesura import cae2026, codec, container, large, metrics
         from caesura.cli import pictures
 
-        with pictures.opened(content, name) as picture:
-            data = codec.encode(
-                picture,
-                quality=self.quality,
-                model=self.model,
-                tune=self.tune,
-                effort=self.effort,
-                strip=self.strip,
-                strict=self.strict,
-                progress=step,
-            )
+        settings: dict[str, Any] = {
+            "quality": self.quality,
+            "target": self.target,
+            "model": self.model,
+            "tune": self.tune,
+            "effort": self.effort,
+            "strip": self.strip,
+            "max_pixels": self.max_pixels,
+        }
+        in_rows = self.effort < cae2026.MAX_EFFORT and (self.target is None or self.target.is_size)
+        if in_rows and source.path != STREAM and large.takes(source.path, upright=self.strip):
+            data = large.encode(source.path, **settings, progress=step)
+        else:
+            with pictures.opened(source.content, source.name, self.max_pixels) as picture:
+                progress = step if self.effort == cae2026.MAX_EFFORT else _silent
+                data = codec.encode(picture, **settings, strict=self.strict, progress=progress)
         header = container.read_header(data)
         bpp = metrics.bits_per_pixel(len(data), header.width, header.height)
         return Made(data, header.width, header.height, bpp, f"{len(data)} bytes  {bpp:.3f} bpp")
@@ -75,13 +90,33 @@ class Decode:
     """A .cae file to a picture of another format, by Pillow's name of it."""
 
     kind: str
+    region: tuple[int, int, int, int] | None
+    scale: int
+    recover: bool
+    max_pixels: int
 
-    def __call__(self, content: bytes, name: str, step: Step) -> Made:
+    def __call__(self, source: Source, task: Task, step: Step) -> Made:
         """See `Job`."""
-        from caesura import codec, metrics
+        from caesura import codec, container, large, metrics
         from caesura.cli import pictures
 
-        picture = codec.decode(content)
+        data = source.content
+        header = container.read_header(data, max_pixels=self.max_pixels)
+        bpp = metrics.bits_per_pixel(len(data), header.width, header.height)
+        whole = self.region is None and self.scale == 1 and not self.recover
+        if whole and header.width * header.height > large.PIXELS and large.writes(task.target):
+            files.keep(task.target, force=task.force)
+            large.decode(data, task.target, max_pixels=self.max_pixels, progress=step)
+            return Made(None, header.width, header.height, bpp, f"{header.width} x {header.height}")
+        if self.recover:
+            picture, damaged = codec.recover(data, max_pixels=self.max_pixels)
+            for x, y, width, height in damaged:
+                warnings.warn(f"{width} x {height} pixels at {x}, {y} are damaged and made up", stacklevel=1)
+        else:
+            picture = codec.decode(data, region=self.region, scale=self.scale, max_pixels=self.max_pixels)
         width, height = picture.size
-        bpp = metrics.bits_per_pixel(len(content), width, height)
         return Made(pictures.saved(picture, self.kind), width, height, bpp, f"{width} x {height}")
+
+
+def _silent(done: int, total: int) -> None:
+    """Work that is over soon shows no progress."""

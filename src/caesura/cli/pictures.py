@@ -43,16 +43,18 @@ class _Named(io.BytesIO):
         return self._name
 
 
-def opened(content: bytes, name: str) -> Image.Image:
+def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
     """A picture read whole.
 
     Args:
         content: of the file.
         name: what messages call it.
+        max_pixels: larger ones are refused.
 
     Raises:
         ImageError: it cannot be read, or its format is not known to Pillow.
     """
+    Image.MAX_IMAGE_PIXELS = max_pixels  # beyond, Pillow warns; beyond twice as many, it refuses
     try:
         return image.open_image(cast(Path, _Named(content, name)))  # Pillow reads both alike
     except CaesuraError:
