@@ -8,6 +8,7 @@ pixels come from a window of latents wider by a halo, so that no seam shows.
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -105,28 +106,47 @@ def groups(places: Iterable[Place]) -> Iterator[list[Place]]:
         yield group
 
 
+class _Tiles:
+    """Segments of one row, by where they start."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []  # rising
+        self.by_start: dict[int, tuple[Place, Float]] = {}
+
+    def put(self, place: Place, latents: Float) -> None:
+        start = place.column.kept.start
+        if start not in self.by_start:
+            insort(self.starts, start)
+        self.by_start[start] = place, latents
+
+    def within(self, columns: slice) -> Iterator[tuple[Place, Float]]:
+        """Those that have latents in these columns."""
+        first = bisect_right(self.starts, columns.start) - 1
+        for start in self.starts[max(0, first) : bisect_left(self.starts, columns.stop)]:
+            if self.by_start[start][0].column.overlaps(columns):
+                yield self.by_start[start]
+
+
 class Mosaic:
     """Latents of segments, given back as windows across their borders."""
 
     def __init__(self) -> None:
-        self._tiles: dict[int, tuple[Place, Float]] = {}
+        self._rows: dict[int, tuple[Span, _Tiles]] = {}
 
     def put(self, place: Place, latents: Float) -> None:
         """Take in a segment's latents, float32 (C, h, w)."""
-        self._tiles[place.number] = place, latents
+        _, tiles = self._rows.setdefault(place.row.kept.start, (place.row, _Tiles()))
+        tiles.put(place, latents)
 
     def forget_above(self, row: int) -> None:
         """Drop segments that end above a row of latents."""
-        self._tiles = {number: tile for number, tile in self._tiles.items() if tile[0].row.kept.stop > row}
+        self._rows = {start: there for start, there in self._rows.items() if there[0].kept.stop > row}
 
     def window(self, place: Place) -> Float:
         """What a segment's window sees, float32 (C, h, w); zero where nothing has been put."""
         row, column = place.row.seen, place.column.seen
-        seen = [
-            tile
-            for tile in self._tiles.values()
-            if tile[0].row.overlaps(row) and tile[0].column.overlaps(column)
-        ]
+        near = (tiles for span, tiles in self._rows.values() if span.overlaps(row))
+        seen = [tile for tiles in near for tile in tiles.within(column)]
         channels = len(seen[0][1])
         result = np.zeros((channels, row.stop - row.start, column.stop - column.start), np.float32)
         for other, latents in seen:
