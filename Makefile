@@ -1,6 +1,7 @@
 # make demo     code a real photo and show sizes and quality beside JPEG, WebP and AVIF  (IMAGE=path for your own)
 # make test     the whole test suite
 # make check    ruff and mypy --strict
+# make fuzz     hostile files for the decoder  (SECONDS=600)
 # make bench    speed and memory of coding and training
 # make results  docs/RESULTS.md and its plot again  (KODAK=folder of the 24 pictures)
 PYTHON ?= python3
@@ -8,8 +9,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 IMAGE ?=
 KODAK ?= kodak
+SECONDS ?= 600
 
-.PHONY: demo test check bench results clean
+.PHONY: demo test check fuzz bench results clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m caesura.bench.demo $(if $(IMAGE),"$(IMAGE)")
@@ -21,6 +23,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python fuzz/fuzz_decode.py --seconds $(SECONDS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m caesura.bench.speed

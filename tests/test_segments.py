@@ -64,7 +64,7 @@ def test_groups_are_whole_rows_in_order(grid: Grid) -> None:
 @given(grids, st.randoms())
 def test_a_mosaic_gives_back_what_was_put_in(grid: Grid, random: object) -> None:
     plane = np.random.default_rng(0).standard_normal((2, grid.rows, grid.columns)).astype(np.float32)
-    mosaic, places = Mosaic(), list(grid)
+    mosaic, places = Mosaic(grid.side), list(grid)
     random.shuffle(places)  # type: ignore[attr-defined]
     for place in places:
         mosaic.put(place, plane[:, place.row.kept, place.column.kept])

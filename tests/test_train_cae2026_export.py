@@ -267,7 +267,7 @@ def test_windows_give_what_the_whole_gives(exported: Exported) -> None:
     latent = transform.analyse(pixels, bundle, mix)
     restored = transform.synthesise(latent, bundle, mix)
     grid = Grid(16, 20, 4, bundle.halo // 16)
-    mosaic = Mosaic()
+    mosaic = Mosaic(grid.side)
     for place in grid:
         mosaic.put(place, latent[:, place.row.kept, place.column.kept])
     for place in grid:

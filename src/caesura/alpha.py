@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from caesura.errors import FormatError
 
@@ -35,5 +35,7 @@ def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
             got = f"{picture.size[0]} x {picture.size[1]} of mode {picture.mode}"
             raise FormatError(f"alpha: {got}; {width} x {height} of mode L is expected")
         return np.array(picture)
+    except UnidentifiedImageError as error:
+        raise FormatError(f"alpha: not a PNG; {len(data)} bytes start with {data[:8].hex(' ')}") from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise FormatError(f"alpha: not a PNG that can be read: {error}") from error

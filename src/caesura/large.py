@@ -121,9 +121,9 @@ def takes(path: Path, *, upright: bool) -> bool:
 
     `upright` says that its orientation is to be applied.
     """
-    if path.stat().st_size < _LEAST_BYTES:
-        return False
     try:
+        if path.stat().st_size < _LEAST_BYTES:
+            return False
         vips = _vips()
         opened = vips.Image.new_from_file(str(path), access="sequential")
     except Exception:  # not installed, or no picture that it knows: whoever reads it whole says so

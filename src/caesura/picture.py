@@ -67,7 +67,7 @@ class _Layers:
         size = image.grid(header.height, header.width, stride, bundle.smallest_side)
         self._grid = Grid(*size, header.cells * CELL // stride, bundle.halo // stride)
         self._work = size[0] * size[1] * bundle.channels
-        self._mosaic = Mosaic()
+        self._mosaic = Mosaic(self._grid.side)
 
     def _base(self, place: Place) -> Pixels:
         """A segment's pixels by its latents and those around it, uint8 (H, W, 3), of whole latents."""

@@ -108,16 +108,28 @@ def groups(places: Iterable[Place]) -> Iterator[list[Place]]:
 class Mosaic:
     """Latents of segments, given back as windows across their borders."""
 
-    def __init__(self) -> None:
-        self._tiles: dict[int, tuple[Place, Float]] = {}
+    def __init__(self, side: int) -> None:
+        """Start; `side` is that of the grid's segments."""
+        self._side = side
+        self._tiles: dict[tuple[int, int], tuple[Place, Float]] = {}  # by row and column of the grid
 
     def put(self, place: Place, latents: Float) -> None:
         """Take in a segment's latents, float32 (C, h, w)."""
-        self._tiles[place.number] = place, latents
+        self._tiles[self._key(place)] = place, latents
 
     def forget_above(self, row: int) -> None:
         """Drop segments that end above a row of latents."""
-        self._tiles = {number: tile for number, tile in self._tiles.items() if tile[0].row.kept.stop > row}
+        self._tiles = {key: tile for key, tile in self._tiles.items() if tile[0].row.kept.stop > row}
+
+    def _key(self, place: Place) -> tuple[int, int]:
+        return place.row.kept.start // self._side, place.column.kept.start // self._side
+
+    def _within(self, rows: slice, columns: slice) -> Iterator[tuple[Place, Float]]:
+        """Segments that have latents in these rows and columns."""
+        ranges = (range(span.start // self._side, -(-span.stop // self._side)) for span in (rows, columns))
+        for key in itertools.product(*ranges):
+            if key in self._tiles:
+                yield self._tiles[key]
 
     def guess(self, place: Place, channels: int) -> Float:
         """Latents for a segment that was lost, float32 (channels, h, w), from the borders of those around it.
@@ -128,17 +140,17 @@ class Mosaic:
         down, across = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
         total = np.zeros((channels, height, width), np.float32)
         weights = np.zeros((height, width), np.float32)
-        for other, latents in self._tiles.values():
-            if other.column.kept == place.column.kept and other.row.kept.stop == place.row.kept.start:
-                line, distance = latents[:, -1:, :], down + 1 + 0 * across
-            elif other.column.kept == place.column.kept and other.row.kept.start == place.row.kept.stop:
-                line, distance = latents[:, :1, :], height - down + 0 * across
-            elif other.row.kept == place.row.kept and other.column.kept.stop == place.column.kept.start:
-                line, distance = latents[:, :, -1:], across + 1 + 0 * down
-            elif other.row.kept == place.row.kept and other.column.kept.start == place.column.kept.stop:
-                line, distance = latents[:, :, :1], width - across + 0 * down
-            else:
+        row, column = self._key(place)
+        borders = (
+            ((row - 1, column), np.s_[:, -1:, :], down + 1 + 0 * across),
+            ((row + 1, column), np.s_[:, :1, :], height - down + 0 * across),
+            ((row, column - 1), np.s_[:, :, -1:], across + 1 + 0 * down),
+            ((row, column + 1), np.s_[:, :, :1], width - across + 0 * down),
+        )
+        for key, border, distance in borders:
+            if key not in self._tiles:
                 continue
+            line = self._tiles[key][1][border]
             mean = line.mean((1, 2), keepdims=True)
             total += (mean + (line - mean) * np.exp(-distance / 3)) / distance
             weights += 1 / distance
@@ -148,11 +160,7 @@ class Mosaic:
     def window(self, place: Place) -> Float:
         """What a segment's window sees, float32 (C, h, w); zero where nothing has been put."""
         row, column = place.row.seen, place.column.seen
-        seen = [
-            tile
-            for tile in self._tiles.values()
-            if tile[0].row.overlaps(row) and tile[0].column.overlaps(column)
-        ]
+        seen = list(self._within(row, column))
         channels = len(seen[0][1])
         result = np.zeros((channels, row.stop - row.start, column.stop - column.start), np.float32)
         for other, latents in seen:
