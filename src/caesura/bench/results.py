@@ -1,4 +1,4 @@
-"""docs/RESULTS.md again, every figure in it measured in one run.
+"""docs/RESULTS.md again, and the figures that bundles carry, everything measured in one run.
 
 python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--refined 4]
 """
@@ -6,6 +6,7 @@ python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--ref
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import platform
 import textwrap
@@ -22,7 +23,7 @@ from caesura.bench.bd import bd_rate
 from caesura.bench.codecs import Caesura
 from caesura.image import open_image, to_pixels
 
-_MODELS = ("fast", "fast-ms-ssim", "cae2017")
+_MODELS = ("fast", "fast-ms-ssim", "best", "cae2017")
 QUALITIES = (1, 12, 24, 36, 48, 60, 72, 79, 86, 93, 100)
 _EFFORTS, _EFFORT_QUALITIES = (1, 5, 9), (20, 40, 60)
 _RIVALS = ("WebP method 6", "JPEG XL effort 7", "AVIF speed 6")
@@ -67,6 +68,8 @@ def main() -> None:
     ]
     (arguments.docs / "RESULTS.md").write_text("\n".join(sections))
     (arguments.docs / "kodak_rd.png").write_bytes((arguments.work / "rd.png").read_bytes())
+    for name in _MODELS:
+        _write_figures(name, curves)
 
 
 def _head() -> str:
@@ -93,6 +96,8 @@ def _bars(curves: Sequence[report.Curve], published: Sequence[report.Published])
     rates, qualities = zip(*sorted(ours), strict=True)
     lines.append(f"| PSNR at {_RATE:g} bits per pixel | {np.interp(_RATE, rates, qualities):.2f} dB |")
     lines.append(f"| PSNR at quality 100 | {qualities[-1]:.2f} dB, {rates[-1]:.2f} bpp |")
+    better = bd_rate(ours, others["caesura best"])
+    lines.append(f"| BD-rate (PSNR) of best against {_MODELS[0]} | {report.percent(better)} |")
     for name in ("JPEG 4:2:0", "WebP method 6"):
         ratios = [
             f"{np.interp(quality, qualities, rates) / rate:.2f} at {quality:.1f} dB"
@@ -101,6 +106,23 @@ def _bars(curves: Sequence[report.Curve], published: Sequence[report.Published])
         ]
         lines.append(f"| our bytes over those of {name} at equal PSNR | {', '.join(ratios)} |")
     return "\n".join(lines) + "\n"
+
+
+def _write_figures(name: str, curves: Sequence[report.Curve]) -> None:
+    """Put what `caesura models` shows of a model's quality into its manifest, which is no part of its id."""
+    of = {curve.codec: curve.psnr_points() for curve in curves}
+    ours = sorted(of[f"caesura {name}"])
+    (first, lowest), (last, highest) = ours[0], ours[-1]
+    figures = {
+        "Kodak": f"{first:.3f} to {last:.2f} bits per pixel, {lowest:.1f} to {highest:.1f} dB",
+        "BD-rate (PSNR)": ", ".join(
+            f"{report.percent(bd_rate(of[other], ours))} against {other}"
+            for other in ("JPEG 4:2:0", *_RIVALS)
+        ),
+    }
+    (folder,) = (folder for folder, model_id in models.known() if model_id == models.load(name).id)
+    path = folder / models.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"figures": figures}, indent=1) + "\n")
 
 
 def _tuned(curves: Sequence[report.Curve]) -> str:

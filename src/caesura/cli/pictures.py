@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,15 +55,18 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
     Raises:
         ImageError: it cannot be read, or its format is not known to Pillow.
     """
-    Image.MAX_IMAGE_PIXELS = max_pixels  # beyond, Pillow warns; beyond twice as many, it refuses
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
     try:
-        return image.open_image(cast(Path, _Named(content, name)))  # Pillow reads both alike
+        with warnings.catch_warnings():
+            # The encoder refuses more; Pillow, twice as many, before it reads them.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return image.open_image(cast(Path, _Named(content, name)))  # Pillow reads both alike
     except CaesuraError:
         raise
-    except (
-        Exception
-    ) as error:  # what Pillow's plugins raise when a file is damaged has no common base but this
+    except Exception as error:  # what its plugins raise when a file is damaged has no common base but this
         raise ImageError(f"{name}: {error or type(error).__name__}") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 def writer(suffix: str) -> str:
