@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
 from typing import Any
 
@@ -84,7 +85,9 @@ def _session(bundle: Bundle, graph: str, mix: bytes | None, threads: int) -> onn
 
     That takes 2 to 13 ms a graph, and saves a sixth of the time of every picture.
     """
+    _share_memory()
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
@@ -95,3 +98,13 @@ def _session(bundle: Bundle, graph: str, mix: bytes | None, threads: int) -> onn
         return onnxruntime.InferenceSession(bundle.graphs[graph], options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises many kinds, none with a common base but this
         raise ModelError(f"model {bundle.name}: {graph} cannot be loaded: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _share_memory() -> None:
+    """Let all sessions take memory from one place: of its own, each would keep what it once needed."""
+    kind = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    with contextlib.suppress(Exception):  # another user of the library in this process has done it
+        onnxruntime.create_and_register_allocator(kind, None)
