@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 import caesura
 from caesura import parallel
@@ -44,3 +45,48 @@ def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_WORTH_THREADS", 0)
     assert caesura.encode(picture, quality=40) == plain
     np.testing.assert_array_equal(caesura.decode_array(plain), caesura.decode_array(plain))
+
+
+def blas_threads() -> list[int]:
+    """Of the library that came with NumPy; others may have been loaded since something was coded first."""
+    found = (library for library in threadpool_info() if library["user_api"] == "blas")
+    return [library["num_threads"] for library in found if "numpy" in library["filepath"]]
+
+
+def test_matrix_products_keep_to_one_thread_while_something_is_coded() -> None:
+    before = blas_threads()
+    inside, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with parallel.one_blas_thread():
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=other)
+    with parallel.one_blas_thread():
+        assert set(blas_threads()) <= {1}
+        thread.start()
+        assert inside.wait(10)
+    assert set(blas_threads()) <= {1}  # the other is still at work
+    done.set()
+    thread.join()
+    assert blas_threads() == before
+
+
+def test_the_setting_is_put_back_after_an_error() -> None:
+    before = blas_threads()
+    with pytest.raises(ZeroDivisionError), parallel.one_blas_thread():
+        _ = 1 / 0
+    assert blas_threads() == before
+
+
+def test_work_within_work_is_done_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", "2")
+    size = parallel._WORTH_THREADS
+    found = parallel.each(lambda _: (parallel.threads(), threading.get_ident()), [1, 2, 3], size)
+    assert {threads for threads, _ in found} == {1}
+    assert parallel.threads() == 2
+    nested = parallel.each(
+        lambda _: len(set(parallel.each(lambda _: threading.get_ident(), range(4), size))), [1, 2], size
+    )
+    assert nested == [1, 1]

@@ -21,6 +21,7 @@ from caesura.errors import ConfigError
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
 from caesura.model import Bundle
+from caesura.parallel import one_blas_thread
 from caesura.picture import Analysed, Decoder, Encoder, Pixels, Source
 from caesura.rate import DEFAULT_EFFORT
 from caesura.segments import common
@@ -112,6 +113,7 @@ def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixe
     return Source(height, width, colours + (transparency is not None), rows, kept), pixels
 
 
+@one_blas_thread()
 def encode_source(
     source: Source,
     *,
@@ -210,6 +212,7 @@ class Recovered(NamedTuple):
     damaged: list[Region]
 
 
+@one_blas_thread()
 def recover(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Recovered:
     """Decode as much as is left of a damaged or cut file; what is lost is made up from what is around it.
 
@@ -229,6 +232,7 @@ def recover(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Recovered:
     return Recovered(_image(pixels, payload), damaged)
 
 
+@one_blas_thread()
 def _decoded(
     data: bytes, region: Region | None, scale: int, max_pixels: int
 ) -> tuple[NDArray[np.uint8], Payload]:

@@ -19,6 +19,7 @@ from caesura import model as models
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError, DependencyError, ImageError
 from caesura.metadata import Metadata
+from caesura.parallel import one_blas_thread
 from caesura.picture import Decoder, Source
 from caesura.rate import DEFAULT_EFFORT
 from caesura.target import Target
@@ -83,6 +84,7 @@ def encode(
         )
 
 
+@one_blas_thread()
 def decode(
     data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS, progress: Progress = lambda done, total: None
 ) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from threadpoolctl import ThreadpoolController
 
 from caesura.errors import ConfigError
 
@@ -15,6 +19,8 @@ Result = TypeVar("Result")
 
 _WORTH_THREADS = 1 << 21
 _thread = threading.local()
+_blas_lock, _blas_users = threading.Lock(), 0
+_blas_limit: Any = None
 
 
 def threads() -> int:
@@ -42,6 +48,34 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], size: int) -> li
         return [work(item) for item in items]
     with ThreadPoolExecutor(workers, initializer=_set_to_work) as pool:
         return list(pool.map(work, items))
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep NumPy's matrix products to one thread each; also a decorator.
+
+    Those here are small and many, in threads of our own: a library that splits each further has its threads
+    wait for one another, and large pictures took a third longer. The setting is the process's: the last of
+    several users puts back what the first found.
+    """
+    global _blas_limit, _blas_users  # noqa: PLW0603 - as the setting is
+    with _blas_lock:
+        if not _blas_users:
+            _blas_limit = _blas().limit(limits=1, user_api="blas")
+        _blas_users += 1
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if not _blas_users:
+                _blas_limit.restore_original_limits()
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    """The libraries that are loaded; NumPy is by the time that anything is coded."""
+    return ThreadpoolController()
 
 
 def _set_to_work() -> None:
