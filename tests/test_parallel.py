@@ -55,21 +55,29 @@ def blas_threads() -> list[int]:
 
 def test_matrix_products_keep_to_one_thread_while_something_is_coded() -> None:
     before = blas_threads()
-    inside, done = threading.Event(), threading.Event()
-
-    def other() -> None:
-        with parallel.one_blas_thread():
-            inside.set()
-            done.wait(10)
-
-    thread = threading.Thread(target=other)
     with parallel.one_blas_thread():
         assert set(blas_threads()) <= {1}
+        with parallel.one_blas_thread():
+            pass
+        assert set(blas_threads()) <= {1}
+    assert blas_threads() == before
+
+
+def test_threads_of_the_caller_leave_the_setting_as_it_was() -> None:
+    before = blas_threads()
+    start = threading.Barrier(3)
+
+    def code() -> None:
+        start.wait()
+        caesura.decode_array(caesura.encode(np.zeros((20, 20, 3), np.uint8)))
+
+    threads = [threading.Thread(target=code) for _ in range(2)]
+    for thread in threads:
         thread.start()
-        assert inside.wait(10)
-    assert set(blas_threads()) <= {1}  # the other is still at work
-    done.set()
-    thread.join()
+    start.wait()
+    caesura.encode(np.zeros((20, 20, 3), np.uint8))
+    for thread in threads:
+        thread.join()
     assert blas_threads() == before
 
 

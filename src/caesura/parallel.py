@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -19,8 +19,6 @@ Result = TypeVar("Result")
 
 _WORTH_THREADS = 1 << 21
 _thread = threading.local()
-_blas_lock, _blas_users = threading.Lock(), 0
-_blas_limit: Any = None
 
 
 def threads() -> int:
@@ -55,21 +53,11 @@ def one_blas_thread() -> Iterator[None]:
     """Keep NumPy's matrix products to one thread each; also a decorator.
 
     Those here are small and many, in threads of our own: a library that splits each further has its threads
-    wait for one another, and large pictures took a third longer. The setting is the process's: the last of
-    several users puts back what the first found.
+    wait for one another, and large pictures took a third longer. Does nothing in one thread while another has
+    set the limit.
     """
-    global _blas_limit, _blas_users  # noqa: PLW0603 - as the setting is
-    with _blas_lock:
-        if not _blas_users:
-            _blas_limit = _blas().limit(limits=1, user_api="blas")
-        _blas_users += 1
-    try:
+    with _blas().limit(limits=1, user_api="blas"):
         yield
-    finally:
-        with _blas_lock:
-            _blas_users -= 1
-            if not _blas_users:
-                _blas_limit.restore_original_limits()
 
 
 @lru_cache(maxsize=1)
