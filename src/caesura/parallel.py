@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 
 _WORTH_THREADS = 1 << 21
 _thread = threading.local()
+_blas_lock, _blas_users = threading.Lock(), 0
+_blas_limit: Any = None
 
 
 def threads() -> int:
@@ -53,11 +55,30 @@ def one_blas_thread() -> Iterator[None]:
     """Keep NumPy's matrix products to one thread each; also a decorator.
 
     Those here are small and many, in threads of our own: a library that splits each further has its threads
-    wait for one another, and large pictures took a third longer. Does nothing in one thread while another has
-    set the limit.
+    wait for one another, and large pictures took a third longer. The setting is the process's: the first of
+    several users makes it, the last puts back what was.
     """
-    with _blas().limit(limits=1, user_api="blas"):
+    global _blas_limit, _blas_users  # noqa: PLW0603 - as the setting is
+    with _blas_lock:
+        if not _blas_users:
+            _blas_limit = _in_a_thread(lambda: _blas().limit(limits=1, user_api="blas"))
+        _blas_users += 1
+    try:
         yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if not _blas_users:
+                _in_a_thread(_blas_limit.restore_original_limits)
+
+
+def _in_a_thread(call: Callable[[], Result]) -> Result:
+    """Call from a thread that ends at once: threadpoolctl lets no thread set what another, still alive, did."""
+    results: list[Result] = []
+    thread = threading.Thread(target=lambda: results.append(call()))
+    thread.start()
+    thread.join()
+    return results[0]
 
 
 @lru_cache(maxsize=1)
