@@ -73,7 +73,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _in_a_thread(call: Callable[[], Result]) -> Result:
-    """Call from a thread that ends at once: threadpoolctl lets none set what another, still alive, has set."""
+    """Call from a thread that ends at once: threadpoolctl keeps all others from what a live one has set."""
     results: list[Result] = []
     thread = threading.Thread(target=lambda: results.append(call()))
     thread.start()
