@@ -497,7 +497,7 @@ def bombs() -> Iterator[Attack]:
             "a PNG of another size",
             png(17, 16, fits),
             "FormatError",
-            "alpha: 17 x 16 of mode L; 16 x 16 of mode L is expected",
+            "alpha: 17 x 16; 16 x 16 is expected",
         ),
         (
             "png-text",

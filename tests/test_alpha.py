@@ -95,5 +95,5 @@ def test_a_file_whose_alpha_does_not_fit_is_refused(astronaut: NDArray[np.uint8]
         caesura.encode(np.dstack([astronaut[:20, :20], astronaut[:20, :20, :1]]))
     )
     forged = Segment(layers(payload).latents, None, alpha.encode(np.zeros((20, 21), np.uint8)))
-    with pytest.raises(FormatError, match="alpha: 21 x 20 of mode L; 20 x 20 of mode L is expected"):
+    with pytest.raises(FormatError, match="alpha: 21 x 20; 20 x 20 is expected"):
         caesura.decode(container.write(header, Payload([forged])))

@@ -112,3 +112,14 @@ def test_a_thumbnail_is_made_of_a_preview(
     small = Image.open(io.BytesIO(caesura.encode(picture, quality=60)))
     small.thumbnail((wanted, wanted))
     assert max(small.size) <= max(wanted, 1)
+
+
+def test_a_second_draft_changes_nothing(astronaut: NDArray[np.uint8]) -> None:
+    opened = Image.open(io.BytesIO(caesura.encode(astronaut[:256, :320], quality=60)))
+    for _ in range(2):
+        opened.draft("RGB", (160, 128))
+        assert opened.size == (160, 128)
+    opened.thumbnail((20, 20))
+    expected = Image.fromarray(astronaut[:256, :320])
+    expected.thumbnail((20, 20))
+    assert np.abs(np.asarray(opened).astype(int) - np.asarray(expected)).mean() < 8

@@ -72,6 +72,12 @@ def test_a_region_beyond_the_picture_is_refused(
         caesura.decode(file[0], region=region)
 
 
+@pytest.mark.parametrize("region", [(0, 0, 5), (0.5, 0, 5, 5), (0, 0, 5, 5, 5), ("0", "0", "5", "5")])
+def test_a_region_of_another_kind_is_refused(file: tuple[bytes, Pixels], region: object) -> None:
+    with pytest.raises(ConfigError, match="four whole numbers are allowed: x, y, width, height"):
+        caesura.decode(file[0], region=region)
+
+
 # ---- previews
 
 
@@ -144,15 +150,47 @@ def test_a_cut_file_gives_what_arrived(file: tuple[bytes, Pixels], share: float)
         caesura.decode(data)
     recovered = caesura.recover(data)
     whole = sum(end <= len(data) for _, end in positions(file[0]))
-    assert 24 - whole <= len(recovered.damaged) <= 24 - whole + 1
+    assert 24 - whole <= len(recovered.damaged) <= 24 - whole + 1  # the last may have lost its transparency
 
 
-def test_a_file_of_its_header_alone_is_grey(file: tuple[bytes, Pixels]) -> None:
+def test_of_a_file_without_segments_nothing_is_recovered(file: tuple[bytes, Pixels]) -> None:
     header, payload = container.read(file[0])
     data = container.write(header, Payload([None] * 24, payload.metadata))
-    recovered = caesura.recover(data)
-    assert len(recovered.damaged) == 24
-    assert recovered.picture.size == (WIDTH, HEIGHT)
+    with pytest.raises(TruncatedError, match="none of 24 segments is left"):
+        caesura.recover(data)
+
+
+def test_a_lost_row_is_made_up_from_above_and_below(coffee: Pixels) -> None:
+    picture = np.concatenate([coffee, coffee[:, ::-1]], axis=1)[:384, :576]  # 6 x 9 segments
+    picture[:, :] = np.linspace(0, 255, 384)[:, None, None]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "choose", lambda height, width: 1)
+        data = caesura.encode(picture, model="fast")
+    header, payload = container.read(data)
+    for row in (1, 2, 5):
+        left = [s for number, s in enumerate(payload.segments) if number // 9 != row]
+        forged = container.write_start(header, payload.metadata) + b"".join(
+            container.write_segment(number, s)
+            for number, s in enumerate(payload.segments)
+            if s is not None and number // 9 != row
+        )
+        assert len(left) == 45
+        recovered = caesura.recover(forged)
+        assert [place[:2] for place in recovered.damaged] == [(64 * i, 64 * row) for i in range(9)]
+        found = np.asarray(recovered.picture)[64 * row : 64 * row + 64].astype(float)
+        assert np.abs(found - picture[64 * row : 64 * row + 64]).mean() < (20 if row < 5 else 50)
+
+
+def test_lost_transparency_is_told(file: tuple[bytes, Pixels]) -> None:
+    chunks = [chunk for chunk in container._chunks(file[0]) if chunk.kind == container.ALPHA]
+    for chunk in (chunks[3], chunks[-1]):
+        data = bytearray(file[0])
+        data[chunk.end - 5] ^= 1
+        number = [c.start for c in chunks].index(chunk.start)
+        x, y = number % 6 * 64, number // 6 * 64
+        recovered = caesura.recover(bytes(data))
+        assert [place[:2] for place in recovered.damaged] == [(x, y)]
+        assert (np.asarray(recovered.picture)[y : y + 64, x : x + 64, 3] == 255).all()
 
 
 def test_a_lost_layer_leaves_the_layers_below(coffee: Pixels) -> None:

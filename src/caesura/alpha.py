@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import warnings
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from caesura.errors import FormatError
 
 OPAQUE = 255
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_IHDR = slice(16, 24)  # width and height
 
 
 def encode(alpha: NDArray[np.uint8]) -> bytes:
@@ -27,13 +29,15 @@ def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
     Raises:
         FormatError: it is not a whole PNG of 8-bit grey of this size, or larger than Pillow's own limit.
     """
+    if data.startswith(_SIGNATURE) and len(data) >= _IHDR.stop:
+        # Before Pillow sees it: it would warn of large ones, which no thread can silence for itself alone.
+        sides = struct.unpack(">II", data[_IHDR])
+        if sides != (width, height):
+            raise FormatError(f"alpha: {sides[0]} x {sides[1]}; {width} x {height} is expected")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked below
-            picture = Image.open(io.BytesIO(data), formats=("PNG",))
+        picture = Image.open(io.BytesIO(data), formats=("PNG",))
         if picture.mode != "L" or picture.size != (width, height):
-            got = f"{picture.size[0]} x {picture.size[1]} of mode {picture.mode}"
-            raise FormatError(f"alpha: {got}; {width} x {height} of mode L is expected")
+            raise FormatError(f"alpha: mode {picture.mode}; L is expected")
         return np.array(picture)
     except UnidentifiedImageError as error:
         raise FormatError(f"alpha: not a PNG; {len(data)} bytes start with {data[:8].hex(' ')}") from error

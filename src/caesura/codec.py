@@ -6,7 +6,9 @@ decode: bytes -> container -> segments -> image
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -161,8 +163,9 @@ def encode_source(
         return coded(rate.quality_code(quality, bundle.quality_scale), None)
     guess = rate.quality_code(target.guess(source.pixels), bundle.quality_scale)
     found = search_from(guess, target)
-    if abs(found.code - guess) > _NEAR:
-        found = search_from(found.code, target)
+    if abs(found.code - guess) > _NEAR and source.pixels <= _KEPT_PIXELS:
+        with contextlib.suppress(ConfigError):  # met by chance the first time
+            return search_from(found.code, target).result
     return found.result
 
 
@@ -220,8 +223,10 @@ def recover(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Recovered:
         FormatError: one of its kinds, if not even the header can be read.
         ModelError: the model that coded the file is not there.
     """
-    header, payload = container.salvage(data, max_pixels=max_pixels)
+    header, payload, suspect = container.salvage(data, max_pixels=max_pixels)
     decoder = Decoder(header, models.load_by_id(header.model_id), conceal=True)
+    if header.channels > header.colours:  # where a segment has no transparency, it may have had
+        decoder.damaged |= suspect
     pixels = np.empty((header.height, header.width, header.channels), np.uint8)
     for area, part in decoder.parts(payload.segments):
         pixels[area] = part
@@ -260,6 +265,8 @@ def _decoded(
 
 def _area(region: Region, header: Header) -> tuple[slice, slice]:
     """Rows and columns of a region."""
+    if len(region) != 4 or not all(isinstance(value, Integral) for value in region):
+        raise ConfigError(f"region is {region!r}; four whole numbers are allowed: x, y, width, height")
     x, y, width, height = region
     if not (0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height):
         got = f"{width} x {height} pixels at {x}, {y}"

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 import zlib
 from collections.abc import Container, Iterator, Sequence
@@ -36,8 +37,14 @@ CELL, MAX_CELLS = 64, 32  # a segment's side: pixels of a cell, cells at most
 _METADATA_OF = {kind: name for name, kind in METADATA.items()}
 _MAX_CHUNK = 1 << 32
 _SEARCH = 16
+_KNOWN = re.compile(b"[LDAiex]")
 _FIXED = struct.Struct("<IBHB")
 _LAYERS = {LATENTS: "latents", DETAIL: "detail", ALPHA: "alpha"}
+
+
+def colours(channels: int) -> int:
+    """Of 1 to 4 channels those without transparency: 1 or 3."""
+    return channels - (channels + 1) % 2
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Header:
     @property
     def colours(self) -> int:
         """Channels without transparency: 1 or 3."""
-        return self.channels - (self.channels + 1) % 2
+        return colours(self.channels)
 
     @property
     def segments(self) -> int:
@@ -206,52 +213,89 @@ def read(
     return header, Payload(found, Metadata(**kept))
 
 
-def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Payload]:
-    """Take apart a file that may be damaged: None stands for each segment that is not whole.
+class Salvaged(NamedTuple):
+    """What is whole of a file.
 
-    A layer on top of latents is lost alone. Where a chunk's length was damaged too, the next whole chunk is
-    looked for.
+    Attributes:
+        header: of the file.
+        payload: None stands for each segment whose latents are not whole.
+        suspect: numbers of segments that may have lost a layer on top of their latents.
+    """
+
+    header: Header
+    payload: Payload
+    suspect: set[int]
+
+
+def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
+    """Take apart a file that may be damaged.
+
+    Where a chunk's length was damaged too, the next whole chunk is looked for.
 
     Raises:
-        FormatError: one of its kinds, if not even the header can be read.
+        FormatError: one of its kinds, if not even the header and one segment can be read.
     """
     header = read_header(data, max_pixels=max_pixels)
     layers: list[dict[str, bytes]] = [{} for _ in range(header.segments)]
     kept: dict[str, bytes] = {}
+    suspect: set[int] = set()
+    last, lost = -1, False
     for chunk in _whole_chunks(data):
-        with contextlib.suppress(FormatError):
-            if chunk.kind in _LAYERS:
+        if chunk is None:
+            lost = True
+        elif chunk.kind in _LAYERS:
+            with contextlib.suppress(FormatError):
                 number, start = _read_varint(chunk.data, chunk.body, "segment", chunk.end)
-                if number < header.segments:
+                if last <= number < header.segments:
                     layers[number].setdefault(_LAYERS[chunk.kind], chunk.data[start : chunk.end])
-            elif name := _METADATA_OF.get(chunk.kind):
+                    if lost and chunk.kind == LATENTS and number == last + 1:
+                        suspect.add(last)
+                    last, lost = number, False
+        elif (name := _METADATA_OF.get(chunk.kind)) and name not in kept:
+            with contextlib.suppress(FormatError):
                 kept[name] = unpack(name, chunk.data[chunk.body : chunk.end])
     found = [Segment(**mine) if "latents" in mine else None for mine in layers]
-    return header, Payload(found, Metadata(**kept))
+    if not any(found):
+        raise TruncatedError(f"none of {header.segments} segments is left")
+    if lost or last + 1 < header.segments:
+        suspect.add(last)
+    return Salvaged(header, Payload(found, Metadata(**kept)), suspect)
 
 
-def _whole_chunks(data: bytes) -> Iterator[_Chunk]:
-    """The chunks behind the header whose checksums are right."""
+def _whole_chunks(data: bytes) -> Iterator[_Chunk | None]:
+    """The chunks behind the header whose checksums are right; None where something is not."""
     position = next(_chunks(data)).next
     effort = _SEARCH * len(data)  # bytes that checksums may be made of: a hostile file must not take for ever
-    known = {*_LAYERS, *METADATA.values()}
-    lost = False
     while position < len(data) and effort > 0:
-        try:
+        chunk: _Chunk | None = None
+        with contextlib.suppress(FormatError):
             chunk = _chunk_at(data, position)
-            if not lost or (chunk.kind in known and (chunk.next == len(data) or data[chunk.next] in known)):
-                effort -= chunk.next - position
-                chunk.verify()
-                yield chunk
-                lost, position = False, chunk.next
-                continue
-            position += 1
-        except ChecksumError:
-            # Only its payload is wrong if another chunk follows it; otherwise its length may be, too.
-            intact = not lost and (chunk.next == len(data) or data[chunk.next] in known)
-            lost, position = not intact, chunk.next if intact else position + 1
-        except FormatError:
-            lost, position = True, position + 1
+            effort -= chunk.next - position
+            chunk.verify()
+            yield chunk
+            position = chunk.next
+            continue
+        yield None
+        if chunk and _is_start(data, chunk.next):  # its payload alone is wrong
+            position = chunk.next
+            continue
+        for match in _KNOWN.finditer(data, position + 1):
+            with contextlib.suppress(FormatError):
+                chunk = _chunk_at(data, match.start())
+                if _is_start(data, chunk.next):
+                    effort -= chunk.next - chunk.start
+                    chunk.verify()
+                    position = chunk.start
+                    break
+            if effort <= 0:
+                return
+        else:
+            return
+
+
+def _is_start(data: bytes, position: int) -> bool:
+    """Whether a chunk that is known may begin here, or the file end."""
+    return position == len(data) or bool(_KNOWN.match(data, position))
 
 
 def _take(chunk: _Chunk, header: Header, expected: int, layers: dict[str, bytes] | None) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from caesura import metadata
+from caesura import container, metadata
 from caesura.errors import ImageError
 
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
@@ -91,7 +91,7 @@ def split(image: ImageLike) -> tuple[Pixels, Pixels | None]:
         raise ImageError(f"image has shape {array.shape}; (H, W) and (H, W, 1 to 4) are allowed")
     if 0 in array.shape:
         raise ImageError(f"image has shape {array.shape}; at least one pixel is needed")
-    colours = array.shape[2] - (array.shape[2] + 1) % 2
+    colours = container.colours(array.shape[2])
     alpha = None if colours == array.shape[2] else np.ascontiguousarray(array[:, :, -1])
     if alpha is not None and alpha.min() == 255:
         alpha = None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import cae2026, codec, container
+from caesura import cae2026, codec, container, metadata
 from caesura import model as models
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError, DependencyError, ImageError
@@ -29,7 +29,17 @@ Progress = Callable[[int, int], None]
 
 PIXELS = 1 << 26  # pictures up to here are better coded in memory
 _FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}  # libvips' names
-_EXIF_MARKER = b"Exif\0\0"
+_LOADERS = ("jpegload", "pngload", "ppmload", "tiffload", "webpload")  # of pictures, not of drawings
+# How files are written: nothing is lost where the format allows it.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    ".jpeg": {"Q": 97, "subsample_mode": "off"},
+    ".jpg": {"Q": 97, "subsample_mode": "off"},
+    ".png": {},
+    ".tif": {"bigtiff": True, "compression": "deflate"},
+    ".tiff": {"bigtiff": True, "compression": "deflate"},
+    ".webp": {"lossless": True, "exact": True},
+}
+_OPAQUE = (".jpeg", ".jpg")
 _LEAST_BYTES = 1 << 17  # of a file with so many pixels; smaller ones are not looked into
 _KINDS = {1: "b-w", 2: "b-w", 3: "srgb", 4: "srgb"}
 
@@ -94,27 +104,30 @@ def decode(
 
     Raises:
         DependencyError: libvips is not installed.
-        ImageError: the format cannot hold the picture or is not known to libvips.
+        ImageError: the format is not known here or cannot hold the picture, or the file cannot be written.
         FormatError, ModelError: as `caesura.decode`.
     """
-    vips = _vips()
+    vips, suffix = _vips(), path.suffix.lower()
+    if suffix not in _OPTIONS:
+        raise ImageError(f"{path}: {suffix or 'no extension'} is not known here; {', '.join(_OPTIONS)} are")
     header, payload = container.read(data, max_pixels=max_pixels)
+    if suffix in _OPAQUE and header.channels > header.colours:
+        raise ImageError(f"{path}: {suffix} cannot hold transparency")
     decoder = Decoder(header, models.load_by_id(header.model_id))
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        raw, made = Path(folder) / "pixels.raw", Path(folder) / path.name
+    with _as_ours(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".caesura-") as folder:
+        raw, made = Path(folder) / "pixels", Path(folder) / f"picture{suffix}"
         with raw.open("wb") as stream:
             done = 0
             for band in decoder.bands(payload.segments):
                 stream.write(band.tobytes())
                 done += len(band)
                 progress(done, header.height)
-        with _as_ours(path):
-            picture = vips.Image.rawload(str(raw), header.width, header.height, header.channels)
-            picture = picture.copy(interpretation=_KINDS[header.channels])
-            for name, content in payload.metadata.items():
-                marked = _EXIF_MARKER + content if name == "exif" else content
-                picture.set_type(vips.GValue.blob_type, _FIELDS[name], marked)
-            picture.write_to_file(str(made))
+        picture = vips.Image.rawload(str(raw), header.width, header.height, header.channels)
+        described = picture.copy(interpretation=_KINDS[header.channels])
+        for name, content in payload.metadata.items():
+            described.set_type(vips.GValue.blob_type, _FIELDS[name], metadata.marked(name, content))
+        described.write_to_file(str(made), **_OPTIONS[suffix])
+        del picture, described  # they hold the file of pixels open
         made.replace(path)
 
 
@@ -132,13 +145,16 @@ def takes(path: Path, *, upright: bool) -> bool:
         return False
     pages = opened.get("n-pages") if opened.get_typeof("n-pages") else 1
     turned = opened.get("orientation") if upright and opened.get_typeof("orientation") else 1
-    return bool(opened.width * opened.height > PIXELS and _is_codable(opened) and pages == turned == 1)
+    known = str(opened.get("vips-loader")).startswith(_LOADERS)
+    return bool(
+        known and opened.width * opened.height > PIXELS and _is_codable(opened) and pages == turned == 1
+    )
 
 
 def writes(path: Path) -> bool:
     """Whether `decode` here can write a file of this extension, and libvips is installed."""
     try:
-        return path.suffix.lower() in _vips().get_suffixes()
+        return path.suffix.lower() in _vips().get_suffixes() and path.suffix.lower() in _OPTIONS
     except DependencyError:
         return False
 
@@ -167,14 +183,11 @@ class _Rows:
 
     def metadata(self) -> Metadata:
         """What the file holds besides pixels."""
-        kept = {
-            name: self._picture.get(field)
-            for name, field in _FIELDS.items()
-            if self._picture.get_typeof(field)
-        }
-        if "exif" in kept:
-            kept["exif"] = kept["exif"].removeprefix(_EXIF_MARKER)
-        return Metadata(**kept)
+        kept = (
+            self._picture.get(field) if self._picture.get_typeof(field) else None
+            for field in _FIELDS.values()
+        )
+        return metadata.of_bytes(*kept)
 
     def __call__(self, first: int, last: int) -> tuple[Pixels, Pixels | None]:
         """Rows `first` to before `last`, each time further down, or from the start again."""
@@ -188,7 +201,7 @@ class _Rows:
             self._kept = np.concatenate([self._kept, more])
         self._first = first
         self._progress(last, self.height)
-        colours = self.channels - (self.channels + 1) % 2
+        colours = container.colours(self.channels)
         rgb = np.broadcast_to(self._kept[:, :, :colours], (last - first, self.width, 3))
         return rgb, self._kept[:, :, -1] if colours < self.channels else None
 
@@ -217,3 +230,5 @@ def _as_ours(path: Path) -> Iterator[None]:
         yield
     except vips.Error as error:
         raise ImageError(f"{path}: {str(error).strip().splitlines()[-1]}") from error
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or error}") from error

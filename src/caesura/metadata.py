@@ -47,13 +47,19 @@ def of_image(image: Image.Image) -> Metadata:
         ImageError: one of the kinds is larger than MAX_BYTES.
     """
     info = in_info(image)
-    exif = info.get("exif", b"")
-    xmp = info.get("xmp", info.get("XML:com.adobe.xmp", b""))
-    icc = info.get("icc_profile") or b""
+    return of_bytes(info.get("icc_profile"), info.get("exif"), info.get("xmp", info.get("XML:com.adobe.xmp")))
+
+
+def of_bytes(icc: bytes | None, exif: bytes | None, xmp: bytes | str | None) -> Metadata:
+    """What a picture's file holds, with or without the marker before EXIF; what is empty is left out.
+
+    Raises:
+        ImageError: one of the kinds is larger than MAX_BYTES.
+    """
     found = {
-        "icc": icc,
-        "exif": exif.removeprefix(_EXIF_MARKER),
-        "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
+        "icc": icc or b"",
+        "exif": (exif or b"").removeprefix(_EXIF_MARKER),
+        "xmp": xmp.encode() if isinstance(xmp, str) else xmp or b"",
     }
     for name, content in found.items():
         if len(content) > MAX_BYTES:
@@ -64,15 +70,24 @@ def of_image(image: Image.Image) -> Metadata:
 def in_info(image: Image.Image) -> dict[str, Any]:
     """The part of a picture's `info` that is metadata here, with EXIF that the caller set beside it."""
     info: dict[str, Any] = {name: image.info[name] for name in _NAMES if name in image.info}
-    if not info.get("exif") and image.format != "TIFF" and image.getexif():
-        info["exif"] = image.getexif().tobytes()  # set by the caller; a TIFF's own are about the file
+    if not info.get("exif") and image.format != "TIFF":
+        try:
+            exif = image.getexif()  # set by the caller; a TIFF's own are about the file
+            if exif:
+                info["exif"] = exif.tobytes()
+        except Exception as error:  # whatever a damaged structure leads Pillow into
+            raise ImageError(f"image has EXIF that cannot be read: {error}") from error
     return info
 
 
 def to_info(metadata: Metadata) -> dict[str, bytes]:
     """The same by the names that Pillow gives it, in `Image.info` and to `Image.save`."""
-    marked = {"exif": _EXIF_MARKER}  # as Pillow has it
-    return {_PILLOW[name]: marked.get(name, b"") + content for name, content in metadata.items()}
+    return {_PILLOW[name]: marked(name, content) for name, content in metadata.items()}
+
+
+def marked(name: str, content: bytes) -> bytes:
+    """A kind's bytes as picture libraries have them: EXIF with its marker."""
+    return _EXIF_MARKER + content if name == "exif" else content
 
 
 def pack(content: bytes) -> bytes:

@@ -198,7 +198,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         known = ", ".join(FILES)
         raise ModelError(f"model {folder}: architecture is {manifest['architecture']!r}; known: {known}")
     stride, halo = manifest["stride"], manifest["halo"]
-    if not (1 <= stride <= CELL and CELL % stride == 0 and 0 <= halo <= 4096 and halo % stride == 0):
+    if not (1 <= stride <= CELL and CELL % stride == 0 and 0 <= halo <= 16 * CELL and halo % stride == 0):
         raise ModelError(f"model {folder}: stride {stride} and halo {halo} do not fit")
     if not (0 < manifest["smallest_side"] <= CELL and manifest["smallest_side"] % stride == 0):
         raise ModelError(f"model {folder}: smallest_side is {manifest['smallest_side']}")

@@ -74,11 +74,8 @@ def one_blas_thread() -> Iterator[None]:
 
 def _in_a_thread(call: Callable[[], Result]) -> Result:
     """Call from a thread that ends at once: threadpoolctl keeps all others from what a live one has set."""
-    results: list[Result] = []
-    thread = threading.Thread(target=lambda: results.append(call()))
-    thread.start()
-    thread.join()
-    return results[0]
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ What happens within a segment is in the module of the model's architecture, `cae
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
@@ -252,19 +253,25 @@ class Decoder(_Layers):
         Raises:
             FormatError: a segment is not what the encoder gives for this header and model.
         """
-        waiting, magnitudes = self._taken, {}
+        waiting, magnitudes = deque(self._taken), {}
+        lost: list[Place] = []
         for places in groups(self._shown):
             end = places[-1].row.seen.stop
-            taken = [place for place in waiting if place.row.kept.start < end]
-            waiting = waiting[len(taken) :]
+            # What is lost is guessed from the row below as well.
+            ahead = end + self._grid.side if self._conceals else end
+            taken = []
+            while waiting and waiting[0].row.kept.start < ahead:
+                taken.append(waiting.popleft())
             found = each(partial(self._latents, segments), taken, self._work)
             for place, (plane, of_symbols) in zip(taken, found, strict=True):
-                if plane is not None:
+                if plane is None:
+                    lost.append(place)
+                else:
                     self._mosaic.put(place, plane)
                 magnitudes[place.number] = of_symbols
-            for place, (plane, _) in zip(taken, found, strict=True):
-                if plane is None:
-                    self._mosaic.put(place, self._mosaic.guess(place, self._bundle.channels))
+            while lost and lost[0].row.kept.start < end:
+                place = lost.pop(0)
+                self._mosaic.put(place, self._mosaic.guess(place, self._bundle.channels))
             parts = each(partial(self._pixels, segments, magnitudes), places, self._work)
             for place, part in zip(places, parts, strict=True):
                 magnitudes.pop(place.number)

@@ -41,7 +41,7 @@ class CaeImageFile(ImageFile.ImageFile):
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Decode a preview, no smaller than `size`; `Image.thumbnail` asks for one. The mode stays."""
-        if self._decoded or not size:
+        if self._decoded or self._scale > 1 or not size:
             return None
         width, height = self.size
         fits = [s for s in codec.SCALES if -(-width // s) >= size[0] and -(-height // s) >= size[1]]

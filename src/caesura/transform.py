@@ -75,7 +75,12 @@ def means(number: int, features: Float, known: Float, bundle: Bundle, mix: Float
 def _run(bundle: Bundle, graph: str, mix: Float | None, **inputs: NDArray[Any]) -> NDArray[Any]:
     session = _session(bundle, graph, None if mix is None else mix.tobytes(), threads())
     feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-    output: NDArray[Any] = session.run(None, feeds)[0]
+    try:
+        output: NDArray[Any] = session.run(None, feeds)[0]
+    except Exception as error:  # as below
+        if "allocate" in str(error):
+            raise MemoryError(f"{graph}: {error}") from error
+        raise
     return output
 
 

@@ -65,13 +65,17 @@ def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
             before = source.size
             if made.content is not None:
                 files.write(task.target, made.content, force=task.force)
-        except (CaesuraError, MemoryError) as error:
-            message = str(error) if isinstance(error, CaesuraError) else "not enough memory"
-            return Outcome(task, error=message, bytes_before=before)
+            size = task.target.stat().st_size if made.content is None else len(made.content)
+        except CaesuraError as error:
+            return Outcome(task, error=str(error), bytes_before=before)
+        except MemoryError:
+            return Outcome(task, error="not enough memory", bytes_before=before)
+        except OSError as error:
+            return Outcome(task, error=error.strerror or str(error), bytes_before=before)
     return Outcome(
         task,
         bytes_before=before,
-        bytes=task.target.stat().st_size if made.content is None else len(made.content),
+        bytes=size,
         width=made.width,
         height=made.height,
         bpp=made.bpp,

@@ -94,6 +94,8 @@ def keep(path: Path, *, force: bool) -> None:
         FileError: the file is there and `force` is not set, or the folder cannot be made.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise FileError(f"{path} is not a file; a new one or one to be replaced is allowed")
         if path.exists() and not force:
             raise FileError(there(path))
         path.parent.mkdir(parents=True, exist_ok=True)

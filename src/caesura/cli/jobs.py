@@ -80,7 +80,7 @@ class Encode:
             with pictures.opened(source.content, source.name, self.max_pixels) as picture:
                 progress = step if self.effort == cae2026.MAX_EFFORT else _silent
                 data = codec.encode(picture, **settings, strict=self.strict, progress=progress)
-        header = container.read_header(data)
+        header = container.read_header(data, max_pixels=self.max_pixels)
         bpp = metrics.bits_per_pixel(len(data), header.width, header.height)
         return Made(data, header.width, header.height, bpp, f"{len(data)} bytes  {bpp:.3f} bpp")
 
@@ -104,7 +104,12 @@ class Decode:
         header = container.read_header(data, max_pixels=self.max_pixels)
         bpp = metrics.bits_per_pixel(len(data), header.width, header.height)
         whole = self.region is None and self.scale == 1 and not self.recover
-        if whole and header.width * header.height > large.PIXELS and large.writes(task.target):
+        if (
+            whole
+            and header.width * header.height > large.PIXELS
+            and large.writes(task.target)
+            and pictures.named(task.target) == self.kind
+        ):
             files.keep(task.target, force=task.force)
             large.decode(data, task.target, max_pixels=self.max_pixels, progress=step)
             return Made(None, header.width, header.height, bpp, f"{header.width} x {header.height}")

@@ -23,7 +23,7 @@ def info(
     from caesura import container
 
     data = files.read(path)
-    header = container.read_header(data)
+    header = container.read_header(data, max_pixels=container.MAX_SIDE**2)  # nothing is made of it
     installed = [folder for folder, model_id in bundles.known() if model_id == header.model_id]
     scale = bundles.read_manifest(installed[0])["quality_scale"] if installed else [(1, 1), (100, 100)]
     facts = {
@@ -31,7 +31,8 @@ def info(
         "bytes": len(data),
         "width": header.width,
         "height": header.height,
-        "colour": "grey" if header.channels == 1 else "RGB",
+        "colour": ("grey" if header.colours == 1 else "RGB")
+        + (" with transparency" if header.channels > header.colours else ""),
         "bpp": round(8 * len(data) / (header.width * header.height), 4),
         "quality": rate.quality_of(header.quality, scale),
         "model": f"{header.model_id:08x} ({installed[0].name if installed else 'not installed'})",

@@ -28,9 +28,8 @@ _XMP_IN_TIFF = 700
 
 def is_picture(path: Path) -> bool:
     """Whether a file's extension is of pictures that can be read here."""
-    suffix = path.suffix.lower()
-    kind = Image.registered_extensions().get(suffix)
-    return kind in Image.OPEN and kind not in _NOT_READ and suffix != ".cae"
+    kind = named(path)
+    return kind in Image.OPEN and kind not in _NOT_READ and path.suffix.lower() != ".cae"
 
 
 class _Named(io.BytesIO):
@@ -69,13 +68,18 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
         Image.MAX_IMAGE_PIXELS = usual
 
 
+def named(path: Path) -> str | None:
+    """Pillow's name of the format that a file's extension stands for, if any."""
+    return Image.registered_extensions().get(path.suffix.lower())
+
+
 def writer(suffix: str) -> str:
     """Pillow's name of the format that an extension, with its dot, stands for.
 
     Raises:
         FileError: pictures cannot be written in it.
     """
-    kind = Image.registered_extensions().get(suffix.lower())
+    kind = named(Path(f"x{suffix}"))
     if kind is None or kind not in Image.SAVE or suffix.lower() == ".cae":
         known = ".png, .jpg, .webp, .tiff and .avif are"
         raise FileError(f"{suffix or 'no extension'} is not a picture format known here; {known}")

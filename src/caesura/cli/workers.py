@@ -107,9 +107,14 @@ def _serve(work: Work, threads: int, connection: Connection) -> None:
     os.environ["CAESURA_THREADS"] = str(threads)
     for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when NumPy and PyTorch are imported
         os.environ.setdefault(library, str(threads))
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            connection.send(work(connection.recv()))
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, OSError):
+            return
+        outcome = work(task)
+        with contextlib.suppress(OSError):
+            connection.send(outcome)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
