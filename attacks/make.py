@@ -483,7 +483,7 @@ def bombs() -> Iterator[Attack]:
             "a PNG that claims 30000 x 30000",
             png(30000, 30000, fits),
             "FormatError",
-            "alpha: not a PNG that can be read: .*decompression bomb",
+            "alpha: 30000 x 30000; 16 x 16 is expected",
         ),
         (
             "png-sides",
