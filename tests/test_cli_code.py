@@ -234,7 +234,7 @@ def test_the_ends_of_the_quality_scale_are_allowed(quality: int, picture: Path) 
 
 def test_an_unknown_model_is_named_beside_the_known(picture: Path) -> None:
     line = complaint(run("encode", picture, "--model", "nothing"))
-    assert "'nothing' is not known; known: cae2017, fast" in line
+    assert "'nothing' is not known; known: best, cae2017, fast" in line
     assert list(files(picture.parent)) == ["picture.png"]
 
 

@@ -100,7 +100,7 @@ def test_a_bundle_does_not_change(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("model", ["no-such-model", "", "../cae2017", Path("/no/such/folder")])
 def test_an_unknown_name_lists_the_known(model: str | Path) -> None:
-    with pytest.raises(ModelError, match="is not known; known: cae2017, fast"):
+    with pytest.raises(ModelError, match="is not known; known: best, cae2017, fast"):
         models.load(model)
 
 

@@ -61,8 +61,8 @@ def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
         warnings.simplefilter("always", UserWarning)  # of every file, even if it is the same
         try:
             source = files.Source(task.source)
-            made = job(source, task, step)
             before = source.size
+            made = job(source, task, step)
             if made.content is not None:
                 files.write(task.target, made.content, force=task.force)
             size = task.target.stat().st_size if made.content is None else len(made.content)

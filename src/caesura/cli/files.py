@@ -41,8 +41,15 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Its number of bytes."""
-        return len(self.content) if self.path == STREAM else self.path.stat().st_size
+        """Its number of bytes.
+
+        Raises:
+            FileError: it cannot be read.
+        """
+        try:
+            return len(self.content) if self.path == STREAM else self.path.stat().st_size
+        except OSError as error:
+            raise FileError(f"{self.path}: {error.strerror or error}") from error
 
 
 def read(path: Path) -> bytes:
@@ -94,10 +101,10 @@ def keep(path: Path, *, force: bool) -> None:
         FileError: the file is there and `force` is not set, or the folder cannot be made.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise FileError(f"{path} is not a file; a new one or one to be replaced is allowed")
         if path.exists() and not force:
             raise FileError(there(path))
+        if path.exists() and not path.is_file():
+            raise FileError(f"{path} is not a file; a new one or one to be replaced is allowed")
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
