@@ -84,10 +84,10 @@ class _Layers:
 
 
 class _Coded(NamedTuple):
-    """A segment whose latents are coded."""
+    """A segment whose latents are coded, and what its detail layer is made from, if it has one."""
 
     payload: bytes
-    plane: NDArray[np.float32]
+    plane: NDArray[np.float32] | None
     magnitudes: NDArray[np.uint8] | None
 
 
@@ -138,7 +138,8 @@ class Encoder(_Layers):
             if self._refines:
                 coded = self._refined(strip, coded)
             for place, one in zip(places, coded, strict=True):
-                self._mosaic.put(place, one.plane)
+                if one.plane is not None:
+                    self._mosaic.put(place, one.plane)
             if waiting:
                 yield from self._finish(*waiting)
                 self._mosaic.forget_above(places[0].row.seen.start)
@@ -158,7 +159,8 @@ class Encoder(_Layers):
         return coded if self._refines else self._packed(coded)
 
     def _packed(self, coded: Any) -> _Coded:
-        return _Coded(self._architecture.pack(coded), coded.plane, coded.magnitudes if self._above else None)
+        kept = (coded.plane, coded.magnitudes) if self._above else (None, None)
+        return _Coded(self._architecture.pack(coded), *kept)
 
     def _refined(self, strip: _Strip, coded: Sequence[Any]) -> list[_Coded]:
         """One segment after another, each with those around it as they are by then."""
