@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import caesura
-from caesura import large, segments
+from caesura import container, large, segments
 from caesura.errors import ConfigError, DependencyError, FormatError, ImageError, LimitError
 from caesura.target import Target
 
@@ -165,6 +166,15 @@ def test_empty_metadata_is_left_out(tmp_path: Path, picture: Image.Image) -> Non
     content = path.read_bytes()
     path.write_bytes(content[:2] + b"\xff\xe1\x00\x08Exif\0\0" + content[2:])
     assert "exif" not in caesura.decode(large.encode(path)).info
+
+
+def test_an_error_in_the_middle_is_the_decoders(tmp_path: Path, picture: Image.Image) -> None:
+    header, payload = container.read(caesura.encode(picture))
+    forged = [*payload.segments[:-1], container.Segment(b"odd")]
+    data = container.write(header, dataclasses.replace(payload, segments=forged))
+    with pytest.raises(FormatError, match="coded symbols: 3 bytes; a whole number of 4-byte words"):
+        large.decode(data, tmp_path / "out.png")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_limit_of_pixels_holds(tmp_path: Path, picture: Image.Image) -> None:

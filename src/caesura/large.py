@@ -5,8 +5,10 @@ Memory grows with the width of the picture and not with its height. Needs `pip i
 
 from __future__ import annotations
 
+import struct
 import tempfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from caesura import cae2026, codec, container, metadata
 from caesura import model as models
-from caesura.container import MAX_PIXELS
+from caesura.container import MAX_PIXELS, Header
 from caesura.errors import ConfigError, DependencyError, ImageError
 from caesura.metadata import Metadata
 from caesura.parallel import one_blas_thread
@@ -40,6 +42,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     ".webp": {"lossless": True, "exact": True},
 }
 _OPAQUE = (".jpeg", ".jpg")
+_ROWS = 64  # that are handed on at a time
 _LEAST_BYTES = 1 << 17  # of a file with so many pixels; smaller ones are not looked into
 _KINDS = {1: "b-w", 2: "b-w", 3: "srgb", 4: "srgb"}
 
@@ -100,7 +103,7 @@ def decode(
 ) -> None:
     """Decode a .cae file to a picture file, whose extension says the format.
 
-    Pixels wait in a temporary file beside it: formats are written from top to bottom, at their own pace.
+    The format's writer asks for rows, and is given them as they are decoded.
 
     Raises:
         DependencyError: libvips is not installed.
@@ -115,19 +118,16 @@ def decode(
         raise ImageError(f"{path}: {suffix} cannot hold transparency")
     decoder = Decoder(header, models.load_by_id(header.model_id))
     with _as_ours(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".caesura-") as folder:
-        raw, made = Path(folder) / "pixels", Path(folder) / f"picture{suffix}"
-        with raw.open("wb") as stream:
-            done = 0
-            for band in decoder.bands(payload.segments):
-                stream.write(band.tobytes())
-                done += len(band)
-                progress(done, header.height)
-        picture = vips.Image.rawload(str(raw), header.width, header.height, header.channels)
-        described = picture.copy(interpretation=_KINDS[header.channels])
-        for name, content in payload.metadata.items():
-            described.set_type(vips.GValue.blob_type, _FIELDS[name], metadata.marked(name, content))
-        described.write_to_file(str(made), **_OPTIONS[suffix])
-        del picture, described  # they hold the file of pixels open
+        made = Path(folder) / f"picture{suffix}"
+        stream = _Stream(_png(header, decoder.bands(payload.segments), progress))
+        source = vips.SourceCustom()
+        source.on_read(stream.read)
+        with stream.errors():
+            opened = vips.Image.new_from_source(source, "", access="sequential", unlimited=True)
+            picture = opened.copy(interpretation=_KINDS[header.channels])
+            for name, content in payload.metadata.items():
+                picture.set_type(vips.GValue.blob_type, _FIELDS[name], metadata.marked(name, content))
+            picture.write_to_file(str(made), **_OPTIONS[suffix])
         made.replace(path)
 
 
@@ -161,6 +161,54 @@ def writes(path: Path) -> bool:
 
 def _is_codable(picture: Any) -> bool:
     return bool(picture.format == "uchar" and _KINDS.get(picture.bands) == picture.interpretation)
+
+
+def _png(header: Header, bands: Iterable[Pixels], progress: Progress) -> Iterator[bytes]:
+    """A picture as a PNG without compression, piece by piece: libvips reads 1 to 4 channels so."""
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[header.channels]
+    yield b"\x89PNG\r\n\x1a\n"
+    yield _chunk(b"IHDR", struct.pack(">IIBBBBB", header.width, header.height, 8, colour_type, 0, 0, 0))
+    store, done = zlib.compressobj(0), 0
+    for band in bands:
+        for rows in np.array_split(band, -(-len(band) // _ROWS)):
+            flat = rows.reshape(len(rows), -1)
+            unfiltered = np.concatenate([np.zeros((len(flat), 1), np.uint8), flat], axis=1)
+            yield _chunk(b"IDAT", store.compress(unfiltered.tobytes()))
+        done += len(band)
+        progress(done, header.height)
+    yield _chunk(b"IDAT", store.flush()) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    body = kind + content
+    return len(content).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+
+
+class _Stream:
+    """Pieces of bytes as libvips reads them, and the error that ended them too early, if any."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, memoryview(b"")
+        self._error: Exception | None = None
+
+    def read(self, size: int) -> memoryview:
+        """At most so many bytes; none at the end. Called from C, where no exception goes through."""
+        try:
+            while not self._rest and (piece := next(self._pieces, None)) is not None:
+                self._rest = memoryview(piece)
+        except Exception as error:
+            self._error = error
+        found, self._rest = self._rest[:size], self._rest[size:]
+        return found
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise what ended the pieces, rather than what libvips makes of a picture that is cut."""
+        try:
+            yield
+        finally:
+            if self._error:
+                raise self._error
 
 
 class _Rows:
