@@ -274,10 +274,11 @@ class Decoder(_Layers):
             while lost and lost[0].row.kept.start < end:
                 place = lost.pop(0)
                 self._mosaic.put(place, self._mosaic.guess(place, self._bundle.channels))
-            parts = each(partial(self._pixels, segments, magnitudes), places, self._work)
-            for place, part in zip(places, parts, strict=True):
+            del found  # so that rows that are forgotten take no memory while others are decoded
+            parts = deque(each(partial(self._pixels, segments, magnitudes), places, self._work))
+            for place in places:
                 magnitudes.pop(place.number)
-                yield self._area(place), part
+                yield self._area(place), parts.popleft()
             self._mosaic.forget_above(places[-1].row.kept.stop - self._grid.halo)
 
     def bands(self, segments: Sequence[Segment | None]) -> Iterator[Pixels]:
