@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -88,6 +89,14 @@ def test_changed_bytes_give_a_plane_or_our_error(data: st.DataObject) -> None:
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(FormatError):
         assert alpha.decode(bytes(whole), 9, 11).shape == (9, 11)
+
+
+def test_a_chunk_that_pillow_stumbles_over_is_our_error() -> None:
+    whole = alpha.encode(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    profile = b"iCCP" + b"a name without an end"
+    chunk = (len(profile) - 4).to_bytes(4, "big") + profile + zlib.crc32(profile).to_bytes(4, "big")
+    with pytest.raises(FormatError, match="alpha: not a PNG that can be read"):
+        alpha.decode(whole[:-12] + chunk + whole[-12:], 3, 4)
 
 
 def test_a_file_whose_alpha_does_not_fit_is_refused(astronaut: NDArray[np.uint8]) -> None:
