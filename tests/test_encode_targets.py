@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import caesura
-from caesura import codec, metrics, segments
+from caesura import codec, container, metrics, segments
 from caesura.errors import ConfigError
 from caesura.model import Bundle
 from caesura.target import MS_SSIM_ABOVE, PSNR_ABOVE, Target
@@ -38,6 +39,22 @@ def test_a_psnr_is_reached_and_hardly_more(fast: Bundle, part: Pixels, wanted: f
 def test_an_ms_ssim_is_reached_and_hardly_more(fast: Bundle, part: Pixels) -> None:
     decoded = caesura.decode_array(caesura.encode(part, target=Target(ms_ssim=0.97), model=fast))
     assert 0.97 <= metrics.ms_ssim(part, decoded) <= 0.97 + MS_SSIM_ABOVE
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("code", [2000, 9000])
+def test_the_encoder_shows_what_the_file_decodes_to(
+    either: Bundle, part: Pixels, mode: str, code: int
+) -> None:
+    picture = np.asarray(Image.fromarray(part).convert(mode)).reshape(256, 256, -1)
+    source, colours = codec._source(picture, strip=False, strict=False)
+    header = container.Header(either.id, source.channels, code, 1, 256, 256)
+    shown = np.empty_like(colours)
+    coded = list(
+        codec.Encoder(header, either, 5, lambda done, total: None, shown=shown).segments(source.rows)
+    )
+    data = container.write(header, container.Payload(coded))
+    np.testing.assert_array_equal(shown, caesura.decode_array(data)[:, :, : colours.shape[2]])
 
 
 def test_the_colours_count_and_not_the_transparency(fast: Bundle, part: Pixels) -> None:

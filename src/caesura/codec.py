@@ -6,7 +6,6 @@ decode: bytes -> container -> segments -> image
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
@@ -20,6 +19,7 @@ from caesura import cae2026, container, image, metadata, metrics, rate, segments
 from caesura import model as models
 from caesura.container import MAX_PIXELS, Header, Payload
 from caesura.errors import ConfigError
+from caesura.forecast import forecast
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
 from caesura.model import Bundle
@@ -27,7 +27,7 @@ from caesura.parallel import one_blas_thread
 from caesura.picture import Analysed, Decoder, Encoder, Pixels, Source
 from caesura.rate import DEFAULT_EFFORT
 from caesura.segments import common
-from caesura.target import Found, Target, search
+from caesura.target import Target, search
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
@@ -79,9 +79,8 @@ def encode(
     """
     source, pixels = _source(picture, strip, strict)
 
-    def measure(name: str, data: bytes) -> float:
-        decoded = decode_array(data, max_pixels=max_pixels)[:, :, : pixels.shape[2]]
-        return metrics.psnr(pixels, decoded) if name == "psnr" else metrics.ms_ssim(pixels, decoded)
+    def measure(name: str, shown: Pixels) -> float:
+        return metrics.psnr(pixels, shown) if name == "psnr" else metrics.ms_ssim(pixels, shown)
 
     return encode_source(
         source,
@@ -126,11 +125,12 @@ def encode_source(
     effort: int,
     progress: Progress,
     max_pixels: int,
-    measure: Callable[[str, bytes], float],
+    measure: Callable[[str, Pixels], float],
 ) -> bytes:
     """`encode` of a picture that is read in rows.
 
-    `measure` gives the PSNR or MS-SSIM, by name, of a file of it, for targets that are about these.
+    `measure` gives the PSNR or MS-SSIM, by name, of what a file of it decodes to, uint8 (H, W, colours), for
+    targets that are about these.
     """
     if effort not in range(cae2026.MIN_EFFORT, cae2026.MAX_EFFORT + 1):
         allowed = f"{cae2026.MIN_EFFORT} to {cae2026.MAX_EFFORT} is allowed"
@@ -141,32 +141,41 @@ def encode_source(
     rate.check(quality)
     bundle = models.load(models.tuned(model, tune))
 
-    def coded(code: int, analysed: Analysed | None) -> bytes:
+    def encoder(code: int, analysed: Analysed | None = None, shown: Pixels | None = None) -> Encoder:
         cells = segments.choose(source.height, source.width)
         header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
         header.check(max_pixels)
-        encoder = Encoder(header, bundle, effort, progress, analysed)
+        return Encoder(header, bundle, effort, progress, analysed, shown)
+
+    def file(encoder: Encoder) -> bytes:
         payload = Payload(list(encoder.segments(source.rows)), source.metadata)
-        return container.write(header, payload, max_pixels=max_pixels)
-
-    def search_from(guess: int, target: Target) -> Found[bytes]:
-        # Analysed once, for the rate of the guess: within `_NEAR` of it that costs less than 1% of the bytes.
-        analysed: Analysed | None = {} if source.pixels <= _KEPT_PIXELS else None
-
-        def attempt(code: int) -> tuple[float, bytes]:
-            data = coded(code, analysed)
-            return len(data) if target.is_size else measure(target.name, data), data
-
-        return search(target, attempt, pixels=source.pixels, guess=guess, jump=bundle.ladder_top)
+        return container.write(encoder.header, payload, max_pixels=max_pixels)
 
     if target is None:
-        return coded(rate.quality_code(quality, bundle.quality_scale), None)
-    guess = rate.quality_code(target.guess(source.pixels), bundle.quality_scale)
-    found = search_from(guess, target)
-    if abs(found.code - guess) > _NEAR and source.pixels <= _KEPT_PIXELS:
-        with contextlib.suppress(ConfigError):  # met by chance the first time
-            return search_from(found.code, target).result
-    return found.result
+        return file(encoder(rate.quality_code(quality, bundle.quality_scale)))
+    guess, slope = rate.quality_code(target.guess(source.pixels), bundle.quality_scale), None
+    at = guess
+    analysed: Analysed | None = {} if source.pixels <= _KEPT_PIXELS else None
+    if analysed is not None:
+        encoder(guess, analysed).analyse(source.rows)
+        foreseen = forecast(list(analysed.values()), bundle, target, source.pixels)
+        guess, slope = foreseen or (guess, slope)
+
+    def attempt(code: int) -> tuple[float, bytes]:
+        nonlocal at
+        if analysed and abs(code - at) > _NEAR:  # its latents fit another rate: 1% of the bytes and more
+            at = code
+            analysed.clear()
+        if target.is_size:
+            data = file(encoder(code, analysed))
+            return len(data), data
+        shown = np.empty((source.height, source.width, container.colours(source.channels)), np.uint8)
+        data = file(encoder(code, analysed, shown))
+        return measure(target.name, shown), data
+
+    return search(
+        target, attempt, pixels=source.pixels, guess=guess, slope=slope, jump=bundle.ladder_top
+    ).result
 
 
 def decode(

@@ -93,7 +93,7 @@ def encode(
             effort=effort,
             progress=lambda done, total: None,
             max_pixels=max_pixels,
-            measure=lambda name, data: 0.0,  # nothing but sizes is asked for
+            measure=lambda name, shown: 0.0,  # nothing but sizes is asked for
         )
 
 
@@ -176,6 +176,7 @@ def _png(header: Header, bands: Iterable[Pixels], progress: Progress) -> Iterato
             yield _chunk(b"IDAT", store.compress(unfiltered.tobytes()))
         done += len(band)
         progress(done, header.height)
+        del band, rows, flat, unfiltered  # before the next is decoded
     yield _chunk(b"IDAT", store.flush()) + _chunk(b"IEND", b"")
 
 

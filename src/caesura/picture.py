@@ -60,7 +60,7 @@ class _Layers:
     """What encoder and decoder share: the model at a rate, the grid of segments."""
 
     def __init__(self, header: Header, bundle: Bundle) -> None:
-        self._header, self._bundle = header, bundle
+        self.header, self._bundle = header, bundle
         self._architecture = _ARCHITECTURES[bundle.architecture]
         self._at = self._architecture.Rate(header.quality, bundle)
         self._above = header.quality > bundle.ladder_top  # where the detail layer is
@@ -75,6 +75,22 @@ class _Layers:
         window = self._architecture.synthesise(self._mosaic.window(place), self._at)
         base: Pixels = window[self._in_pixels(place.row.inner), self._in_pixels(place.column.inner)]
         return base
+
+    def _coloured(self, place: Place, residual: bytes | None, base: Pixels, of_symbols: Any) -> Pixels:
+        """A segment's colours, its detail layer on top of its base, uint8 (h, w, colours), cropped."""
+        if residual is not None and of_symbols is not None:
+            base = detail.decode(residual, base, of_symbols, self.header.quality, self._bundle)
+        rows, columns = self._area(place)
+        cropped = base[: rows.stop - rows.start, : columns.stop - columns.start]
+        return image.from_rgb(cropped, self.header.colours)
+
+    def _area(self, place: Place) -> Area:
+        """Where a segment lies in the picture, in pixels."""
+        rows, columns = self._in_pixels(place.row.kept), self._in_pixels(place.column.kept)
+        return (
+            slice(rows.start, min(rows.stop, self.header.height)),
+            slice(columns.start, min(columns.stop, self.header.width)),
+        )
 
     def _in_pixels(self, span: slice) -> slice:
         return slice(span.start * self._bundle.stride, span.stop * self._bundle.stride)
@@ -109,6 +125,7 @@ class Encoder(_Layers):
         effort: int,
         progress: Callable[[int, int], None],
         analysed: Analysed | None = None,
+        shown: Pixels | None = None,
     ) -> None:
         """Start.
 
@@ -119,9 +136,10 @@ class Encoder(_Layers):
             progress: called with the steps done and their number at effort 9.
             analysed: segments' latents by number, as another encoder of the same picture left them at a rate
                 nearby; those that are missing are put there. None to keep none.
+            shown: uint8 (height, width, colours), to be filled with what the file's colours will decode to.
         """
         super().__init__(header, bundle)
-        self._analysed = analysed
+        self._analysed, self._shown = analysed, shown
         self._effort, self._progress = effort, progress
         self._refines = effort == cae2026.MAX_EFFORT and bundle.architecture == "cae2026"
 
@@ -131,9 +149,8 @@ class Encoder(_Layers):
         A group's detail layer waits for the next group's latents, which its pixels depend on.
         """
         waiting: tuple[_Strip, list[_Coded]] | None = None
-        for places in [list(self._grid)] if self._refines else groups(self._grid):
-            first, last = self._in_pixels(places[0].row.seen), self._in_pixels(places[-1].row.seen)
-            strip = _Strip(places, *rows(first.start, min(last.stop, self._header.height)))
+        for strip in self._strips(rows):
+            places = strip.places
             coded = each(partial(self._latents, strip), places, self._work)
             if self._refines:
                 coded = self._refined(strip, coded)
@@ -147,20 +164,34 @@ class Encoder(_Layers):
         if waiting:
             yield from self._finish(*waiting)
 
-    def _latents(self, strip: _Strip, place: Place) -> Any:
-        """A segment's latents, coded, or still in symbols if they are to be refined."""
+    def analyse(self, rows: Rows) -> None:
+        """Fill `analysed`, and code nothing yet."""
+        for strip in self._strips(rows):
+            each(partial(self._analyse, strip), strip.places, self._work)
+
+    def _strips(self, rows: Rows) -> Iterator[_Strip]:
+        for places in [list(self._grid)] if self._refines else groups(self._grid):
+            first, last = self._in_pixels(places[0].row.seen), self._in_pixels(places[-1].row.seen)
+            yield _Strip(places, *rows(first.start, min(last.stop, self.header.height)))
+
+    def _analyse(self, strip: _Strip, place: Place) -> NDArray[np.float32]:
+        """A segment's latents, float32 (channels, h, w)."""
         latent = None if self._analysed is None else self._analysed.get(place.number)
         if latent is None:
             window = self._window(strip, place.row.seen, place.column.seen)
             latent = self._architecture.analyse(window, self._at)[:, place.row.inner, place.column.inner]
             if self._analysed is not None:
                 self._analysed[place.number] = latent
-        coded = self._architecture.encode(latent, self._at, self._effort)
+        return latent
+
+    def _latents(self, strip: _Strip, place: Place) -> Any:
+        """A segment's latents, coded, or still in symbols if they are to be refined."""
+        coded = self._architecture.encode(self._analyse(strip, place), self._at, self._effort)
         return coded if self._refines else self._packed(coded)
 
     def _packed(self, coded: Any) -> _Coded:
-        kept = (coded.plane, coded.magnitudes) if self._above else (None, None)
-        return _Coded(self._architecture.pack(coded), *kept)
+        plane = coded.plane if self._above or self._shown is not None else None
+        return _Coded(self._architecture.pack(coded), plane, coded.magnitudes if self._above else None)
 
     def _refined(self, strip: _Strip, coded: Sequence[Any]) -> list[_Coded]:
         """One segment after another, each with those around it as they are by then."""
@@ -189,11 +220,12 @@ class Encoder(_Layers):
     def _segment(self, strip: _Strip, latents: tuple[Place, _Coded]) -> Segment:
         place, coded = latents
         residual = transparency = None
-        if coded.magnitudes is not None:
+        base = self._base(place) if coded.plane is not None else None
+        if coded.magnitudes is not None and base is not None:
             rgb = self._window(strip, place.row.kept, place.column.kept)
-            residual = detail.encode(
-                rgb, self._base(place), coded.magnitudes, self._header.quality, self._bundle
-            )
+            residual = detail.encode(rgb, base, coded.magnitudes, self.header.quality, self._bundle)
+        if self._shown is not None and base is not None:
+            self._shown[self._area(place)] = self._coloured(place, residual, base, coded.magnitudes)
         if strip.alpha is not None:
             kept = self._seen(strip, strip.alpha, place.row.kept, place.column.kept)
             transparency = None if kept.min() == alpha.OPAQUE else alpha.encode(kept)
@@ -305,7 +337,7 @@ class Decoder(_Layers):
         if self._above != (segment.detail is not None):
             if not self._conceals:
                 there = "missing" if self._above else "there"
-                raise FormatError(f"detail: the chunk is {there} at quality {self._header.quality}")
+                raise FormatError(f"detail: the chunk is {there} at quality {self.header.quality}")
             self.damaged.add(place.number)
         decoded = self._architecture.decode(segment.latents, place.shape, self._at)
         return decoded.plane, decoded.magnitudes if self._above else None
@@ -326,12 +358,9 @@ class Decoder(_Layers):
 
     def _layered(self, segment: Segment, place: Place, rgb: Pixels, of_symbols: Any) -> Pixels:
         """The base's pixels with the layers on top of them, cropped to the picture."""
-        header = self._header
-        if segment.detail is not None and of_symbols is not None:
-            rgb = detail.decode(segment.detail, rgb, of_symbols, header.quality, self._bundle)
-        rows, columns = self._area(place)
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        pixels = image.from_rgb(rgb[:height, :width], header.colours)
+        header = self.header
+        pixels = self._coloured(place, segment.detail, rgb, of_symbols)
+        height, width, _ = pixels.shape
         if header.channels == header.colours:
             if segment.alpha is not None:
                 raise FormatError(f"alpha: the chunk is there with {header.channels} channels")
@@ -339,10 +368,3 @@ class Decoder(_Layers):
         if segment.alpha is None:
             return np.dstack([pixels, np.full((height, width), alpha.OPAQUE, np.uint8)])
         return np.dstack([pixels, alpha.decode(segment.alpha, height, width)])
-
-    def _area(self, place: Place) -> Area:
-        rows, columns = self._in_pixels(place.row.kept), self._in_pixels(place.column.kept)
-        return (
-            slice(rows.start, min(rows.stop, self._header.height)),
-            slice(columns.start, min(columns.stop, self._header.width)),
-        )

@@ -139,13 +139,15 @@ def search(
     *,
     pixels: int,
     guess: int,
+    slope: float | None = None,
     jump: int = QUALITY_MAX,
 ) -> Found[T]:
     """The largest place whose bytes are at most the target, or the smallest whose quality reaches it.
 
     It ends at a place that meets the target and is close to it: within 1% or 40 bytes below a size,
-    whichever is larger, within 0.02 dB above a PSNR or 0.0002 above an MS-SSIM; or where its neighbour does
-    not meet the target. No place is tried twice; mostly 3 or 4 are tried, and never more than STRAIGHT + 14.
+    whichever is larger, within 0.02 dB above a PSNR or 0.0002 above an MS-SSIM; or
+    where its neighbour does not meet the target. No place is tried twice; mostly 3 or 4 are tried, and never
+    more than STRAIGHT + 14.
 
     Args:
         target: what is wanted.
@@ -154,6 +156,8 @@ def search(
             rise with the place; where they do not quite, the target is met all the same.
         pixels: of the picture, width times height.
         guess: the place that is tried first.
+        slope: how much the logarithm of the bytes, or the dB, grow there from one place to the next; the
+            usual unless given.
         jump: values may jump between this place and the next; a bundle's `ladder_top`.
 
     Raises:
@@ -161,6 +165,7 @@ def search(
     """
     bound = target.bound(pixels)
     near, height, usual = _rule(target, bound)
+    usual = usual if slope is None else slope
     aim = height((bound + near) / 2)
     trials: list[_Trial[T]] = []
     low: _Trial[T] | None = None  # the last that is below the bound (a size may be equal to it) ...
