@@ -38,6 +38,6 @@ def count(bundle: Bundle) -> Work:
         from caesura.train import work
     except ImportError as error:
         raise DependencyError("onnx is not installed; pip install 'caesura[bench]'") from error
-    control = bundle.control and (len(bundle.control.base), bundle.control.channels)
+    control = None if bundle.control is None else (len(bundle.control.base), bundle.control.channels)
     parts = work.by_part(bundle.graphs, bundle.stride, control)
     return Work(**work.totals(parts), parts=parts)

@@ -26,52 +26,12 @@ _SIDE = 128  # pixels; counted on a square that every stride divides
 
 
 # Of no multiply-accumulates: elementwise, or moving about. Anything else must be counted or refused.
-_FREE = frozenset(
-    [
-        "Abs",
-        "Add",
-        "Cast",
-        "Clip",
-        "Concat",
-        "Constant",
-        "ConstantOfShape",
-        "DepthToSpace",
-        "Div",
-        "Erf",
-        "Exp",
-        "Expand",
-        "Flatten",
-        "Floor",
-        "Gather",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Max",
-        "Min",
-        "Mul",
-        "Neg",
-        "Pad",
-        "Pow",
-        "Relu",
-        "Reshape",
-        "Round",
-        "Shape",
-        "Sigmoid",
-        "Sign",
-        "Slice",
-        "Softplus",
-        "SpaceToDepth",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Tanh",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
-    ]
-)
+_FREE = {
+    *("Abs", "Add", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Div", "Erf"),
+    *("Exp", "Expand", "Flatten", "Floor", "Gather", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mul"),
+    *("Neg", "Pad", "Pow", "Relu", "Reshape", "Round", "Shape", "Sigmoid", "Sign", "Slice", "Softplus"),
+    *("SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze", "Where"),
+}
 CONTROL = "control"
 
 
