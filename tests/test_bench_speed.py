@@ -18,7 +18,7 @@ from rich.console import Console
 from caesura import codec, container, rounding, transform
 from caesura import model as models
 from caesura.bench import speed
-from caesura.bench.speed import peak, pictures, stages, symbols, tables, timing
+from caesura.bench.speed import peak, pictures, process, stages, symbols, tables, timing
 from caesura.entropy import control, grouped
 from caesura.errors import ConfigError, FormatError, ModelError
 
@@ -246,3 +246,8 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip() == "error: repeats is 0; 1 to 1000 is allowed"
+
+
+def test_the_memory_of_a_process_is_its_own() -> None:
+    ballast = np.ones(1 << 30, np.uint8)  # ours, when the children are started
+    assert all(0 <= one.peak < ballast.nbytes / 2**30 for one in process.fresh(TINY))
