@@ -2,7 +2,7 @@
 # make test     the whole test suite
 # make check    ruff and mypy --strict
 # make fuzz     hostile files for the decoder  (SECONDS=600)
-# make bench    speed and memory of coding and training
+# make bench    speed and memory of coding and training  (tables and a plot in bench-output/speed)
 # make results  docs/RESULTS.md and its plot again  (KODAK=folder of the 24 pictures)
 PYTHON ?= python3
 VENV ?= .venv

@@ -1,0 +1,193 @@
+"""What was measured, as tables and as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import matplotlib
+import matplotlib.axes
+import rich.table
+
+from caesura.bench.speed import stages
+from caesura.bench.speed.process import DIRECTIONS, INFO_REPEATS
+
+if TYPE_CHECKING:
+    from caesura.bench.speed import Speed
+
+matplotlib.use("Agg")
+
+
+class Table(NamedTuple):
+    """A title, what the columns are, and rows of text; `note` says how it was measured."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    note: str = ""
+
+    def rich(self) -> rich.table.Table:
+        """For a console."""
+        shown = rich.table.Table(
+            *self.columns, title=self.title, caption=self.note or None, title_justify="left"
+        )
+        for row in self.rows:
+            shown.add_row(*row)
+        return shown
+
+    def markdown(self) -> str:
+        """A heading, the table and the note."""
+        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
+        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        note = f"\n{self.note}\n" if self.note else ""
+        return f"### {self.title}\n\n{text}\n{note}"
+
+
+def of(found: Speed) -> list[Table]:
+    """All tables of one model."""
+    return [_rates(found), _splits(found), _coding(found), _processes(found), _work(found)]
+
+
+def markdown(found: Sequence[Speed]) -> str:
+    """A page: the machine, then a section for each model."""
+    machine = ", ".join(f"{name} {value}" for name, value in found[0].machine.items())
+    parts = [f"# Speed\n\n{machine}.\n\n![Megapixels per second by size](speed.png)\n"]
+    for one in found:
+        parts += [f"## {one.model} (`{one.id}`)\n", *(table.markdown() for table in of(one))]
+    return "\n".join(parts)
+
+
+def _rates(found: Speed) -> Table:
+    rows = []
+    of_case = {(one.megapixels, one.threads, one.direction): one for one in found.rates}
+    for megapixels, threads in dict.fromkeys((one.megapixels, one.threads) for one in found.rates):
+        pair = [of_case[megapixels, threads, direction] for direction in DIRECTIONS]
+        shares = [found.peak_share(one.direction, one.speed, threads) for one in pair]
+        rows.append(
+            [
+                f"{megapixels:.2f} MP ({pair[0].width}x{pair[0].height})",
+                str(threads),
+                *(f"{one.speed:.2f}" for one in pair),
+                *(f"{share:.0%}" for share in shares),
+                str(pair[0].repeats),
+            ]
+        )
+    peaks = ", ".join(
+        f"{2 * peak / 1e9:.0f} GFLOP/s with {count} thread{'s' * (count > 1)}"
+        for count, peak in found.peak.items()
+    )
+    return Table(
+        f"Speed of {found.model}, quality 50",
+        ["picture", "threads", "encode MP/s", "decode MP/s", "encode peak", "decode peak", "median of"],
+        rows,
+        "Peak: what the networks multiply (overlaps of windows not counted), of what the machine can: "
+        f"float32 matrix products, {peaks}.",
+    )
+
+
+def _splits(found: Speed) -> Table:
+    rows = []
+    for split in found.splits:
+        share = found.peak_share(split.direction, split.transform_speed, 1)
+        rows.append(
+            [
+                f"{split.megapixels:.2f} MP",
+                split.direction,
+                *(f"{part:.1%}" for part in split.shares.values()),
+                f"{share:.0%}",
+            ]
+        )
+    return Table(
+        f"Where the time of {found.model} goes, one thread",
+        ["picture", "", *stages.STAGES, "peak within the transform"],
+        rows,
+        "Transform: ONNX graphs; entropy: table indices, rounding, coder; container: parsing, checksums, "
+        "metadata; rest: padding, scaling, copies.",
+    )
+
+
+def _coding(found: Speed) -> Table:
+    coding = found.coding
+    rows = [
+        ["all", str(coding.symbols), f"{coding.encode:.1f}", f"{coding.decode:.1f}", f"{coding.control:.1f}"],
+        ["coded", str(coding.coded), f"{coding.encode_coded:.1f}", f"{coding.decode_coded:.1f}", ""],
+    ]
+    return Table(
+        f"Entropy coding of {found.model} alone, ns per symbol",
+        ["symbols", "number", "encode", "decode", "table indices"],
+        rows,
+        "The same time over all symbols, and over those that are not certainly zero; one thread.",
+    )
+
+
+def _processes(found: Speed) -> Table:
+    rows = [["`caesura info`", f"{found.start_up:.3f} s", "", ""]]
+    rows += [
+        [
+            f"{one.direction} {one.megapixels:.2f} MP",
+            f"{one.first:.3f} s",
+            f"{one.warm:.3f} s",
+            f"{one.peak:.2f} GiB" if one.peak else "not known",
+        ]
+        for one in found.alone
+    ]
+    return Table(
+        f"Processes of their own, {found.model}",
+        ["", "first", "again", "peak memory"],
+        rows,
+        f"`caesura info` from start to end, median of {INFO_REPEATS}; pictures from the call on, once, all "
+        "threads.",
+    )
+
+
+def _work(found: Speed) -> Table:
+    rows = [
+        [part.removesuffix(".onnx"), kind, f"{amount:.3f}"]
+        for part, kinds in found.work.parts.items()
+        for kind, amount in sorted(kinds.items(), key=lambda item: -item[1])
+    ]
+    rows += [[direction, "altogether", f"{getattr(found.work, direction):.2f}"] for direction in DIRECTIONS]
+    return Table(f"Work of {found.model}", ["graph", "layers", "kMAC/pixel"], rows)
+
+
+def picture(found: Sequence[Speed]) -> bytes:
+    """A PNG: megapixels per second over the picture's size, and the split of the largest picture."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
+    for axis, direction in zip(axes, DIRECTIONS, strict=False):
+        for one in found:
+            for threads in sorted({rate.threads for rate in one.rates}):
+                points = sorted(
+                    (rate.megapixels, rate.speed)
+                    for rate in one.rates
+                    if rate.direction == direction and rate.threads == threads
+                )
+                label = f"{one.model}, {threads} thread{'s' * (threads > 1)}"
+                axis.plot(*zip(*points, strict=True), marker="o", label=label)
+        axis.set(xscale="log", title=direction, xlabel="megapixels", ylabel="megapixels per second")
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    _bars(axes[-1], found)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=120)
+    plt.close(figure)
+    return out.getvalue()
+
+
+def _bars(axis: matplotlib.axes.Axes, found: Sequence[Speed]) -> None:
+    """Shares of the largest picture's time."""
+    bars = []
+    for one in found:
+        largest = max(split.megapixels for split in one.splits)
+        bars += [(one.model, split) for split in one.splits if split.megapixels == largest]
+    names = [f"{model}\n{split.direction}" for model, split in bars]
+    below = [0.0] * len(bars)
+    for stage in stages.STAGES:
+        shares = [split.shares[stage] for _, split in bars]
+        axis.bar(names, shares, bottom=below, label=stage)
+        below = [low + share for low, share in zip(below, shares, strict=True)]
+    axis.set(title=f"one thread's time, {bars[0][1].megapixels:.1f} megapixels", ylim=(0, 1))
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))

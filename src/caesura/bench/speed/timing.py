@@ -1,0 +1,140 @@
+"""Megapixels per second by size of the picture and number of threads, and where one thread's time goes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from caesura import codec
+from caesura.bench.speed import pictures, stages
+from caesura.bench.speed.process import DIRECTIONS
+
+Advance = Callable[[], None]
+
+_SMALL, _TURNS = 1.5e6, 3  # pixels of pictures that are coded so often in each round
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast pictures of one size are coded.
+
+    Attributes:
+        direction: "encode" or "decode".
+        megapixels, width, height: of the picture.
+        threads: CAESURA_THREADS.
+        seconds: the median of repeats.
+        repeats: how many.
+    """
+
+    direction: str
+    megapixels: float
+    width: int
+    height: int
+    threads: int
+    seconds: float
+    repeats: int
+
+    @property
+    def speed(self) -> float:
+        """Megapixels per second."""
+        return self.megapixels / self.seconds
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where one thread's time goes.
+
+    Attributes:
+        direction: "encode" or "decode".
+        megapixels: of the picture.
+        seconds: by stage, medians of repeats.
+    """
+
+    direction: str
+    megapixels: float
+    seconds: dict[str, float]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """By stage; they sum to 1."""
+        whole = sum(self.seconds.values())
+        return {stage: part / whole for stage, part in self.seconds.items()}
+
+    @property
+    def transform_speed(self) -> float:
+        """Megapixels per second of the transforms alone."""
+        return self.megapixels / self.seconds[stages.TRANSFORM]
+
+
+def measure(
+    model: str,
+    sizes: Sequence[float],
+    threads: Sequence[int],
+    repeats: int,
+    advance: Advance = lambda: None,
+) -> tuple[list[Rate], list[Split]]:
+    """Code a picture of each size in each direction, with each number of threads; repeats are interleaved.
+
+    Args:
+        model: a bundle's name or folder.
+        sizes: megapixels.
+        threads: numbers of them.
+        repeats: rounds; small pictures are coded three times in each.
+        advance: called after each picture of each round; `rounds` says how often.
+    """
+    rates: list[Rate] = []
+    splits: list[Split] = []
+    photos = [pictures.photo(*pictures.shape(size)) for size in sizes]
+    files = [codec.encode(photo, model=model) for photo in photos]
+    times: dict[tuple[int, str, int], list[float]] = {}
+    parts: dict[tuple[int, str], list[dict[str, float]]] = {}
+    smallest = min(range(len(sizes)), key=lambda number: sizes[number])
+    for turn in range(repeats + 1):  # the first, of one picture, loads the graphs for each number of threads
+        for number, (photo, data) in enumerate(zip(photos, files, strict=True)):
+            calls: dict[str, Callable[[], object]] = {
+                "encode": lambda photo=photo: codec.encode(photo, model=model),  # type: ignore[misc]
+                "decode": lambda data=data: codec.decode_array(data),  # type: ignore[misc]
+            }
+            small = photo.shape[0] * photo.shape[1] < _SMALL
+            if not turn and number != smallest:
+                advance()
+                continue
+            for _ in range(_TURNS if small else 1):
+                for direction in DIRECTIONS:
+                    for count in threads:
+                        with stages.using(count):
+                            seconds = _seconds(calls[direction])
+                        if turn:
+                            times.setdefault((number, direction, count), []).append(seconds)
+                    with stages.measured() as clock:
+                        calls[direction]()
+                    if turn:
+                        parts.setdefault((number, direction), []).append(clock.seconds)
+            advance()
+    for (number, direction, count), found in times.items():
+        height, width, _ = photos[number].shape
+        size = (height * width / 1e6, width, height)
+        rates.append(Rate(direction, *size, count, statistics.median(found), len(found)))
+    for (number, direction), found_parts in parts.items():
+        middle = {stage: statistics.median(one[stage] for one in found_parts) for stage in stages.STAGES}
+        height, width, _ = photos[number].shape
+        splits.append(Split(direction, height * width / 1e6, middle))
+    return rates, splits
+
+
+def rounds(sizes: Sequence[float], repeats: int) -> int:
+    """How often `measure` advances."""
+    return (repeats + 1) * len(sizes)
+
+
+def median(call: Callable[[], object], repeats: int) -> float:
+    """Median wall seconds of `repeats` calls."""
+    return statistics.median(_seconds(call) for _ in range(repeats))
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
