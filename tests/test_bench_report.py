@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from caesura.bench.evaluation import Point
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ import caesura
 from caesura import metrics
 from caesura.bench import demo, report
 from caesura.bench.bd import bd_rate
-from caesura.bench.evaluation import Point
 from caesura.errors import ConfigError
 
 Pixels = NDArray[np.uint8]

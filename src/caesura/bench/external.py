@@ -142,12 +142,12 @@ def parse(template: str) -> External:
         raise ConfigError(f"external {name}: settings are {ladder!r}; numbers are allowed") from error
     if len(set(settings)) != len(settings) or not np.isfinite(settings).all():
         raise ConfigError(f"external {name}: settings are {ladder!r}; finite numbers, each once, are allowed")
+    reader = shlex.shlex(commands, posix=True, punctuation_chars=";")  # a quoted semicolon is none
+    reader.whitespace_split, reader.commenters = True, ""
     try:
-        words = shlex.split(commands)
+        split = list(reader)
     except ValueError as error:
         raise ConfigError(f"external {name}: {error} in {commands!r}; allowed is {_FORM}") from error
-    # A semicolon may stand on its own or, as in a shell, right behind a word.
-    split = [part for word in words for part in ((word[:-1], ";") if word.endswith(";") else (word,)) if part]
     if split.count(";") != 1:
         raise ConfigError(f"external {name}: {commands!r} has not one ;; allowed is {_FORM}")
     middle = split.index(";")

@@ -20,7 +20,7 @@ from caesura.bench.schema import Point, Shown
 from caesura.cli import files
 
 RATE = 0.4  # bits per pixel, about which pictures are shown
-_TRIALS = 4
+_TRIALS = 5
 _WHOLE, _SIDES = 1 << 20, (1024, 768)  # pixels shown whole; the cut of larger pictures
 
 
@@ -61,23 +61,21 @@ def within(coder: Codec, pixels: Pixels, size: int, known: Sequence[Point]) -> b
     if above is None:
         return coder.encode(pixels, below.setting)
     low, high = (below.setting, below.bytes), (above.setting, above.bytes)
-    best: bytes | None = None
+    best, stuck = b"", False
     for _ in range(_TRIALS):
-        share = math.log(size / low[1]) / math.log(high[1] / low[1])
-        share = min(max(share, 0.05), 0.95)  # so that both ends come nearer
-        setting = low[0] + share * (high[0] - low[0])
+        share = 0.5 if stuck else math.log(size / low[1]) / math.log(high[1] / low[1])
+        setting = low[0] + min(max(share, 0.05), 0.95) * (high[0] - low[0])  # so that both ends come nearer
         data = coder.encode(pixels, setting)
         counted = size_of(coder, data, pixels)
+        stuck = counted in (low[1], high[1])  # the codec's own steps are coarser than this
         if counted <= size:
-            best = data if best is None or len(data) > len(best) else best
-            if counted <= low[1] or counted > 0.99 * size:  # settings are coarser than this, or it is near
+            best = max(best, data, key=len)
+            low = setting, max(counted, low[1])
+            if counted > 0.99 * size:
                 break
-            low = setting, counted
-        elif counted >= high[1]:
-            break
         else:
-            high = setting, counted
-    return coder.encode(pixels, low[0]) if best is None else best
+            high = setting, min(counted, high[1])
+    return best or coder.encode(pixels, below.setting)
 
 
 def shown(
