@@ -17,6 +17,7 @@ from caesura import metrics
 from caesura.bench import codecs as known
 from caesura.bench.codecs import JPEG
 from caesura.bench.ours import Caesura
+from caesura.bench.schema import Cost
 from cli_helpers import WITHOUT, Pixels, complaint, drawn, opened, process, run, strict_json, succeeded
 from test_bench_external import PROGRAM
 from train_helpers import photo, save
@@ -39,6 +40,12 @@ def measured(root: Path, pictures: dict[str, Pixels], *options: object) -> Repor
     out = succeeded(run("bench", root / "pictures", *arguments))
     results = strict_json((root / "report" / "results.json").read_text())
     return Report(pictures, root / "report", results, out)
+
+
+@pytest.fixture
+def no_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of their own take seconds, and `whole` has them."""
+    monkeypatch.setattr("caesura.bench.costs.measure", lambda codec, *_: Cost(codec.name, 40, 40, 0.1))
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +128,7 @@ def test_pictures_at_matched_bytes_lie_beside(whole: Report) -> None:
             assert one["bytes"] <= max(ours[one["picture"]], smallest)
 
 
+@pytest.mark.usefixtures("no_costs")
 def test_bench_by_crops_codes_each_crop_on_its_own(tmp_path: Path) -> None:
     report = measured(tmp_path, {"odd.png": drawn(40, 56)}, "--crop", 32)
     for point in report.results["points"]:
@@ -137,6 +145,7 @@ def test_bench_by_crops_codes_each_crop_on_its_own(tmp_path: Path) -> None:
         assert point["psnr"] == pytest.approx(metrics.psnr(pixels, decoded), abs=0.01)
 
 
+@pytest.mark.usefixtures("no_costs")
 def test_models_and_efforts_stand_side_by_side(tmp_path: Path) -> None:
     options = ["--model", "fast", "--model", "cae2017", "--effort", 1, "--effort", 5]
     report = measured(tmp_path, {"photo.png": photo(40, 56)}, *options)
@@ -150,6 +159,7 @@ def test_models_and_efforts_stand_side_by_side(tmp_path: Path) -> None:
         assert point["bytes"] == len(data)
 
 
+@pytest.mark.usefixtures("no_costs")
 def test_every_codec_measures_a_white_and_tiny_picture(tmp_path: Path) -> None:
     pictures = {"white.png": np.full((8, 8, 3), 255, np.uint8)}
     report = measured(tmp_path, pictures, "--codecs", "jpeg,webp,avif speed 9")
@@ -157,6 +167,7 @@ def test_every_codec_measures_a_white_and_tiny_picture(tmp_path: Path) -> None:
     assert len(report.results["points"]) == codings
 
 
+@pytest.mark.usefixtures("no_costs")
 def test_published_curves_and_commands_of_the_user_are_beside(tmp_path: Path) -> None:
     points = [{"bpp": rate, "psnr": 24 + 6 * np.log2(1 + rate)} for rate in (0.2, 0.5, 1, 2, 4)]
     (tmp_path / "known.json").write_text(json.dumps({"known": {"source": "a paper", "points": points}}))
@@ -199,7 +210,7 @@ class Counting:
 
 
 @pytest.fixture
-def cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Counting, list[object]]:
+def cut_off(no_costs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Counting, list[object]]:
     """Two pictures of 72 x 80, and a command that is interrupted as it codes its third file."""
     for name, other in (("a.png", 0), ("b.png", 1)):
         save(tmp_path / "pictures" / name, drawn(72, 80) + np.uint8(other))
@@ -259,6 +270,7 @@ def test_lines_that_are_damaged_are_measured_again(
 # Quick
 
 
+@pytest.mark.usefixtures("no_costs")
 def test_quick_needs_no_folder_and_leaves_slow_codecs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,3 +347,15 @@ def test_bench_without_the_extra_says_what_to_install(library: str, picture: Pat
     last = outcome.err.splitlines()[-1]
     assert outcome.status == 1
     assert last == f"caesura: {library} is not installed; pip install 'caesura[bench]'"
+
+
+@pytest.mark.usefixtures("no_costs")
+def test_a_codec_that_fails_is_named(picture: Path, tmp_path: Path) -> None:
+    def fail(codec: Caesura, data: bytes) -> Pixels:
+        raise ValueError("a word of the library")
+
+    command = ["bench", picture.parent, "-o", tmp_path / "report", "--codecs", "none", "--qualities", "50"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Caesura, "decode", fail)
+        assert complaint(run(*command)) == "caesura: caesura fast at 50: a word of the library"
+    succeeded(run(*command))

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from caesura.cli.files import FileError
+
 NAME = "cache.jsonl"
 
 
@@ -42,8 +44,11 @@ class Cache:
         self._values[_key(kind, key)] = value
 
     def _append(self, line: str) -> None:
-        with self._path.open("a", encoding="utf-8") as out:
-            out.write(line + "\n")
+        try:
+            with self._path.open("a", encoding="utf-8") as out:
+                out.write(line + "\n")
+        except OSError as error:
+            raise FileError(f"{self._path}: {error.strerror or error}") from error
 
 
 def _key(kind: str, key: Any) -> str:

@@ -74,6 +74,8 @@ def differences(
     curves: Sequence[Curve],
     anchor: str,
     ours: Sequence[str],
+    *,
+    intervals: bool = True,
     tell: Callable[[str], None] = lambda doing: None,
 ) -> list[Difference]:
     """BD-rates: of every codec against the anchor, and of ours against every codec.
@@ -82,6 +84,7 @@ def differences(
         points, curves: of the same whole pictures.
         anchor: a codec's name; where it was not measured, only ours are compared.
         ours: names of our codecs.
+        intervals: also the bootstrap intervals, which take most of the time.
         tell: called with what is being done.
     """
     names = [curve.codec for curve in curves]
@@ -90,12 +93,12 @@ def differences(
     found = []
     for name, other in pairs:
         tell(f"rate differences, {name}")
-        found += [_difference(points, curves, name, other, metric) for metric in METRICS]
+        found += [_difference(points, curves, name, other, metric, intervals) for metric in METRICS]
     return [difference for difference in found if difference is not None]
 
 
 def _difference(
-    points: Sequence[Point], curves: Sequence[Curve], codec: str, anchor: str, metric: str
+    points: Sequence[Point], curves: Sequence[Curve], codec: str, anchor: str, metric: str, intervals: bool
 ) -> Difference | None:
     """None where the metric was not measured."""
     test, base = (
@@ -110,7 +113,7 @@ def _difference(
         _arrays(points, pictures, name, metric) for name in (anchor, codec)
     )
     between = None
-    if percent is not None:
+    if percent is not None and intervals:
         between = interval(_without_gaps(base_rate, base_quality), _without_gaps(test_rate, test_quality))
     each = {}
     for number, picture in enumerate(pictures):

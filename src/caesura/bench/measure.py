@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -25,10 +26,15 @@ from caesura.bench.external import External
 from caesura.bench.ours import size_of
 from caesura.bench.photos import Photo
 from caesura.bench.schema import Point
+from caesura.errors import CaesuraError
 
 ENOUGH = 0.5  # seconds; a coding that has taken so long is not repeated further
 TINY = 64  # pixels a side of what is coded first, untimed, to have libraries and models loaded
 _LARGE = 1 << 22  # pixels, of which two at a time are too much for the memory that measuring quality takes
+
+
+class CodecError(CaesuraError):
+    """A codec failed."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +115,21 @@ def _measured(
     tiny = np.ascontiguousarray(pixels[:TINY, :TINY])
     for coding in todo:
         if not isinstance(coding.codec, External):  # a command starts anew every time
-            coding.codec.decode(coding.codec.encode(tiny, coding.setting))
+            with named(coding.codec, coding.setting):
+                coding.codec.decode(coding.codec.encode(tiny, coding.setting))
     for number in range(repeats):
         for coding in todo:
             tell(f"{name}, {coding.codec.name}")
             if number == 0 or sum(coding.encode_seconds) < ENOUGH:
                 started = time.perf_counter()
-                data = coding.codec.encode(pixels, coding.setting)
+                with named(coding.codec, coding.setting):
+                    data = coding.codec.encode(pixels, coding.setting)
                 coding.encode_seconds.append(time.perf_counter() - started)
                 coding.data = coding.data or data
             if number == 0 or sum(coding.decode_seconds) < ENOUGH:
                 started = time.perf_counter()
-                decoded = coding.codec.decode(coding.data)
+                with named(coding.codec, coding.setting):
+                    decoded = coding.codec.decode(coding.data)
                 coding.decode_seconds.append(time.perf_counter() - started)
                 coding.decoded = decoded
     tell(f"{name}, qualities")
@@ -131,6 +140,17 @@ def _measured(
         yield from zip(todo, found, strict=True)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def named(codec: Codec, setting: float) -> Iterator[None]:
+    """Whatever a library raises becomes our error, with the codec's name."""
+    try:
+        yield
+    except CaesuraError:
+        raise
+    except Exception as error:  # it has no common base but this
+        raise CodecError(f"{codec.name} at {setting:g}: {error or type(error).__name__}") from error
 
 
 def _kept(value: dict[str, Any] | None, photo: Photo, codec: Codec) -> Point | None:

@@ -6,7 +6,7 @@ pictures x codecs x settings -> points -> mean curves -> BD-rates; costs; pictur
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -136,9 +136,9 @@ def bench(plan: Plan, console: Console) -> Results:
             for shown in matched.shown(photos, everything, results.points, folder, cache, tell):
                 results.samples.append(shown)
                 bar.advance(task, shown.codec != "original")
-            _summarise(results, anchor, ladders)
+            _summarise(results, anchor, ladders, tell)
     except KeyboardInterrupt:
-        _summarise(results, anchor, ladders)
+        _summarise(results, anchor, ladders, intervals=False)
         write(results, plan.destination)
         done = f"interrupted: {len(results.points)} of {rungs} codings are measured"
         console.print(f"{done}; the same command goes on from there", markup=False, highlight=False)
@@ -155,14 +155,21 @@ def write(results: Results, folder: Path) -> None:
         files.write(folder / name, text.encode(), force=True)
 
 
-def _summarise(results: Results, anchor: str, ladders: dict[str, int]) -> None:
+def _summarise(
+    results: Results,
+    anchor: str,
+    ladders: dict[str, int],
+    tell: Callable[[str], None] = lambda doing: None,
+    *,
+    intervals: bool = True,
+) -> None:
     """Curves and rate differences of the pictures that are done."""
     points = curves.whole(results.points, results.pictures, ladders)
     names = [codec.name for codec in results.codecs]
     points.sort(key=lambda point: names.index(point.codec))
     results.curves = curves.mean_curves(points, results.pictures)
     ours = [codec.name for codec in results.codecs if codec.ours]
-    results.bd = curves.differences(points, results.curves, anchor, ours)
+    results.bd = curves.differences(points, results.curves, anchor, ours, intervals=intervals, tell=tell)
 
 
 def _codecs(plan: Plan) -> tuple[list[Codec], list[Codec], list[Missing]]:
