@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import math
@@ -18,12 +20,14 @@ from PIL import Image
 
 import caesura
 from caesura import metrics
-from caesura.bench import demo, report
-from caesura.bench.bd import bd_rate
-from caesura.bench.evaluation import Point
-from caesura.errors import ConfigError
+from caesura.bench import curves, demo, machine, quality, report
+from caesura.bench.bd import bd_rate, interval, overlap
+from caesura.bench.schema import CodecFacts, Picture, Point, Published, Results
+from caesura.errors import ConfigError, ImageError
+from cli_helpers import strict_json
 
 Pixels = NDArray[np.uint8]
+Float = NDArray[np.float64]
 Points = Sequence[tuple[float, float]]
 PUBLISHED = Path(__file__).parents[1] / "docs" / "kodak_published_rd.json"
 CURVE = [(0.1, 25.0), (0.2, 28.0), (0.4, 30.5), (0.8, 34.5), (1.6, 37.0)]
@@ -104,87 +108,256 @@ def test_a_lossless_point_has_no_place_on_a_curve() -> None:
     assert bd_rate([*CURVE, (9.0, math.inf)], scaled([*CURVE, (9.0, math.inf)], 0.5)) == pytest.approx(-50)
 
 
-# The report
+# Against what others published from the same points
+
+
+@pytest.mark.parametrize(
+    ("name", "anchor"), [("vtm", "bpg444"), ("hm", "bpg444"), ("mbt2018-mean", "vtm"), ("hm", "vtm")]
+)
+def test_the_rate_difference_of_published_curves_is_that_of_its_definition(name: str, anchor: str) -> None:
+    curves = {entry.name: entry.points for entry in report.read_published(PUBLISHED)}
+    assert bd_rate(curves[anchor], curves[name]) == pytest.approx(
+        by_definition(curves[anchor], curves[name]), abs=0.2
+    )
+
+
+def by_definition(anchor: Points, test: Points) -> float:
+    """Bjontegaard's integral with SciPy's own Akima curves, on a fine grid."""
+    from scipy.interpolate import Akima1DInterpolator
+
+    (base_rate, base), (rate, quality) = (np.array(sorted(curve)).T for curve in (anchor, test))
+    grid = np.linspace(max(base.min(), quality.min()), min(base.max(), quality.max()), 20001)
+    gap = Akima1DInterpolator(quality, np.log10(rate))(grid) - Akima1DInterpolator(base, np.log10(base_rate))(
+        grid
+    )
+    return float(100 * (10 ** gap.mean() - 1))
+
+
+# Intervals
+
+
+def ladders(
+    pictures: int, factors: Sequence[float] = (1.0,)
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rates and qualities of pictures of different difficulty, rates times a factor each, in turn."""
+    rates = [
+        [rate * (1 + 0.2 * number) * factors[number % len(factors)] for rate, _ in CURVE]
+        for number in range(pictures)
+    ]
+    qualities = [[quality - 0.3 * number for _, quality in CURVE] for number in range(pictures)]
+    return np.array(rates), np.array(qualities)
+
+
+def test_pictures_that_agree_leave_no_doubt() -> None:
+    low, high = interval(ladders(6), ladders(6, [0.8])) or (0, 0)
+    assert low == pytest.approx(-20)
+    assert high == pytest.approx(-20)
+
+
+@given(factors=st.lists(st.floats(0.5, 2), min_size=2, max_size=5))
+@settings(max_examples=8)
+def test_an_interval_holds_the_difference_of_the_means(factors: list[float]) -> None:
+    base, test = ladders(8), ladders(8, factors)
+    low, high = interval(base, test) or (0, 0)
+    means = [
+        list(zip(rates.mean(axis=0), qualities.mean(axis=0), strict=True))
+        for rates, qualities in (base, test)
+    ]
+    middle = bd_rate(*means)
+    assert middle is not None
+    assert low - 1e-6 <= middle <= high + 1e-6
+    assert interval(base, test) == (low, high)  # chance comes from a fixed seed
+
+
+def test_one_picture_has_no_interval() -> None:
+    assert interval(ladders(1), ladders(1, [0.8])) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [([(1, 30), (2, 50)], (30, 37)), ([(1, 40), (2, 50)], None), ([], None), ([(1, math.inf)], None)],
+)
+def test_the_overlap_is_what_both_reach(other: Points, expected: tuple[float, float] | None) -> None:
+    assert overlap(CURVE, other) == expected == overlap(other, CURVE)
+
+
+# Means
 
 
 def point(codec: str, setting: float, **figures: Any) -> Point:
     """A measured point; what is not given matters not."""
-    given = {"picture": "a", "bytes": 1, "bpp": 1.0, "psnr": 30.0, "ms_ssim": 0.9}
-    times = {"encode_seconds": 0.1, "decode_seconds": 0.2}
-    return Point(codec, setting, **(given | times | figures))
+    given = {"picture": "a", "bytes": 1, "bpp": 1.0, "mse": 65.025, "psnr": 30.0, "psnr_luma": 31.0}
+    others = {"ms_ssim": 0.9, "ssimulacra2": 50.0, "encode_seconds": 0.1, "decode_seconds": 0.2}
+    return Point(codec, setting, **(given | others | figures))
 
 
-def curve(codec: str, points: Points, ms_ssim: float | None = 0.95) -> report.Curve:
-    """A codec's mean curve."""
-    samples = [
-        report.Sample(number, rate, quality if math.isfinite(quality) else None, ms_ssim, 0.1, 0.2)
-        for number, (rate, quality) in enumerate(points)
-    ]
-    return report.Curve(codec, tuple(samples))
+def picture(name: str) -> Picture:
+    """A picture of a megapixel."""
+    return Picture(name, "0" * 64, 1000, 1000)
 
 
 def test_mean_curves_are_means_over_pictures_by_rising_rate() -> None:
     points = [
-        point("b", 90, bpp=2.0, psnr=40.0, ms_ssim=0.99, encode_seconds=1.0, decode_seconds=3.0),
+        point("b", 90, bpp=2.0, psnr=40.0, mse=6.5025, ms_ssim=0.99, encode_seconds=1.0, decode_seconds=3.0),
         point("b", 10, bpp=0.5, psnr=30.0, ms_ssim=0.90),
         point("a", 1, bpp=0.25, psnr=20.0),
-        point("b", 90, bpp=4.0, psnr=43.0, ms_ssim=0.97, encode_seconds=2.0, decode_seconds=5.0),
-        point("b", 10, bpp=0.7, psnr=33.0, ms_ssim=0.80),
+        point("b", 90, picture="z", bpp=4.0, mse=65.025, psnr=30.0, ms_ssim=0.9, encode_seconds=3.0),
+        point("b", 10, picture="z", bpp=0.7, psnr=33.0, ms_ssim=0.80),
+        point("a", 1, picture="z"),
     ]
-    b, a = report.mean_curves(points)
+    b, a = curves.mean_curves(points, [picture("a"), picture("z")])
     assert (b.codec, a.codec) == ("b", "a")  # as they first came
-    assert [sample.setting for sample in b.samples] == [10, 90]
     low, high = b.samples
+    assert (low.setting, high.setting) == (10, 90)
     assert (low.bpp, low.psnr, low.ms_ssim) == pytest.approx((0.6, 31.5, 0.85))
-    assert (high.bpp, high.psnr, high.ms_ssim) == pytest.approx((3.0, 41.5, 0.98))
-    assert (high.encode_seconds, high.decode_seconds) == pytest.approx((1.5, 4.0))
-    assert b.psnr_points() == [(low.bpp, low.psnr), (high.bpp, high.psnr)]
+    assert (high.bpp, high.psnr) == pytest.approx((3.0, 35.0))
+    assert high.psnr_of_mean_mse == pytest.approx(10 * math.log10(255**2 / 35.76375))
+    assert high.ms_ssim_db == pytest.approx(15.0)  # the mean of 20 and 10
+    assert (high.encode_mps, high.decode_mps) == pytest.approx((2 / 4, 2 / 3.2))
+    assert b.points("psnr") == [(low.bpp, low.psnr), (high.bpp, high.psnr)]
 
 
-def test_ms_ssim_has_no_mean_where_a_picture_has_none() -> None:
-    (mean,) = report.mean_curves([point("a", 1, ms_ssim=0.9), point("a", 1, ms_ssim=None)])
-    assert mean.samples[0].ms_ssim is None
+@pytest.mark.parametrize("metric", ["psnr", "psnr_luma", "ms_ssim", "ssimulacra2"])
+def test_there_is_no_mean_where_a_picture_has_none(metric: str) -> None:
+    points = [point("a", 1), point("a", 1, picture="z", **{metric: None})]
+    (mean,) = curves.mean_curves(points, [picture("a"), picture("z")])
+    assert getattr(mean.samples[0], metric) is None
+    assert mean.points(metric) == []
 
 
-def test_the_table_compares_every_curve_with_the_anchor_and_with_the_first() -> None:
-    curves = [curve("ours", scaled(CURVE, 0.5)), curve("JPEG", CURVE), curve("far", [(1, 50), (2, 60)])]
-    published = [report.Published("paper", "a source", tuple(scaled(CURVE, 0.8)))]
-    lines = report.table(curves, published, "JPEG").splitlines()
-    assert [line.replace("-0.0%", "+0.0%") for line in lines[:7]] == [  # nothing has either sign
-        "| codec | BD-rate (PSNR) against JPEG | ours against it |",
-        "|---|---|---|",
-        "| ours | -50.0% | +0.0% |",
-        "| JPEG | +0.0% | -50.0% |",
-        "| far | no overlap | no overlap |",
-        "| paper (published) | -20.0% | -37.5% |",
-        "",
+def test_means_are_of_pictures_that_every_codec_has_coded() -> None:
+    points = [point("a", 1), point("b", 1), point("a", 1, picture="z")]
+    assert curves.whole(points, [picture("a"), picture("z")], {"a": 1, "b": 1}) == points[:2]
+
+
+def ladder(codec: str, factor: float, pictures: Sequence[str] = ("a", "z")) -> list[Point]:
+    """Points of a codec whose rates are those of CURVE times a factor."""
+    return [
+        point(codec, number, picture=name, bpp=rate * factor, psnr=quality, psnr_luma=None)
+        for name in pictures
+        for number, (rate, quality) in enumerate(CURVE)
     ]
-    assert "| ours | 0 | 0.0500 | 25.000 | 0.95000 | 0.100 | 0.200 |" in lines
-    assert len(lines) == 7 + 2 + len(CURVE) + len(CURVE) + 2
 
 
-def test_without_the_anchor_the_table_compares_nothing() -> None:
-    text = report.table([curve("ours", CURVE, ms_ssim=None)], [], "JPEG")
-    assert "BD-rate" not in text
-    assert text.splitlines()[2] == "| ours | 0 | 0.1000 | 25.000 |  | 0.100 | 0.200 |"
+def results(anchor: str = "base") -> Results:
+    """Of three codecs, one ours."""
+    points = [*ladder("ours", 0.5), *ladder("base", 1), *ladder("other", 2)]
+    pictures = [picture("a"), picture("z")]
+    means = curves.mean_curves(points, pictures)
+    return Results(
+        command="caesura bench",
+        made="2026-01-01T00:00:00+00:00",
+        caesura="1",
+        machine=machine.describe(),
+        threads=1,
+        repeats=3,
+        pictures=pictures,
+        codecs=[CodecFacts(name, "1", [0, 1, 2, 3, 4], name == "ours") for name in ("ours", "base", "other")],
+        points=points,
+        curves=means,
+        bd=curves.differences(points, means, anchor, ["ours"]),
+        published=[Published("paper", "a source", [(0.5, 30.0), (1.0, 33.0)])],
+    )
 
 
-@pytest.mark.parametrize("ms_ssim", [0.95, None])
-def test_the_plot_is_a_picture_and_wider_with_ms_ssim(ms_ssim: float | None, tmp_path: Path) -> None:
-    curves = [curve("caesura cae2017", CURVE, ms_ssim), curve("JPEG", scaled(CURVE, 1.5), ms_ssim)]
-    published = [report.Published("paper", "a source", tuple(CURVE[::-1]))]
-    report.plot(curves, published, tmp_path / "rd.png", "a title")
+def test_all_are_compared_with_the_anchor_and_ours_with_all() -> None:
+    measured = results()
+    found = {(d.codec, d.anchor): d for d in measured.bd if d.metric == "psnr"}
+    expected = {
+        ("ours", "base"): -50,
+        ("base", "base"): 0,
+        ("other", "base"): 100,
+        ("ours", "ours"): 0,
+        ("ours", "other"): -75,
+    }
+    assert {pair: d.percent for pair, d in found.items()} == pytest.approx(expected, abs=1e-9)
+    one = found["ours", "base"]
+    assert (one.low, one.high) == pytest.approx((-50, -50))
+    assert one.overlap == [25.0, 37.0]
+    assert one.pictures == pytest.approx({"a": -50, "z": -50})
+    assert measured.difference("ours", "base") is one
+    assert measured.difference("ours", "base", "psnr_luma") is None  # none was measured
+
+
+def test_an_anchor_that_was_not_measured_leaves_ours_against_all() -> None:
+    assert {(d.codec, d.anchor) for d in results("far").bd} == {
+        ("ours", name) for name in ("ours", "base", "other")
+    }
+
+
+# What is written
+
+
+def test_results_are_json_and_csv_of_the_same_figures() -> None:
+    measured = results()
+    content = strict_json(measured.to_json())
+    assert content["format"] == "caesura-bench-1"
+    assert content["points"][0]["bpp"] == measured.points[0].bpp
+    assert content["published"][0]["points"] == [[0.5, 30.0], [1.0, 33.0]]
+    tables = {
+        name: list(csv.DictReader(io.StringIO(text))) for name, text in report.csv_files(measured).items()
+    }
+    assert len(tables["points.csv"]) == len(measured.points)
+    assert tables["points.csv"][0]["psnr_luma"] == ""
+    assert len(tables["curves.csv"]) == 15
+    assert {row["codec"] for row in tables["curves.csv"]} == {"ours", "base", "other"}
+    means = [row for row in tables["bd.csv"] if not row["picture"]]
+    assert len(means) == len(measured.bd)
+    assert len(tables["bd.csv"]) == 3 * len(measured.bd)
+
+
+def test_tables_tell_rate_differences_with_their_intervals() -> None:
+    text = report.markdown(results(), "base")
+    assert "| ours | -50.0% (-50.0 to -50.0) |" in text
+    assert "25.0 to 37.0 dB |" in text
+    assert "| ours | 0 | 0.0500 | 25.000 |" in text
+    table = report.summary(results(), "base")
+    assert table.row_count == 3
+    assert list(table.columns[0].cells) == ["ours", "base", "other"]
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    measured = results()
+    report.plot(measured.curves, measured.published, tmp_path / "rd.png", "a title")
     with Image.open(tmp_path / "rd.png") as plot:
         plot.load()
         assert plot.format == "PNG"
-        assert plot.height > 400
-        assert (plot.width > 1.6 * plot.height) == (ms_ssim is not None)
+        assert plot.width > 1.6 * plot.height
         assert len(np.unique(np.asarray(plot.convert("RGB")).reshape(-1, 3), axis=0)) > 10
 
 
-def test_the_plot_takes_a_lossless_point(tmp_path: Path) -> None:
-    report.plot([curve("caesura", [*CURVE, (9.0, math.inf)])], [], tmp_path / "rd.png", "a title")
-    assert (tmp_path / "rd.png").is_file()
+# Quality
+
+
+def test_qualities_are_those_of_their_definitions(part: Pixels) -> None:
+    rng = np.random.default_rng(1)
+    decoded = np.clip(part + rng.integers(-9, 10, part.shape), 0, 255).astype(np.uint8)
+    found = quality.measure(part, decoded)
+    difference = part.astype(float) - decoded
+    assert found.mse == pytest.approx((difference**2).mean())
+    assert found.psnr == pytest.approx(metrics.psnr(part, decoded))
+    luma = difference @ [0.299, 0.587, 0.114]
+    assert found.psnr_luma == pytest.approx(10 * math.log10(255**2 / (luma**2).mean()), abs=1e-4)
+    assert found.ms_ssim == metrics.ms_ssim(part, decoded)
+
+
+def test_ssimulacra_2_is_the_librarys(part: Pixels) -> None:
+    from ssimulacra2 import compute_ssimulacra2
+
+    def file(pixels: Pixels) -> io.BytesIO:
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "PPM")
+        return io.BytesIO(out.getvalue())
+
+    for other in (part // 16 * 16, part[::-1].copy(), part):
+        assert quality.ssimulacra2(part, other) == pytest.approx(compute_ssimulacra2(file(part), file(other)))
+
+
+def test_equal_pictures_and_tiny_ones_have_qualities_too() -> None:
+    pixels = np.full((5, 7, 3), 90, np.uint8)
+    assert quality.measure(pixels, pixels) == (0, None, None, None, None)
+    with pytest.raises(ImageError, match=r"decoded is \(5, 7, 3\); the picture's \(5, 6, 3\) is allowed"):
+        quality.measure(pixels[:, :6], pixels)
 
 
 # Published curves
@@ -195,7 +368,7 @@ def test_published_curves_are_read_and_notes_left_out(tmp_path: Path) -> None:
     points = [{"bpp": 0.5, "psnr": 30, "ms_ssim": 0.9}, {"bpp": 1, "psnr": 33.5}]
     path.write_text(json.dumps({"_note": "a note", "known": {"source": "a paper", "points": points}}))
     assert report.read_published(path) == [
-        report.Published("known", "a paper", ((0.5, 30.0), (1.0, 33.5))),
+        Published("known", "a paper", [(0.5, 30.0), (1.0, 33.5)]),
     ]
 
 

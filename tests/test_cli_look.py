@@ -180,7 +180,7 @@ def test_version_prints_the_packages() -> None:
 
 def test_every_command_has_its_help() -> None:
     listed = succeeded(run("--help"))
-    for command in ("encode", "decode", "info", "compare", "models", "eval", "train", "export"):
+    for command in ("encode", "decode", "info", "compare", "models", "bench", "train", "export"):
         assert command in listed
         assert command in succeeded(run(command, "--help"))
     assert "prepare" in succeeded(run("data", "--help"))

@@ -6,8 +6,14 @@ import math
 from collections.abc import Sequence
 
 import bjontegaard
+import numpy as np
+from numpy.typing import NDArray
 
 Curve = Sequence[tuple[float, float]]
+Float = NDArray[np.float64]
+
+RESAMPLES = 300  # of the pictures, for an interval
+_SEED = 20170228
 
 
 def bd_rate(anchor: Curve, test: Curve) -> float | None:
@@ -22,7 +28,7 @@ def bd_rate(anchor: Curve, test: Curve) -> float | None:
         Percent, or None where the qualities do not overlap.
     """
     anchor, test = _rising(anchor), _rising(test)
-    if not anchor or not test or min(anchor[-1][1], test[-1][1]) <= max(anchor[0][1], test[0][1]):
+    if overlap(anchor, test) is None:
         return None
     (anchor_rate, anchor_quality), (test_rate, test_quality) = (
         zip(*curve, strict=True) for curve in (anchor, test)
@@ -38,6 +44,49 @@ def bd_rate(anchor: Curve, test: Curve) -> float | None:
             min_overlap=0,
         )
     )
+
+
+def overlap(anchor: Curve, test: Curve) -> tuple[float, float] | None:
+    """The lowest and the highest quality that both curves reach, or None where there is no range."""
+    ranges = [[quality for _, quality in curve if math.isfinite(quality)] for curve in (anchor, test)]
+    if not all(ranges):
+        return None
+    low, high = max(map(min, ranges)), min(map(max, ranges))
+    return (low, high) if low < high else None
+
+
+def interval(anchor: tuple[Float, Float], test: tuple[Float, Float]) -> tuple[float, float] | None:
+    """95% bootstrap interval, over pictures, of the BD-rate of the mean curves.
+
+    The pictures are drawn again with replacement, the same ones for both codecs, from a fixed seed; the
+    interval is between the 2.5th and the 97.5th percentile.
+
+    Args:
+        anchor, test: rates and qualities, float64 (pictures, settings) each; of the same pictures.
+
+    Returns:
+        Low and high in percent; None below two pictures, or where draws have no overlap.
+    """
+    pictures = len(anchor[0])
+    if pictures < 2:
+        return None
+    draws = (
+        np.random.default_rng(_SEED).multinomial(pictures, [1 / pictures] * pictures, RESAMPLES) / pictures
+    )
+    (anchor_rate, anchor_quality), (test_rate, test_quality) = (
+        (draws @ rate, draws @ quality) for rate, quality in (anchor, test)
+    )
+    found = []
+    for number in range(RESAMPLES):
+        difference = bd_rate(
+            list(zip(anchor_rate[number], anchor_quality[number], strict=True)),
+            list(zip(test_rate[number], test_quality[number], strict=True)),
+        )
+        if difference is None:
+            return None
+        found.append(difference)
+    low, high = np.percentile(found, (2.5, 97.5))
+    return float(low), float(high)
 
 
 def _rising(curve: Curve) -> list[tuple[float, float]]:

@@ -1,18 +1,29 @@
-"""The codecs people use today, behind one small interface."""
+"""The codecs people use today, behind one small interface.
+
+Each works with at most `threads()` threads where its library has a setting for that: AVIF, JPEG XL and HEIC.
+JPEG, JPEG 2000 and WebP have one thread. All are pickled into processes of their own, so libraries are
+imported where they are used.
+"""
 
 from __future__ import annotations
 
+import importlib
 import io
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, features
 
-from caesura import codec, image, rate
-from caesura.errors import DependencyError
+from caesura import parallel
+from caesura.bench.schema import Missing
+from caesura.errors import ConfigError, DependencyError
+
+Pixels = NDArray[np.uint8]
 
 
 class Codec(Protocol):
@@ -21,115 +32,72 @@ class Codec(Protocol):
     Attributes:
         name: as reports show it.
         settings: a ladder from small to large files.
+        version: of whatever the files depend on. Measurements are kept for as long as it stays.
     """
 
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
     def settings(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def version(self) -> str:
+        """Raises DependencyError where the codec is not installed."""
+        ...
 
-    def encode(self, pixels: NDArray[np.uint8], setting: float) -> bytes:
+    def encode(self, pixels: Pixels, setting: float) -> bytes:
         """uint8 (H, W, 3) to a whole file."""
         ...
 
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
+    def decode(self, data: bytes) -> Pixels:
         """A whole file to uint8 (H, W, 3)."""
         ...
 
 
-@dataclass(frozen=True)
-class Caesura:
-    """One of our bundles, by name or folder."""
-
-    model: str
-    settings: tuple[float, ...]
-    effort: int = rate.DEFAULT_EFFORT
-
-    @property
-    def name(self) -> str:
-        """As reports show it."""
-        effort = "" if self.effort == rate.DEFAULT_EFFORT else f" effort {self.effort}"
-        return f"caesura {Path(self.model).name}{effort}"
-
-    def encode(self, pixels: NDArray[np.uint8], setting: float) -> bytes:
-        """See `Codec`."""
-        return codec.encode(pixels, quality=setting, model=self.model, effort=self.effort)
-
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
-        """See `Codec`."""
-        return image.to_rgb(codec.decode_array(data))
-
-
-@dataclass(frozen=True)
-class Crops:
-    """A codec applied to NxN crops one by one, joined again: the protocol of Theis et al. 2017 (N = 128).
-
-    A "file" is the crops' files, each behind its length in 4 bytes; only the crops' own bytes should be
-    counted, which `size` does.
-    """
-
-    inner: Codec
-    side: int
-
-    @property
-    def name(self) -> str:
-        """As reports show it."""
-        return f"{self.inner.name}, {self.side} px crops"
-
-    @property
-    def settings(self) -> tuple[float, ...]:
-        """Those of the codec itself."""
-        return self.inner.settings
-
-    def encode(self, pixels: NDArray[np.uint8], setting: float) -> bytes:
-        """See `Codec`."""
-        height, width, _ = pixels.shape
-        parts = [height.to_bytes(4, "little"), width.to_bytes(4, "little")]
-        for top in range(0, height, self.side):
-            for left in range(0, width, self.side):
-                crop = np.ascontiguousarray(pixels[top : top + self.side, left : left + self.side])
-                data = self.inner.encode(crop, setting)
-                parts += [len(data).to_bytes(4, "little"), data]
-        return b"".join(parts)
-
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
-        """See `Codec`."""
-        height, width = int.from_bytes(data[:4], "little"), int.from_bytes(data[4:8], "little")
-        pixels = np.empty((height, width, 3), np.uint8)
-        position = 8
-        for top in range(0, height, self.side):
-            for left in range(0, width, self.side):
-                end = position + 4 + int.from_bytes(data[position : position + 4], "little")
-                crop = self.inner.decode(data[position + 4 : end])
-                pixels[top : top + self.side, left : left + self.side] = crop
-                position = end
-        return pixels
-
-    def size(self, data: bytes, shape: tuple[int, ...]) -> int:
-        """Bytes of the crops' files alone."""
-        crops = -(-shape[0] // self.side) * -(-shape[1] // self.side)
-        return len(data) - 8 - 4 * crops
+def threads() -> int:
+    """How many threads a codec may use: CAESURA_THREADS, as our own."""
+    return parallel.threads() or os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class PillowCodec:
-    """A codec that Pillow carries; `argument` is the save option that the setting goes to."""
+    """A codec that Pillow carries.
+
+    Attributes:
+        kind: Pillow's name of the format.
+        feature: Pillow's name of the library.
+        options: of `save`.
+        argument: the option that the setting goes to.
+    """
 
     name: str
     settings: tuple[float, ...]
     kind: str
+    feature: str
     options: tuple[tuple[str, Any], ...]
     argument: str = "quality"
 
-    def encode(self, pixels: NDArray[np.uint8], setting: float) -> bytes:
+    @property
+    def version(self) -> str:
+        """See `Codec`."""
+        number = features.version(self.feature)
+        if number is None:
+            raise DependencyError(f"this Pillow is built without {self.feature}")
+        return f"{self.feature} {number} (Pillow {version('pillow')}), {_told(self.options)}"
+
+    def encode(self, pixels: Pixels, setting: float) -> bytes:
         """See `Codec`."""
         out = io.BytesIO()
         value: Any = [setting] if self.argument == "quality_layers" else round(setting)
-        Image.fromarray(pixels).save(out, self.kind, **dict(self.options), **{self.argument: value})
+        limit = {"max_threads": threads()} if self.kind == "AVIF" else {}
+        Image.fromarray(pixels).save(out, self.kind, **dict(self.options), **{self.argument: value}, **limit)
         return out.getvalue()
 
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
+    def decode(self, data: bytes) -> Pixels:
         """See `Codec`."""
+        if self.kind == "AVIF":
+            from PIL import AvifImagePlugin
+
+            AvifImagePlugin.DEFAULT_MAX_THREADS = threads()
         with Image.open(io.BytesIO(data)) as picture:
             return np.asarray(picture.convert("RGB"))
 
@@ -139,68 +107,169 @@ class JpegXl:
     """JPEG XL through imagecodecs; settings are Butteraugli distances, falling."""
 
     effort: int = 7
-    settings: tuple[float, ...] = (12, 8, 6, 4, 3, 2, 1.5, 1, 0.6)
+    settings: tuple[float, ...] = (15, 10, 6.5, 4.2, 2.7, 1.7, 1, 0.5)
 
     @property
     def name(self) -> str:
         """As reports show it."""
         return f"JPEG XL effort {self.effort}"
 
-    def encode(self, pixels: NDArray[np.uint8], setting: float) -> bytes:
+    @property
+    def version(self) -> str:
         """See `Codec`."""
-        return bytes(_imagecodecs().jpegxl_encode(pixels, distance=setting, effort=self.effort))
+        return f"{_needed('imagecodecs').jpegxl_version()} (imagecodecs {version('imagecodecs')})"
 
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
+    def encode(self, pixels: Pixels, setting: float) -> bytes:
         """See `Codec`."""
-        return np.asarray(_imagecodecs().jpegxl_decode(data), np.uint8)
+        encode = _needed("imagecodecs").jpegxl_encode
+        return bytes(encode(pixels, distance=setting, effort=self.effort, numthreads=threads()))
+
+    def decode(self, data: bytes) -> Pixels:
+        """See `Codec`."""
+        return np.asarray(_needed("imagecodecs").jpegxl_decode(data, numthreads=threads()), np.uint8)
 
 
-JPEG = PillowCodec(
-    "JPEG 4:2:0",
-    (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 88, 94),
-    "JPEG",
-    (("subsampling", "4:2:0"), ("optimize", True)),
-)
+@dataclass(frozen=True)
+class Jpegli:
+    """JPEG files by jpegli: through imagecodecs where it is built with it, else pyjpegli.
+
+    Files are 4:2:0 or 4:4:4 as the library chooses for the quality.
+    """
+
+    name: str = "jpegli"
+    settings: tuple[float, ...] = (5, 12, 22, 38, 58, 74, 86, 94)
+
+    @property
+    def version(self) -> str:
+        """See `Codec`."""
+        if _has_jpegli():
+            return f"imagecodecs {version('imagecodecs')}"
+        _needed("pyjpegli")
+        return f"pyjpegli {version('pyjpegli')}"
+
+    def encode(self, pixels: Pixels, setting: float) -> bytes:
+        """See `Codec`."""
+        if _has_jpegli():
+            return bytes(_needed("imagecodecs").jpegli_encode(pixels, level=round(setting)))
+        height, width, _ = pixels.shape
+        encode = _needed("pyjpegli").encode
+        return bytes(encode(np.ascontiguousarray(pixels).tobytes(), width, height, quality=round(setting)))
+
+    def decode(self, data: bytes) -> Pixels:
+        """See `Codec`."""
+        if _has_jpegli():
+            return np.asarray(_needed("imagecodecs").jpegli_decode(data), np.uint8)
+        samples, width, height = _needed("pyjpegli").decode(data, max_pixels=None)
+        return np.frombuffer(samples, np.uint8).reshape(height, width, 3)
+
+
+@dataclass(frozen=True)
+class Heic:
+    """HEIC, 4:4:4, by x265 and libde265 through pillow-heif."""
+
+    name: str = "HEIC"
+    settings: tuple[float, ...] = (4, 10, 17, 25, 34, 44, 56, 68)
+
+    @property
+    def version(self) -> str:
+        """See `Codec`."""
+        info = _needed("pillow_heif").libheif_info()
+        if not info["HEIF"]:
+            raise DependencyError("this pillow-heif is built without an HEVC encoder")
+        return f"{info['HEIF']}, libheif {info['libheif']} (pillow-heif {version('pillow-heif')}), 4:4:4"
+
+    def encode(self, pixels: Pixels, setting: float) -> bytes:
+        """See `Codec`."""
+        heif, out = _needed("pillow_heif"), io.BytesIO()
+        picture = heif.from_pillow(Image.fromarray(pixels))
+        pools = {"x265:pools": str(threads())}
+        picture.save(out, quality=round(setting), chroma=444, enc_params=pools)
+        return out.getvalue()
+
+    def decode(self, data: bytes) -> Pixels:
+        """See `Codec`."""
+        heif = _needed("pillow_heif")
+        heif.options.DECODE_THREADS = threads()
+        return np.asarray(heif.open_heif(io.BytesIO(data)).to_pillow().convert("RGB"))
+
+
+def _avif(speed: int, settings: tuple[float, ...] = (4, 14, 26, 38, 50, 62, 76, 91)) -> PillowCodec:
+    options = (("codec", "aom"), ("speed", speed), ("subsampling", "4:4:4"))
+    return PillowCodec(f"AVIF speed {speed}", settings, "AVIF", "avif", options)
+
+
+def _jpeg(subsampling: str, settings: tuple[float, ...]) -> PillowCodec:
+    options = (("subsampling", subsampling), ("optimize", True))
+    return PillowCodec(f"JPEG {subsampling}", settings, "JPEG", "libjpeg_turbo", options)
+
+
+JPEG = _jpeg("4:2:0", (5, 10, 18, 30, 45, 62, 80, 94))
+JPEG_444 = _jpeg("4:4:4", (4, 9, 16, 28, 44, 62, 79, 91))
 JPEG_2000 = PillowCodec(
     "JPEG 2000",
-    (200, 140, 100, 75, 55, 40, 28, 20, 14, 10),
+    (400, 220, 130, 75, 45, 27, 16, 9),
     "JPEG2000",
+    "jpg_2000",
     (("quality_mode", "rates"), ("irreversible", True), ("mct", 1), ("no_jp2", True)),
     "quality_layers",
 )
-WEBP = PillowCodec("WebP method 6", (1, 8, 20, 35, 50, 65, 78, 86, 92, 97), "WEBP", (("method", 6),))
-AVIF = PillowCodec(
-    "AVIF speed 6",
-    (10, 20, 30, 40, 50, 58, 66, 74, 82, 88),
-    "AVIF",
-    (("speed", 6), ("subsampling", "4:4:4")),
-)
-OTHERS: tuple[Codec, ...] = (JPEG, JPEG_2000, WEBP, AVIF, JpegXl())
+WEBP = PillowCodec("WebP method 6", (1, 8, 22, 40, 60, 78, 90, 97), "WEBP", "webp", (("method", 6),))
+AVIF = _avif(6)
+SLOW: tuple[Codec, ...] = (
+    Heic(),
+    _avif(4, (4, 20, 38, 55, 73, 91)),
+    JpegXl(9, (15, 8, 4.2, 2.2, 1.1, 0.5)),
+)  # left out by --quick
+OTHERS: tuple[Codec, ...] = (
+    JPEG, JPEG_444, Jpegli(), JPEG_2000, WEBP, _avif(9), AVIF, JpegXl(3), JpegXl(7), *SLOW
+)  # fmt: skip
 
 
-def encode_within(coder: Codec, pixels: NDArray[np.uint8], size: int, low: float, high: float) -> bytes:
-    """The largest file of at most `size` bytes, by bisection of the setting; the smallest if none fits.
+def choose(wanted: str | None, known: Sequence[Codec]) -> list[Codec]:
+    """The codecs whose names hold one of `wanted`, separated by commas; all of them for None.
 
-    Args:
-        coder: its files must grow with the setting.
-        pixels: uint8 (H, W, 3).
-        size: bytes allowed.
-        low, high: the settings to search between.
+    Raises:
+        ConfigError: a name fits none.
     """
-    best = coder.encode(pixels, low)
-    for _ in range(8):
-        middle = (low + high) / 2
-        data = coder.encode(pixels, middle)
-        if len(data) <= size:
-            low, best = middle, max(best, data, key=len)
+    if wanted is None:
+        return list(known)
+    parts = [part.strip().lower() for part in wanted.split(",")]
+    if parts == ["none"]:
+        return []
+    for part in parts:
+        if not part or not any(part in codec.name.lower() for codec in known):
+            allowed = ", ".join(codec.name for codec in known)
+            raise ConfigError(f"codecs has {part!r}; parts of these names are allowed, or none: {allowed}")
+    return [codec for codec in known if any(part in codec.name.lower() for part in parts)]
+
+
+def installed(codecs: Sequence[Codec]) -> tuple[list[Codec], list[Missing]]:
+    """Those that can be used here, and what the others lack."""
+    here, missing = [], []
+    for codec in codecs:
+        try:
+            _ = codec.version
+        except DependencyError as error:
+            missing.append(Missing(codec.name, str(error)))
         else:
-            high = middle
-    return best
+            here.append(codec)
+    return here, missing
 
 
-def _imagecodecs() -> Any:
+def _needed(module: str) -> Any:
     try:
-        import imagecodecs
+        return importlib.import_module(module)
     except ImportError as error:
-        raise DependencyError("imagecodecs is not installed; pip install 'caesura[bench]'") from error
-    return imagecodecs
+        package = module.replace("_", "-")
+        raise DependencyError(f"{package} is not installed; pip install 'caesura[bench]'") from error
+
+
+def _has_jpegli() -> bool:
+    try:
+        return bool(_needed("imagecodecs").JPEGLI.available)
+    except (AttributeError, DependencyError, PackageNotFoundError):
+        return False
+
+
+def _told(options: Sequence[tuple[str, Any]]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options)

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from caesura import codec, image, metrics
-from caesura.bench.codecs import AVIF, JPEG, WEBP, encode_within
+from caesura.bench.codecs import AVIF, JPEG, WEBP
+from caesura.bench.matched import encode_within
 from caesura.errors import DependencyError
 
 _PANEL = 384  # the side of a panel's cut-out, shown at twice its size

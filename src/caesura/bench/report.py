@@ -1,87 +1,28 @@
-"""Mean curves over pictures, a table, and a rate-distortion plot."""
+"""Results as CSV, as tables to read, and as a plot; published curves."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import statistics
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from caesura.bench.bd import bd_rate
+from rich.table import Table
+
+from caesura.bench.schema import Curve, Difference, Point, Published, Results, Sample
 from caesura.errors import ConfigError
 
-if TYPE_CHECKING:
-    from caesura.bench.evaluation import Point
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Means over all pictures at one setting; `psnr` and `ms_ssim` are None where some picture has none."""
-
-    setting: float
-    bpp: float
-    psnr: float | None
-    ms_ssim: float | None
-    encode_seconds: float
-    decode_seconds: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A codec's mean rate-distortion curve, by rising rate."""
-
-    codec: str
-    samples: tuple[Sample, ...]
-
-    def psnr_points(self) -> list[tuple[float, float]]:
-        """(bits per pixel, dB)."""
-        return [(sample.bpp, sample.psnr) for sample in self.samples if sample.psnr is not None]
-
-    def ms_ssim_points(self) -> list[tuple[float, float]]:
-        """(bits per pixel, MS-SSIM)."""
-        return [(sample.bpp, sample.ms_ssim) for sample in self.samples if sample.ms_ssim is not None]
-
-
-@dataclass(frozen=True)
-class Published:
-    """A curve from the literature: (bits per pixel, dB)."""
-
-    name: str
-    source: str
-    points: tuple[tuple[float, float], ...]
-
-
-def mean_curves(points: Sequence[Point]) -> list[Curve]:
-    """The mean of bpp, of PSNR and of MS-SSIM per codec and setting, in the order of first appearance."""
-    groups: dict[str, dict[float, list[Point]]] = defaultdict(lambda: defaultdict(list))
-    for point in points:
-        groups[point.codec][point.setting].append(point)
-    curves = []
-    for codec, settings in groups.items():
-        samples = []
-        for setting, group in settings.items():
-            samples.append(
-                Sample(
-                    setting=setting,
-                    bpp=statistics.fmean(p.bpp for p in group),
-                    psnr=_mean([p.psnr for p in group]),
-                    ms_ssim=_mean([p.ms_ssim for p in group]),
-                    encode_seconds=statistics.fmean(p.encode_seconds for p in group),
-                    decode_seconds=statistics.fmean(p.decode_seconds for p in group),
-                )
-            )
-        curves.append(Curve(codec, tuple(sorted(samples, key=lambda sample: sample.bpp))))
-    return curves
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """The mean, or None if there is not a value for everything."""
-    there = [value for value in values if value is not None]
-    return statistics.fmean(there) if len(there) == len(values) else None
+_METRICS = {
+    "psnr": "PSNR",
+    "psnr_luma": "PSNR of luma",
+    "ms_ssim_db": "MS-SSIM (dB)",
+    "ssimulacra2": "SSIMULACRA 2",
+}
 
 
 def read_published(path: Path) -> list[Published]:
@@ -96,7 +37,7 @@ def read_published(path: Path) -> list[Published]:
             Published(
                 name,
                 str(entry["source"]),
-                tuple((float(p["bpp"]), float(p["psnr"])) for p in entry["points"]),
+                [(float(p["bpp"]), float(p["psnr"])) for p in entry["points"]],
             )
             for name, entry in content.items()
             if not name.startswith("_")
@@ -109,37 +50,125 @@ def read_published(path: Path) -> list[Published]:
     return curves
 
 
-def table(curves: Sequence[Curve], published: Sequence[Published], anchor: str) -> str:
-    """Markdown: BD-rate of each codec against `anchor`, of the first curve against each, then all samples."""
-    lines = []
-    base = next((curve for curve in curves if curve.codec == anchor), None)
-    if base is not None:
-        ours = curves[0]
-        lines += [f"| codec | BD-rate (PSNR) against {anchor} | {ours.codec} against it |", "|---|---|---|"]
-        rows = [(curve.codec, curve.psnr_points()) for curve in curves]
-        rows += [(f"{entry.name} (published)", list(entry.points)) for entry in published]
-        for name, points in rows:
-            differences = bd_rate(base.psnr_points(), points), bd_rate(points, ours.psnr_points())
-            lines.append(f"| {name} | {' | '.join(map(percent, differences))} |")
-        lines.append("")
-    lines += [
-        "| codec | setting | bpp | PSNR (dB) | MS-SSIM | encode (s) | decode (s) |",
-        "|---|---|---|---|---|---|---|",
+def csv_files(results: Results) -> dict[str, str]:
+    """Names and texts of points.csv, curves.csv and bd.csv.
+
+    A BD-rate has one line for the mean curve, with the picture left empty, and one for each picture.
+    """
+    curves = [{"codec": curve.codec} | asdict(sample) for curve in results.curves for sample in curve.samples]
+    rates = [row for difference in results.bd for row in _rows(difference)]
+    return {
+        "points.csv": _csv([field.name for field in fields(Point)], map(asdict, results.points)),
+        "curves.csv": _csv(["codec", *(field.name for field in fields(Sample))], curves),
+        "bd.csv": _csv(
+            ["codec", "anchor", "metric", "picture", "percent", "low", "high", "overlap_low", "overlap_high"],
+            rates,
+        ),
+    }
+
+
+def summary(results: Results, anchor: str) -> Table:
+    """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds."""
+    title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
+    table.add_column("codec", no_wrap=True)
+    for name in ("PSNR", "", "over dB", "MS-SSIM", "SSIMU2", "enc", "MP/s dec"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for curve in results.curves:
+        rates, similar, perceived = (
+            results.difference(curve.codec, anchor, metric)
+            for metric in ("psnr", "ms_ssim_db", "ssimulacra2")
+        )
+        table.add_row(
+            curve.codec,
+            percent(rates.percent) if rates else "",
+            _interval(rates),
+            "{:.1f}-{:.1f}".format(*rates.overlap) if rates and rates.overlap else "",
+            percent(similar.percent) if similar else "",
+            percent(perceived.percent) if perceived else "",
+            f"{speed(curve, 'encode_mps'):.3g}",
+            f"{speed(curve, 'decode_mps'):.3g}",
+        )
+    return table
+
+
+def markdown(results: Results, anchor: str) -> str:
+    """BD-rates of every codec by every metric, of ours against all, costs, and all means."""
+    ours = [codec.name for codec in results.codecs if codec.ours]
+    lines = [
+        f"| codec, against {anchor} | {' | '.join(_METRICS.values())} | overlap (PSNR) |",
+        "|---|---|---|---|---|---|",
     ]
-    for curve in curves:
+    for curve in results.curves:
+        found = [results.difference(curve.codec, anchor, metric) for metric in _METRICS]
+        range_ = found[0].overlap if found[0] else None
+        over = "{:.1f} to {:.1f} dB".format(*range_) if range_ else ""
+        lines.append(f"| {curve.codec} | {' | '.join(map(told, found))} | {over} |")
+    lines += ["", f"| {ours[0]}, against | {' | '.join(_METRICS.values())} | overlap (PSNR) |"]
+    lines.append("|---|---|---|---|---|---|")
+    for curve in results.curves[1:]:
+        found = [results.difference(ours[0], curve.codec, metric) for metric in _METRICS]
+        range_ = found[0].overlap if found[0] else None
+        over = "{:.1f} to {:.1f} dB".format(*range_) if range_ else ""
+        lines.append(f"| {curve.codec} | {' | '.join(map(told, found))} | {over} |")
+    lines += [
+        "",
+        "| codec | encode (MP/s) | decode (MP/s) | encode peak (MiB) | decode peak (MiB) | start-up (s) |",
+        "|---|---|---|---|---|---|",
+    ]
+    costs = {cost.codec: cost for cost in results.costs}
+    for curve in results.curves:
+        cost = costs.get(curve.codec)
+        rest = (
+            f"{cost.encode_peak_mib:.0f} | {cost.decode_peak_mib:.0f} | {cost.start_seconds:.2f}"
+            if cost
+            else " |  | "
+        )
+        speeds = (speed(curve, name) for name in ("encode_mps", "decode_mps"))
+        lines.append(f"| {curve.codec} | {' | '.join(f'{one:.2f}' for one in speeds)} | {rest} |")
+    lines += [
+        "",
+        "| codec | setting | bpp | PSNR (dB) | of mean MSE (dB) | luma (dB) | MS-SSIM | MS-SSIM (dB) "
+        "| SSIMULACRA 2 | encode (MP/s) | decode (MP/s) |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for curve in results.curves:
         for s in curve.samples:
-            similarity = "" if s.ms_ssim is None else f"{s.ms_ssim:.5f}"
-            quality = "equal" if s.psnr is None else f"{s.psnr:.3f}"
-            times = f"{s.encode_seconds:.3f} | {s.decode_seconds:.3f}"
-            lines.append(
-                f"| {curve.codec} | {s.setting:g} | {s.bpp:.4f} | {quality} | {similarity} | {times} |"
-            )
+            qualities = [
+                _number(one, digits)
+                for one, digits in (
+                    (s.psnr, 3),
+                    (s.psnr_of_mean_mse, 3),
+                    (s.psnr_luma, 3),
+                    (s.ms_ssim, 5),
+                    (s.ms_ssim_db, 2),
+                    (s.ssimulacra2, 1),
+                )
+            ]
+            row = [curve.codec, f"{s.setting:g}", f"{s.bpp:.4f}", *qualities]
+            lines.append(f"| {' | '.join([*row, f'{s.encode_mps:.2f}', f'{s.decode_mps:.2f}'])} |")
     return "\n".join(lines) + "\n"
+
+
+def speed(curve: Curve, name: str) -> float:
+    """Megapixels a second at the median setting."""
+    return float(statistics.median(getattr(sample, name) for sample in curve.samples))
 
 
 def percent(difference: float | None) -> str:
     """A BD-rate as reports show it."""
     return "no overlap" if difference is None else f"{difference:+.1f}%"
+
+
+def told(difference: Difference | None) -> str:
+    """A BD-rate with its interval."""
+    return "" if difference is None else f"{percent(difference.percent)} {_interval(difference)}".strip()
+
+
+def _interval(difference: Difference | None) -> str:
+    if difference is None or difference.low is None or difference.high is None:
+        return ""
+    return f"({difference.low:+.1f} to {difference.high:+.1f})"
 
 
 def plot(curves: Sequence[Curve], published: Sequence[Published], path: Path, title: str) -> None:
@@ -149,23 +178,24 @@ def plot(curves: Sequence[Curve], published: Sequence[Published], path: Path, ti
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    similar = any(curve.ms_ssim_points() for curve in curves)
+    similar = any(curve.points("ms_ssim_db") for curve in curves)
     figure, axes = plt.subplots(1, 2 if similar else 1, figsize=(14 if similar else 8, 6.5), squeeze=False)
     left = axes[0][0]
     for number, curve in enumerate(curves):
         ours = curve.codec.startswith("caesura")
-        style = {"linewidth": 2.6 if ours else 1.4, "marker": "o", "markersize": 5 if ours else 3}
-        for axis, points in zip(axes[0], (curve.psnr_points(), curve.ms_ssim_points()), strict=False):
+        style = {"linewidth": 2.6 if ours else 1.2, "marker": "o", "markersize": 5 if ours else 2.5}
+        colour = plt.get_cmap("tab20")(number % 20)
+        for axis, metric in zip(axes[0], ("psnr", "ms_ssim_db"), strict=False):
+            points = curve.points(metric)
             rates, qualities = [point[0] for point in points], [point[1] for point in points]
-            axis.plot(rates, qualities, label=curve.codec, color=f"C{number}", **style)
+            axis.plot(rates, qualities, label=curve.codec, color=colour, **style)
     for number, entry in enumerate(published):
-        colour = str(0.25 + 0.5 * number / max(1, len(published)))
+        shade = str(0.25 + 0.5 * number / max(1, len(published)))
         points = sorted(entry.points)
-        left.plot(
-            *zip(*points, strict=True), "--", linewidth=1, color=colour, label=f"{entry.name} (published)"
-        )
+        label = f"{entry.name} (published)"
+        left.plot(*zip(*points, strict=True), "--", linewidth=1, color=shade, label=label)
     top = max(sample.bpp for curve in curves for sample in curve.samples if curve.codec == curves[0].codec)
-    for axis, label in zip(axes[0], ("PSNR (dB, RGB)", "MS-SSIM"), strict=False):
+    for axis, label in zip(axes[0], ("PSNR (dB, RGB)", "MS-SSIM (dB)"), strict=False):
         axis.set_xlim(0, top * 1.1)
         axis.set_xlabel("bits per pixel")
         axis.set_ylabel(label)
@@ -173,10 +203,36 @@ def plot(curves: Sequence[Curve], published: Sequence[Published], path: Path, ti
     visible = [y for line in left.lines for x, y in line.get_xydata() if x <= top * 1.1]
     if visible:
         left.set_ylim(min(visible) - 0.5, max(visible) + 0.5)
-    if similar:
-        axes[0][1].set_ylim(0.85, 1.0)
-    left.legend(fontsize=8, loc="lower right")
+    left.legend(fontsize=7, loc="lower right")
     figure.suptitle(title)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _rows(difference: Difference) -> list[dict[str, Any]]:
+    named = {"codec": difference.codec, "anchor": difference.anchor, "metric": difference.metric}
+    low, high = difference.overlap or (None, None)
+    mean: dict[str, Any] = {
+        "percent": difference.percent,
+        "low": difference.low,
+        "high": difference.high,
+        "overlap_low": low,
+        "overlap_high": high,
+    }
+    pictures = [
+        {**named, "picture": picture, "percent": value} for picture, value in difference.pictures.items()
+    ]
+    return [named | mean, *pictures]
+
+
+def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

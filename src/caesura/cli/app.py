@@ -20,7 +20,7 @@ app.add_typer(data, name="data")
 
 for command in (code.encode, code.decode, look.info, look.compare, look.models):
     app.command()(command)
-app.command(name="eval")(measure.evaluate)
+app.command()(measure.bench)
 app.command()(training.train)
 app.command()(training.export)
 data.command()(training.prepare)

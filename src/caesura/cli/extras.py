@@ -6,7 +6,7 @@ import importlib
 
 from caesura.errors import DependencyError
 
-BENCH = ("bjontegaard", "imagecodecs", "matplotlib")
+BENCH = ("bjontegaard", "imagecodecs", "matplotlib", "ssimulacra2")
 TRAIN = ("torch", "lightning_fabric", "onnx", "onnxscript", "pytorch_msssim", "tensorboard")
 
 

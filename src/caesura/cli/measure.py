@@ -1,7 +1,9 @@
-"""The command that measures a codec on a folder of pictures."""
+"""The command that measures codecs on a folder of pictures."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +14,14 @@ from caesura import rate
 from caesura.cli import extras
 from caesura.errors import ConfigError
 
+_ANCHOR = "JPEG 4:2:0"
 
-def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Pictures to code, RGB.")],
-    report: Annotated[Path, typer.Option("--report", "-r", metavar="OUT", help="Folder for the report.")],
+
+def bench(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the report.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Pictures to code; --quick can do without.")
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -24,43 +30,85 @@ def evaluate(
         ),
     ] = None,
     effort: Annotated[
-        int, typer.Option(min=1, max=9, help="Of our encoder, 1 (fastest) to 9.")
-    ] = rate.DEFAULT_EFFORT,
-    qualities: Annotated[
-        str, typer.Option(help="Qualities to code at, separated by commas.")
-    ] = "1,12,24,36,48,60,72,86,100",
-    reference: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Published rate-distortion points to plot beside.")
+        list[int] | None,
+        typer.Option(
+            min=1,
+            max=9,
+            help="Of our encoder, 1 (fastest) to 9; several may be given.",
+            show_default=str(rate.DEFAULT_EFFORT),
+        ),
     ] = None,
+    qualities: Annotated[
+        str, typer.Option(help="Qualities to code at by our encoder, separated by commas.")
+    ] = "1,12,24,36,48,60,72,86,100",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Four pictures, five settings, no slow codecs: two minutes.")
+    ] = False,
+    codecs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Of the others, those whose names hold one of these; 'none' for ours alone.",
+            show_default="all",
+        ),
+    ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="A codec of your own: 'name@10,20,30=enc {in} {out} {q} ; dec {in} {out}', with its "
+            "settings from small to large files.",
+        ),
+    ] = None,
+    anchor: Annotated[
+        str, typer.Option(metavar="NAME", help="The codec that others are compared with.")
+    ] = _ANCHOR,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Published rate-distortion points to draw beside.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Of each timing; the median counts.")] = 3,
+    threads: Annotated[
+        int, typer.Option(min=0, help="That a codec may use; 0 is as many as there are processors.")
+    ] = 0,
     crop: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, help="Code each picture as NxN crops joined again; 0 is whole pictures."
+            metavar="N",
+            min=0,
+            help="Code each picture as NxN crops by ours, joined again; 0 is whole pictures.",
         ),
     ] = 0,
-    others: Annotated[
-        bool, typer.Option(help="Measure JPEG, JPEG 2000, WebP, AVIF and JPEG XL as well.")
-    ] = True,
 ) -> None:
-    """Code every picture at a ladder of qualities, real bytes, and report rate, quality and time.
+    """Measure codecs on pictures, side by side: rate, quality, time and memory, from real files.
 
-    Writes means (table.md, rd.png), every picture (pictures.csv) and all of it (results.json) to OUT.
-    Needs the extra: pip install 'caesura\\[bench]'.
+    Writes results.json, points.csv, curves.csv, bd.csv and pictures at matched bytes to OUT. Interrupted, the
+    same command goes on. Definitions: docs/BENCH.md. Needs the extra: pip install 'caesura\\[bench]'.
     """
     extras.need("bench", extras.BENCH)
-    from caesura.bench import evaluation
+    from rich.console import Console
+
+    from caesura.bench import external as commands
+    from caesura.bench.run import Plan
+    from caesura.bench.run import bench as run
 
     try:
         ladder = tuple(float(part) for part in qualities.split(","))
     except ValueError as error:
         raise ConfigError(f"qualities is {qualities!r}; numbers separated by commas are allowed") from error
-    evaluation.run(
-        folder,
-        report,
+    plan = Plan(
+        folder=folder,
+        destination=out,
         models=model or [bundles.DEFAULT],
-        effort=effort,
+        efforts=effort or [rate.DEFAULT_EFFORT],
         qualities=ladder,
-        crop=crop,
-        others=others,
+        codecs=codecs,
+        external=[commands.parse(template) for template in external or []],
+        anchor=anchor,
         reference=reference,
+        crop=crop,
+        repeats=repeats,
+        threads=threads,
+        quick=quick,
+        command=shlex.join(["caesura", *sys.argv[1:]]),
     )
+    run(plan, Console())

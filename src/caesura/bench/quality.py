@@ -1,0 +1,99 @@
+"""Every measure of quality of one decoded picture. SSIMULACRA 2 is that of the library ssimulacra2."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura import metrics
+from caesura.errors import ImageError
+
+Pixels = NDArray[np.uint8]
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, full range
+
+_LARGEST = 1 << 24  # pixels; each takes about 400 bytes
+
+
+class Quality(NamedTuple):
+    """As `schema.Point` has it."""
+
+    mse: float
+    psnr: float | None
+    psnr_luma: float | None
+    ms_ssim: float | None
+    ssimulacra2: float | None
+
+
+def measure(original: Pixels, decoded: Pixels) -> Quality:
+    """All of it, of two pictures, uint8 (H, W, 3) each.
+
+    Raises:
+        ImageError: the shapes differ.
+    """
+    if original.shape != decoded.shape:
+        raise ImageError(f"decoded is {decoded.shape}; the picture's {original.shape} is allowed")
+    difference = original.astype(np.float32) - decoded
+    mse = float(np.mean(difference * difference, dtype=np.float64))
+    luma = difference @ np.array(LUMA, np.float32)
+    try:
+        similarity = metrics.ms_ssim(original, decoded)
+    except ImageError:  # too small for five scales
+        similarity = None
+    luma_mse = float(np.mean(luma * luma, dtype=np.float64))
+    return Quality(mse, decibels(mse), decibels(luma_mse), similarity, ssimulacra2(original, decoded))
+
+
+def decibels(mse: float) -> float | None:
+    """PSNR of a mean squared error of 8-bit samples; None for zero."""
+    return 10 * math.log10(255**2 / mse) if mse > 0 else None
+
+
+def similarity_decibels(similarity: float) -> float | None:
+    """-10 log10(1 - MS-SSIM); None for equal pictures."""
+    return -10 * math.log10(1 - similarity) if similarity < 1 else None
+
+
+def ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
+    """SSIMULACRA 2, 100 for equal pictures; None where a side is below 8 pixels, or above 2^24 pixels.
+
+    What `ssimulacra2.compute_ssimulacra2` does, with the library's functions, but the original's share is
+    computed once for all that was decoded of it: half the time.
+    """
+    height, width, _ = original.shape
+    if min(height, width) < 8 or height * width > _LARGEST:
+        return None
+    from ssimulacra2 import ssimulacra2 as library
+
+    before = _scales_of(original.tobytes(), original.shape)
+    linear = library.srgb_to_linear(decoded.astype(np.float64))
+    total = library.Msssim()
+    for number, (picture, squares, mean) in enumerate(before):
+        linear = library.downsample(linear, 2, 2) if number else linear
+        other = library.make_positive_xyb(library.linear_rgb_to_xyb(linear))
+        other_mean = library.blur_image(other)
+        other_squares, products = library.blur_image(other * other), library.blur_image(picture * other)
+        scale = library.MsssimScale()
+        scale.avg_ssim = library.ssim_map(mean, other_mean, squares, other_squares, products)
+        scale.avg_edgediff = library.edge_diff_map(picture, mean, other, other_mean)
+        total.scales.append(scale)
+    return float(total.score())
+
+
+@functools.lru_cache(maxsize=1)
+def _scales_of(content: bytes, shape: tuple[int, ...]) -> list[tuple[Any, Any, Any]]:
+    """Of an original at each scale: pixels in XYB, blurred squares, and blurred."""
+    from ssimulacra2 import ssimulacra2 as library
+
+    linear = library.srgb_to_linear(np.frombuffer(content, np.uint8).reshape(shape).astype(np.float64))
+    scales: list[tuple[Any, Any, Any]] = []
+    while len(scales) < library.kNumScales:
+        linear = library.downsample(linear, 2, 2) if scales else linear
+        if min(linear.shape[:2]) < 8:
+            break
+        picture = library.make_positive_xyb(library.linear_rgb_to_xyb(linear))
+        scales.append((picture, library.blur_image(picture * picture), library.blur_image(picture)))
+    return scales
