@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from PIL import Image
 
 from caesura.bench import plot
@@ -52,6 +52,7 @@ METRICS = (
 )
 MEAN_MSE = Metric("psnr_of_mean_mse", "PSNR of mean MSE", "PSNR of mean MSE (dB)")
 _RATE = "bits per pixel"
+NONE = "\N{EN DASH}"
 
 
 def main() -> None:
@@ -77,7 +78,7 @@ def write(folder: Path) -> Path:
     results = read(folder / "results.json")
     try:
         pages = render(results, folder)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, UndefinedError) as error:
         raise ConfigError(f"{folder / 'results.json'} is not a whole {FORMAT}: {error!r}") from error
     for name, page in pages.items():  # index.html is last: what it links to is there
         files.write(folder / name, page.encode(), force=True)
@@ -210,7 +211,7 @@ def known(bd: Entries, codec: str, anchor: str, metric: str = "psnr") -> bool:
 
 
 def standing(results: dict[str, Any], bd: Entries, ours: str | None) -> list[str]:
-    """What our first model is compared with: of each codec the variant that is hardest to beat, from easy to hard."""
+    """Of each other codec the variant that our first model finds hardest to beat, from easy to hard."""
     best: dict[str, str] = {}
     percent: Callable[[str], float] = lambda name: bd[ours or "", name, "psnr"]["percent"]  # noqa: E731
     for codec in results["codecs"]:
@@ -222,7 +223,7 @@ def standing(results: dict[str, Any], bd: Entries, ours: str | None) -> list[str
 
 def sentence(bd: Entries, ours: str | None, against: Sequence[str]) -> str:
     """Where our first model stands, for anyone."""
-    parts = []
+    parts: list[str] = []
     for name in against:
         entry = bd[ours or "", name, "psnr"]
         percent, unit = entry["percent"], " fewer bits than" if not parts else " fewer than"
@@ -255,14 +256,18 @@ def curve_plots(
             data.append((styles[curve["codec"]], points))
         if metric.key == "psnr":
             for entry in results["published"]:
-                points = [(bpp, db, f"{bpp:.3f} bpp, {db:.2f} dB, {entry['source']}") for bpp, db in entry["points"]]
+                points = [
+                    (bpp, db, f"{bpp:.3f} bpp, {db:.2f} dB, {entry['source']}") for bpp, db in entry["points"]
+                ]
                 data.append((styles[f"{entry['name']} (published)"], points))
         title = f"{metric.axis} over {_RATE}, mean over {count(len(results['pictures']), 'picture')}"
         plots[metric.key] = plot.curves(metric.key, title, (_RATE, metric.axis), data)
     return plots
 
 
-def picture_plots(results: dict[str, Any], picture: str, styles: dict[str, Style]) -> list[tuple[Metric, Plot]]:
+def picture_plots(
+    results: dict[str, Any], picture: str, styles: dict[str, Style]
+) -> list[tuple[Metric, Plot]]:
     """One picture's curves, for every metric that it has."""
     plots = []
     for metric in METRICS:
@@ -273,7 +278,9 @@ def picture_plots(results: dict[str, Any], picture: str, styles: dict[str, Style
                 text = _readout({**point, metric.key: value}, metric)
                 data.setdefault(point["codec"], []).append((point["bpp"], value, text))
         title = f"{metric.axis} over {_RATE}, {picture}"
-        drawn = plot.curves(metric.key, title, (_RATE, metric.axis), [(styles[n], p) for n, p in data.items()])
+        drawn = plot.curves(
+            metric.key, title, (_RATE, metric.axis), [(styles[n], p) for n, p in data.items()]
+        )
         if drawn is not None:
             plots.append((metric, drawn))
     return plots
@@ -290,7 +297,8 @@ def _of_point(point: dict[str, Any], metric: Metric) -> float | None:
 
 def _readout(sample: dict[str, Any], metric: Metric, *speeds: float | None) -> str:
     unit = " dB" if "dB" in metric.axis else ""
-    text = f"setting {sample['setting']:g}: {sample['bpp']:.3f} bpp, {sample[metric.key]:.{metric.digits}f}{unit}"
+    value = f"{sample[metric.key]:.{metric.digits}f}{unit}"
+    text = f"setting {sample['setting']:g}: {sample['bpp']:.3f} bpp, {value}"
     if speeds and None not in speeds:
         text += f"\nencode {speeds[0]:.2f} MP/s, decode {speeds[1]:.2f} MP/s"
     return text
@@ -395,7 +403,7 @@ def load_samples(
         "x": across,
         "y": down,
         **{key: first[key] for key in ("width", "height")},
-        "place": f"{first['width']} × {first['height']} pixels at ({first['x']}, {first['y']})",
+        "place": f"{first['width']} x {first['height']} pixels at ({first['x']}, {first['y']})",
     }
 
 
@@ -410,10 +418,11 @@ def busiest(paths: Sequence[Path]) -> tuple[int, int]:
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ConfigError(f"sample cannot be read: {error}") from error
     height, width = arrays[0].shape[:2]
-    error = sum(np.abs(array - arrays[0]).mean(2) for array in arrays[1:] if array.shape == arrays[0].shape)
-    if not isinstance(error, np.ndarray):
-        return width // 2, height // 2
-    sums = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    differences = np.zeros((height, width))
+    for array in arrays[1:]:
+        if array.shape == arrays[0].shape:
+            differences += np.abs(array - arrays[0]).mean(2)
+    sums = np.pad(differences.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     rows, columns = min(_LOUPE, height), min(_LOUPE, width)
     boxes = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
     top, left = np.unravel_index(int(boxes.argmax()), boxes.shape)
@@ -422,24 +431,23 @@ def busiest(paths: Sequence[Path]) -> tuple[int, int]:
 
 def signed(value: float | None, digits: int = 1) -> str:
     """A number with its sign, a true minus; a dash for none."""
-    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+    return NONE if value is None else f"{value:+.{digits}f}".replace("-", plot.MINUS)
 
 
 def figure(value: float | None, digits: int | None = None) -> str:
     """A number, three figures of it unless `digits` says how many decimals; a dash for none."""
     if value is None:
-        return "–"
+        return NONE
     if digits is None:
-        digits = max(0, 2 - math.floor(math.log10(value))) if 0 < value else 0
-        digits = min(digits, 4)
-    return f"{value:,.{digits}f}".replace("-", "−")
+        digits = max(0, 2 - math.floor(math.log10(max(value, 0.1)))) if value > 0 else 0
+    return f"{value:,.{digits}f}".replace("-", plot.MINUS)
 
 
 def span(low: float | None, high: float | None, digits: int = 1) -> str:
     """An interval; nothing for none."""
     if low is None or high is None:
         return ""
-    return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
+    return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", plot.MINUS)
 
 
 def count(number: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 WIDTH, HEIGHT = 600, 420
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 14, 52
+MINUS = "\N{MINUS SIGN}"
 _CHARACTER = 6.4  # the mean width of one in a label, at the font size of page.css
 _LINE = 14
 
@@ -92,7 +93,7 @@ class Axis:
     def ticks(self) -> list[tuple[float, str]]:
         """(place, text)."""
         values = _log_ticks(self.low, self.high) if self.log else _ticks(self.low, self.high)
-        return [(round(self.place(value), 1), f"{value:g}".replace("-", "−")) for value in values]
+        return [(round(self.place(value), 1), f"{value:g}".replace("-", MINUS)) for value in values]
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ def scatter(
     if not data:
         return None
     x = _axis(labels[0], [entry[1] for entry in data], log=True, ends=(LEFT, WIDTH - RIGHT), margin=0.08)
-    y = _axis(labels[1], [0, *(entry[2] for entry in data)], log=False, ends=(HEIGHT - BOTTOM, TOP))
+    y = _axis(
+        labels[1], [0, *(entry[2] for entry in data)], log=False, ends=(HEIGHT - BOTTOM, TOP), margin=0.1
+    )
     series = [Series(style, (_mark(x, y, (across, up, text)),), "") for style, across, up, text in data]
     return Plot(name, title, x, y, tuple(_labelled(series)), zero=round(y.place(0), 1))
 
@@ -183,7 +186,7 @@ def _labelled(series: Sequence[Series]) -> Iterator[Series]:
             x = mark.x + left
             edge = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
             box = (edge, mark.y + down - 11, width, float(_LINE))
-            inside = edge >= LEFT and edge + width <= WIDTH and box[1] >= 0 and box[1] + _LINE < HEIGHT - BOTTOM
+            inside = edge >= LEFT and edge + width <= WIDTH and 0 <= box[1] < HEIGHT - BOTTOM - _LINE
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 labels[one.style.key] = Label(round(x, 1), round(mark.y + down, 1), anchor, one.style.name)
