@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
@@ -165,16 +166,25 @@ def column(page: Page, title: str) -> list[str]:
     """What a column of the table of codecs shows."""
     script = """(table, title) => { const heads = [...table.tHead.rows[0].cells];
         const at = heads.findIndex((head) => head.textContent.trim() === title);
-        return [...table.tBodies[0].rows].map((row) => row.cells[at].textContent.trim().split(/\\s+/)[0]); }"""
+        const first = (row) => row.cells[at].textContent.trim().split(/\\s+/)[0];
+        return [...table.tBodies[0].rows].map(first); }"""
     return list(page.locator("#tables .view table").evaluate(script, title))
 
 
 # In a browser
 
 
-@pytest.mark.parametrize("width", [400, 1600])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index.html", "pictures/first.html"])
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    [
+        ("index.html", 400, "light"),
+        ("index.html", 400, "dark"),
+        ("index.html", 1600, "light"),
+        ("index.html", 1600, "dark"),
+        ("pictures/first.html", 400, "light"),
+        ("pictures/first.html", 1600, "dark"),
+    ],
+)
 def test_pages_fit_their_window_and_show_colours(
     visit: Open, name: str, width: int, scheme: str, tmp_path: Path
 ) -> None:
@@ -208,9 +218,8 @@ def _contrast(one: list[float], other: list[float]) -> float:
     """WCAG 2's contrast ratio of two colours."""
 
     def luminance(colour: list[float]) -> float:
-        linear = [
-            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour[:3])
-        ]
+        values = [value / 255 for value in colour[:3]]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
@@ -237,7 +246,7 @@ def test_without_a_script_the_figures_are_there(visit: Open) -> None:
     assert page.locator("#curves svg.plot:visible").count() == 4
     assert page.locator("#scatters svg.plot:visible").count() == 2
     assert page.locator("#tables tbody tr:visible").count() == len(CODECS)
-    page.get_by_text("PSNR of mean MSE", exact=True).first.click()
+    page.locator("#mean-mse").check()
     assert page.locator(".of-mse svg").is_visible()
     page = visit("pictures/first.html", java_script_enabled=False)
     assert page.locator(".gallery img:visible").count() == len(CODECS) + 1
@@ -268,7 +277,7 @@ def test_a_column_sorts_by_click_and_by_key(visit: Open) -> None:
     page = visit()
     title = "encode, MP/s"
     button = page.locator("#tables .view").get_by_role("button", name=title, exact=True)
-    head = page.locator("#tables .view th", has=button)
+    head = button.locator("..")
     speeds = ["8.00", "4.00", "2.67", "2.00", "1.60", "1.33"]
     assert column(page, title) == speeds
     button.click()
@@ -360,8 +369,6 @@ def test_the_slider_divides_two_codecs(visit: Open) -> None:
 
 
 def _bright(png: bytes) -> float:
-    import io
-
     return float((np.asarray(Image.open(io.BytesIO(png)).convert("L"))[4:-20, 4:-4] > 90).mean())
 
 
@@ -487,19 +494,13 @@ def test_every_codec_is_told_by_more_than_its_colour() -> None:
     assert styles[OURS].weight == "first"
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "log"), [(0.01, 9, True), (3, 3, False), (-70, 20, False), (1e-4, 1e5, True)]
-)
-def test_axes_have_a_few_round_ticks(low: float, high: float, log: bool) -> None:
+@pytest.mark.parametrize(("low", "high"), [(0.01, 9), (3, 3), (70, 90), (1e-4, 1e5)])
+def test_axes_have_a_few_round_ticks(low: float, high: float) -> None:
     style = plot.Style(0, "x", 0, plot.SHAPES[0], "first")
-    drawn_plot = (
-        plot.scatter("x", "x", ("x", "y"), [(style, low, low, ""), (style, high, high, "")]) if log else None
-    )
-    axis = (
-        drawn_plot.x
-        if drawn_plot
-        else plot.scatter("x", "x", ("x", "y"), [(style, 1, low, ""), (style, 1, high, "")]).y
-    )  # type: ignore[union-attr]
-    assert 2 <= len(axis.ticks) <= 12
-    places = [place for place, _ in axis.ticks]
-    assert places in (sorted(places), sorted(places)[::-1])
+    drawing = plot.scatter("x", "x", ("x", "y"), [(style, low, -low, ""), (style, high, high, "")])
+    assert drawing is not None
+    for axis in (drawing.x, drawing.y):
+        places = [place for place, _ in axis.ticks]
+        assert 2 <= len(places) <= 12
+        assert all(min(axis.start, axis.end) <= place <= max(axis.start, axis.end) for place in places)
+    assert plot.scatter("x", "x", ("x", "y"), [(style, 0.0, 1.0, "")]) is None
