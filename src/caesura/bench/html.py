@@ -78,7 +78,7 @@ def write(folder: Path) -> Path:
     results = read(folder / "results.json")
     try:
         pages = render(results, folder)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, UndefinedError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, UndefinedError) as error:
         raise ConfigError(f"{folder / 'results.json'} is not a whole {FORMAT}: {error!r}") from error
     for name, page in pages.items():  # index.html is last: what it links to is there
         files.write(folder / name, page.encode(), force=True)
@@ -110,7 +110,13 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"signed": signed, "figure": figure, "span": span, "count": count}
+    environment.filters |= {
+        "signed": signed,
+        "figure": figure,
+        "span": span,
+        "count": count,
+        "setting": setting,
+    }
     styles = make_styles(results)
     names = page_names([picture["name"] for picture in results["pictures"]])
     ours = next((codec["name"] for codec in results["codecs"] if codec["ours"]), None)
@@ -298,7 +304,7 @@ def _of_point(point: dict[str, Any], metric: Metric) -> float | None:
 def _readout(sample: dict[str, Any], metric: Metric, *speeds: float | None) -> str:
     unit = " dB" if "dB" in metric.axis else ""
     value = f"{sample[metric.key]:.{metric.digits}f}{unit}"
-    text = f"setting {sample['setting']:g}: {sample['bpp']:.3f} bpp, {value}"
+    text = f"setting {setting(sample['setting'])}: {sample['bpp']:.3f} bpp, {value}"
     if speeds and None not in speeds:
         text += f"\nencode {speeds[0]:.2f} MP/s, decode {speeds[1]:.2f} MP/s"
     return text
@@ -431,7 +437,10 @@ def busiest(paths: Sequence[Path]) -> tuple[int, int]:
 
 def signed(value: float | None, digits: int = 1) -> str:
     """A number with its sign, a true minus; a dash for none."""
-    return NONE if value is None else f"{value:+.{digits}f}".replace("-", plot.MINUS)
+    if value is None:
+        return NONE
+    text = f"{value:+.{digits}f}".replace("-", plot.MINUS)
+    return text if any(figure in "123456789" for figure in text) else text[1:]
 
 
 def figure(value: float | None, digits: int | None = None) -> str:
@@ -448,6 +457,11 @@ def span(low: float | None, high: float | None, digits: int = 1) -> str:
     if low is None or high is None:
         return ""
     return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", plot.MINUS)
+
+
+def setting(value: float | str) -> str:
+    """A codec's setting: most are numbers, an external command's may be a word."""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def count(number: int, noun: str) -> str:

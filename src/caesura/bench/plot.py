@@ -125,7 +125,12 @@ def curves(
 
     Returns:
         None where nothing has been measured.
+
+    Raises:
+        ValueError: a point is not finite.
     """
+    if not all(math.isfinite(value) for _, points in data for point in points for value in point[:2]):
+        raise ValueError("a curve has a point that is not finite")
     measured = [point for style, points in data if style.weight != "published" for point in points]
     if not measured:
         return None
