@@ -23,6 +23,7 @@ from caesura.bench.cache import Cache
 from caesura.bench.ours import Caesura
 from caesura.bench.photos import Photo, find
 from caesura.bench.schema import Picture, Results
+from caesura.bench.speed import tables
 from caesura.cli import files
 
 _MODELS = ("fast", "fast-ms-ssim", "best", "cae2017")
@@ -68,7 +69,7 @@ def main() -> None:
         _KODAK + report.markdown(results, run.ANCHOR),
         _published(results),
         _efforts(photos, arguments.work, results),
-        _speed(),
+        _speed(arguments.work / "speed"),
     ]
     arguments.docs.mkdir(parents=True, exist_ok=True)
     files.write(arguments.docs / "RESULTS.md", "\n".join(sections).encode(), force=True)
@@ -192,11 +193,10 @@ def _efforts(photos: list[Photo], work: Path, results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _speed() -> str:
+def _speed(work: Path) -> str:
     """All that this page takes from `speed`."""
-    lines = ["## Speed and memory\n", "| | | median of |", "|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in track(speed.rows(), "speed")]
-    return "\n".join(lines) + "\n"
+    found = speed.run(work, model=_MODELS[0])
+    return "## Speed and memory\n\n" + tables.markdown(found)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""`caesura bench`: from a folder of pictures to results.json and what is beside it.
+"""`caesura bench`: from a folder of pictures to results.json, its page and what is beside them.
 
-pictures x codecs x settings -> points -> mean curves -> BD-rates; costs; pictures at matched bytes
+pictures x codecs x settings -> points -> mean curves -> BD-rates; costs; pictures at matched bytes -> page
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from caesura import __version__, rate
 from caesura.bench import codecs as known
-from caesura.bench import costs, curves, machine, matched, measure, report
+from caesura.bench import costs, curves, html, machine, matched, measure, report
 from caesura.bench.cache import Cache
 from caesura.bench.codecs import Codec
 from caesura.bench.external import External
@@ -144,8 +144,9 @@ def bench(plan: Plan, console: Console) -> Results:
         console.print(f"{done}; the same command goes on from there", markup=False, highlight=False)
         raise
     write(results, plan.destination)
+    page = html.write(plan.destination)
     console.print(report.summary(results, anchor))
-    console.print(f"{plan.destination / 'results.json'}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{page}", markup=False, highlight=False, soft_wrap=True)
     return results
 
 

@@ -70,6 +70,12 @@ def bench(
     threads: Annotated[
         int, typer.Option(min=0, help="That a codec may use; 0 is as many as there are processors.")
     ] = 0,
+    speed: Annotated[
+        bool,
+        typer.Option(
+            "--speed", help="Measure the speed of our models instead, by size, threads and stage; no DIR."
+        ),
+    ] = False,
     crop: Annotated[
         int,
         typer.Option(
@@ -81,16 +87,22 @@ def bench(
 ) -> None:
     """Measure codecs on pictures, side by side: rate, quality, time and memory, from real files.
 
-    Writes results.json, points.csv, curves.csv, bd.csv and pictures at matched bytes to OUT. Interrupted, the
-    same command goes on. Definitions: docs/BENCH.md. Needs the extra: pip install 'caesura\\[bench]'.
+    Writes index.html, a page a picture, results.json, points.csv, curves.csv and bd.csv to OUT; with --speed
+    speed.md, speed.png and speed.json. Interrupted, the same command goes on. Definitions: docs/BENCH.md. Needs the extra: pip install 'caesura\\[bench]'.
     """
     extras.need("bench", extras.BENCH)
     from rich.console import Console
 
     from caesura.bench import external as commands
+    from caesura.bench import speed as speeds
     from caesura.bench.run import Plan
     from caesura.bench.run import bench as run
 
+    if speed:
+        if folder is not None:
+            raise ConfigError(f"DIR is {folder} and --speed is given; one of them is allowed")
+        speeds.run(out, model=model or [bundles.DEFAULT], console=Console())
+        return
     try:
         ladder = tuple(float(part) for part in qualities.split(","))
     except ValueError as error:

@@ -1,0 +1,473 @@
+"""The page of a benchmark: index.html, and one page a picture, from results.json and the pictures beside it.
+
+    python -m caesura.bench.html FOLDER
+
+Every page stands alone, without a network: style, script, plots and pictures are in it. Plots and tables are
+made here and are there without JavaScript too; it only reads out, sorts and moves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import math
+import re
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
+from PIL import Image
+
+from caesura.bench import plot
+from caesura.bench.plot import Plot, Style
+from caesura.cli import files
+from caesura.errors import ConfigError
+
+FORMAT = "caesura-bench-1"
+_MEDIA = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
+_VARIANT = re.compile(r",|\s+(?:speed|effort|method|preset|level|\d:\d:\d)\b")
+_LOUPE = 128  # the side, in pixels, of what is looked for where codecs differ most
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure of quality: its name in results.json, in words, as an axis, and decimals shown."""
+
+    key: str
+    name: str
+    axis: str
+    digits: int = 2
+
+
+METRICS = (
+    Metric("psnr", "PSNR", "PSNR (dB)"),
+    Metric("psnr_luma", "luma PSNR", "luma PSNR (dB)"),
+    Metric("ms_ssim_db", "MS-SSIM", "MS-SSIM (dB)"),
+    Metric("ssimulacra2", "SSIMULACRA 2", "SSIMULACRA 2"),
+)
+MEAN_MSE = Metric("psnr_of_mean_mse", "PSNR of mean MSE", "PSNR of mean MSE (dB)")
+_RATE = "bits per pixel"
+NONE = "\N{EN DASH}"
+
+
+def main() -> None:
+    """Read the argument, write the pages."""
+    parser = argparse.ArgumentParser(prog="python -m caesura.bench.html", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where results.json lies")
+    print(write(parser.parse_args().folder))
+
+
+def write(folder: Path) -> Path:
+    """Write `folder`/index.html and `folder`/pictures/, replacing what is there.
+
+    Args:
+        folder: holds results.json of format caesura-bench-1, and the samples it names.
+
+    Returns:
+        The path of index.html.
+
+    Raises:
+        ConfigError: results.json or a sample cannot be used.
+        FileError: a page cannot be written.
+    """
+    results = read(folder / "results.json")
+    try:
+        pages = render(results, folder)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, UndefinedError) as error:
+        raise ConfigError(f"{folder / 'results.json'} is not a whole {FORMAT}: {error!r}") from error
+    for name, page in pages.items():  # index.html is last: what it links to is there
+        files.write(folder / name, page.encode(), force=True)
+    return folder / "index.html"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """results.json.
+
+    Raises:
+        ConfigError: it cannot be read, or is of another format.
+    """
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is not the results of a benchmark: {error}") from error
+    found = results.get("format") if isinstance(results, dict) else None
+    if found != FORMAT:
+        raise ConfigError(f"{path} has format {found!r}; {FORMAT!r} is allowed")
+    return dict(results)
+
+
+def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
+    """All pages by their path below `folder`, index.html last."""
+    environment = Environment(
+        loader=PackageLoader("caesura.bench", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "signed": signed,
+        "figure": figure,
+        "span": span,
+        "count": count,
+        "setting": setting,
+    }
+    styles = make_styles(results)
+    names = page_names([picture["name"] for picture in results["pictures"]])
+    ours = next((codec["name"] for codec in results["codecs"] if codec["ours"]), None)
+    bd = {(entry["codec"], entry["anchor"], entry["metric"]): entry for entry in results["bd"]}
+    metrics = [
+        metric
+        for metric in METRICS
+        if any(sample[metric.key] is not None for curve in results["curves"] for sample in curve["samples"])
+    ]
+    shared = {
+        "results": results,
+        "styles": styles,
+        "names": names,
+        "bounds": {"width": plot.WIDTH, "height": plot.HEIGHT},
+        "ours": ours,
+    }
+    pages = {}
+    order = [picture["name"] for picture in results["pictures"]]
+    for number, picture in enumerate(results["pictures"]):
+        pages[f"pictures/{names[picture['name']]}"] = environment.get_template("picture.html").render(
+            shared,
+            picture=picture,
+            samples=load_samples(results, picture["name"], folder, styles),
+            plots=picture_plots(results, picture["name"], styles),
+            before=order[number - 1] if number else None,
+            after=order[number + 1] if number + 1 < len(order) else None,
+        )
+    anchors = list(dict.fromkeys(entry["anchor"] for entry in results["bd"]))
+    anchor = max(anchors, key=lambda name: sum(known(bd, c, name) for c in styles), default=None)
+    strongest = standing(results, bd, ours)
+    pages["index.html"] = environment.get_template("index.html").render(
+        shared,
+        metrics=metrics,
+        absent=[metric.name for metric in METRICS if metric not in metrics],
+        sentence=sentence(bd, ours, strongest),
+        standing=strongest,
+        bd=bd,
+        plots=curve_plots(results, metrics, styles),
+        anchors=anchors,
+        anchor=anchor,
+        rows={name: table(results, name, bd, metrics) for name in anchors},
+        scatters={
+            (name, metric.key): scatters(results, bd, name, metric, styles, (i, j))
+            for i, name in enumerate(anchors)
+            for j, metric in enumerate(metrics)
+        },
+    )
+    return pages
+
+
+def make_styles(results: dict[str, Any]) -> dict[str, Style]:
+    """A style for each codec, ours first in colour, variants of one codec in one; published curves grey."""
+    styles: dict[str, Style] = {}
+    families: dict[str, list[str]] = {}
+    first = True
+    for codec in results["codecs"]:
+        name = codec["name"]
+        group = families.setdefault("" if codec["ours"] else family(name), [])
+        group.append(name)
+        if codec["ours"]:
+            colour, weight, first = 0, "first" if first else "ours", False
+        else:
+            others = [entry for entry in families if entry]
+            colour, weight = 1 + others.index(family(name)) % 7, "other"
+        shape = plot.SHAPES[(colour + len(group) - 1) % len(plot.SHAPES)]
+        styles[name] = Style(len(styles), name, colour, shape, weight)
+    for number, entry in enumerate(results["published"]):
+        shape = plot.SHAPES[number % len(plot.SHAPES)]
+        key = f"{entry['name']} (published)"
+        styles[key] = Style(len(styles), key, -1, shape, "published")
+    return styles
+
+
+def family(name: str) -> str:
+    """A codec's name without its variant: "AVIF" of "AVIF speed 6"."""
+    return _VARIANT.split(name)[0]
+
+
+def page_names(pictures: Sequence[str]) -> dict[str, str]:
+    """A file name for each picture's page: safe on any system, and no two alike."""
+    names: dict[str, str] = {}
+    for picture in pictures:
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(picture).stem or "picture").strip("-") or "picture"
+        name, number = stem, 1
+        while f"{name}.html".lower() in {other.lower() for other in names.values()}:
+            number += 1
+            name = f"{stem}-{number}"
+        names[picture] = f"{name}.html"
+    return names
+
+
+Entries = dict[tuple[str, str, str], dict[str, Any]]
+
+
+def known(bd: Entries, codec: str, anchor: str, metric: str = "psnr") -> bool:
+    """Whether two codecs could be compared."""
+    return bd.get((codec, anchor, metric), {"percent": None})["percent"] is not None
+
+
+def standing(results: dict[str, Any], bd: Entries, ours: str | None) -> list[str]:
+    """Of each other codec the variant that our first model finds hardest to beat, from easy to hard."""
+    best: dict[str, str] = {}
+    percent: Callable[[str], float] = lambda name: bd[ours or "", name, "psnr"]["percent"]  # noqa: E731
+    for codec in results["codecs"]:
+        name = codec["name"]
+        if ours is not None and not codec["ours"] and known(bd, ours, name):
+            best[family(name)] = max(best.get(family(name), name), name, key=percent)
+    return sorted(best.values(), key=percent)
+
+
+def sentence(bd: Entries, ours: str | None, against: Sequence[str]) -> str:
+    """Where our first model stands, for anyone."""
+    parts: list[str] = []
+    for name in against:
+        entry = bd[ours or "", name, "psnr"]
+        percent, unit = entry["percent"], " fewer bits than" if not parts else " fewer than"
+        low, high = entry["low"], entry["high"]
+        if low is not None and high is not None and low <= 0 <= high:
+            parts.append(f"about as many{' bits' if not parts else ''} as {name} ({signed(percent)}%)")
+        elif percent < 0:
+            parts.append(f"{-percent:.1f}%{unit} {name}")
+        else:
+            parts.append(f"{percent:.1f}%{unit.replace('fewer', 'more')} {name}")
+    if not parts:
+        return ""
+    listed = ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
+    return f"At equal PSNR, {ours} needs {listed}."
+
+
+def curve_plots(
+    results: dict[str, Any], metrics: Sequence[Metric], styles: dict[str, Style]
+) -> dict[str, Plot | None]:
+    """Mean curves for every metric by its key, and for the PSNR of the mean MSE."""
+    plots = {}
+    for metric in (*metrics, MEAN_MSE):
+        data = []
+        for curve in results["curves"]:
+            points = [
+                (s["bpp"], s[metric.key], _readout(s, metric, s["encode_mps"], s["decode_mps"]))
+                for s in curve["samples"]
+                if s[metric.key] is not None
+            ]
+            data.append((styles[curve["codec"]], points))
+        if metric.key == "psnr":
+            for entry in results["published"]:
+                points = [
+                    (bpp, db, f"{bpp:.3f} bpp, {db:.2f} dB, {entry['source']}") for bpp, db in entry["points"]
+                ]
+                data.append((styles[f"{entry['name']} (published)"], points))
+        title = f"{metric.axis} over {_RATE}, mean over {count(len(results['pictures']), 'picture')}"
+        plots[metric.key] = plot.curves(metric.key, title, (_RATE, metric.axis), data)
+    return plots
+
+
+def picture_plots(
+    results: dict[str, Any], picture: str, styles: dict[str, Style]
+) -> list[tuple[Metric, Plot]]:
+    """One picture's curves, for every metric that it has."""
+    plots = []
+    for metric in METRICS:
+        data: dict[str, list[tuple[float, float, str]]] = {}
+        for point in results["points"]:
+            value = _of_point(point, metric)
+            if point["picture"] == picture and value is not None:
+                text = _readout({**point, metric.key: value}, metric)
+                data.setdefault(point["codec"], []).append((point["bpp"], value, text))
+        title = f"{metric.axis} over {_RATE}, {picture}"
+        drawn = plot.curves(
+            metric.key, title, (_RATE, metric.axis), [(styles[n], p) for n, p in data.items()]
+        )
+        if drawn is not None:
+            plots.append((metric, drawn))
+    return plots
+
+
+def _of_point(point: dict[str, Any], metric: Metric) -> float | None:
+    """A point's quality; MS-SSIM in dB from MS-SSIM, None where it is 1."""
+    if metric.key == "ms_ssim_db":
+        similarity = point["ms_ssim"]
+        return None if similarity is None or similarity >= 1 else -10 * math.log10(1 - similarity)
+    value: float | None = point[metric.key]
+    return value
+
+
+def _readout(sample: dict[str, Any], metric: Metric, *speeds: float | None) -> str:
+    unit = " dB" if "dB" in metric.axis else ""
+    value = f"{sample[metric.key]:.{metric.digits}f}{unit}"
+    text = f"setting {setting(sample['setting'])}: {sample['bpp']:.3f} bpp, {value}"
+    if speeds and None not in speeds:
+        text += f"\nencode {speeds[0]:.2f} MP/s, decode {speeds[1]:.2f} MP/s"
+    return text
+
+
+def speed(results: dict[str, Any], codec: str, key: str) -> float | None:
+    """The median over a codec's settings, in megapixels a second."""
+    values = [
+        sample[key]
+        for curve in results["curves"]
+        if curve["codec"] == codec
+        for sample in curve["samples"]
+        if sample[key] is not None
+    ]
+    return statistics.median(values) if values else None
+
+
+def scatters(
+    results: dict[str, Any],
+    bd: Entries,
+    anchor: str,
+    metric: Metric,
+    styles: dict[str, Style],
+    number: tuple[int, int],
+) -> list[Plot]:
+    """BD-rate against `anchor` over the speed of encoding, and of decoding."""
+    plots = []
+    for key, what in (("encode_mps", "encode"), ("decode_mps", "decode")):
+        data = []
+        for codec in results["codecs"]:
+            name = codec["name"]
+            at = speed(results, name, key)
+            percent = 0.0 if name == anchor else bd.get((name, anchor, metric.key), {}).get("percent")
+            if at is not None and percent is not None:
+                text = f"{what} {at:.2f} MP/s, BD-rate {signed(percent)}%"
+                data.append((styles[name], at, percent, text))
+        labels = (f"{what}, megapixels per second", f"BD-rate ({metric.name}) against {anchor}, %")
+        title = f"{labels[1]}, over speed to {what}"
+        drawn = plot.scatter(f"{what}-{number[0]}-{number[1]}", title, labels, data)
+        if drawn is not None:
+            plots.append(drawn)
+    return plots
+
+
+def table(
+    results: dict[str, Any], anchor: str, bd: Entries, metrics: Sequence[Metric]
+) -> list[dict[str, Any]]:
+    """Rows of the table of codecs: what is shown, and beside it what is sorted by."""
+    costs = {entry["codec"]: entry for entry in results["costs"]}
+    rows = []
+    for codec in results["codecs"]:
+        name = codec["name"]
+        cost = costs.get(name, {})
+        rows.append(
+            {
+                "codec": codec,
+                "bd": [None if name == anchor else bd.get((name, anchor, m.key)) for m in metrics],
+                "anchor": name == anchor,
+                "encode": speed(results, name, "encode_mps"),
+                "decode": speed(results, name, "decode_mps"),
+                "encode_peak": cost.get("encode_peak_mib"),
+                "decode_peak": cost.get("decode_peak_mib"),
+                "start": cost.get("start_seconds"),
+            }
+        )
+    return rows
+
+
+def load_samples(
+    results: dict[str, Any], picture: str, folder: Path, styles: dict[str, Style]
+) -> dict[str, Any] | None:
+    """A picture's decoded pixels as data URIs, the original first, and where codecs differ most.
+
+    Returns:
+        None where the picture has none.
+
+    Raises:
+        ConfigError: a sample lies elsewhere, cannot be read, or is neither PNG nor WebP.
+    """
+    entries = [entry for entry in results["samples"] if entry["picture"] == picture]
+    entries.sort(key=lambda entry: entry["codec"] != "original")
+    if not entries:
+        return None
+    loaded = []
+    for entry in entries:
+        path = (folder / entry["file"]).resolve()
+        if not path.is_relative_to((folder / "samples").resolve()):
+            raise ConfigError(f"sample {entry['file']!r} lies outside samples/; a path below it is allowed")
+        content = files.read(path)
+        if content[:4] not in _MEDIA:
+            raise ConfigError(f"sample {path} is neither PNG nor WebP")
+        uri = f"data:{_MEDIA[content[:4]]};base64,{base64.b64encode(content).decode()}"
+        loaded.append({**entry, "uri": uri, "style": styles.get(entry["codec"])})
+    left = next((e["codec"] for e in loaded if e["codec"] == "original"), loaded[0]["codec"])
+    right = next((e["codec"] for e in loaded if e["codec"] != left), left)
+    across, down = busiest([folder / entry["file"] for entry in entries])
+    first = entries[0]
+    return {
+        "entries": loaded,
+        "left": left,
+        "right": right,
+        "x": across,
+        "y": down,
+        **{key: first[key] for key in ("width", "height")},
+        "place": f"{first['width']} x {first['height']} pixels at ({first['x']}, {first['y']})",
+    }
+
+
+def busiest(paths: Sequence[Path]) -> tuple[int, int]:
+    """The middle (x, y) of the square in which pictures of one size differ most from the first of them.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    try:
+        arrays = [np.asarray(Image.open(path).convert("RGB"), np.float64) for path in paths]
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ConfigError(f"sample cannot be read: {error}") from error
+    height, width = arrays[0].shape[:2]
+    differences = np.zeros((height, width))
+    for array in arrays[1:]:
+        if array.shape == arrays[0].shape:
+            differences += np.abs(array - arrays[0]).mean(2)
+    sums = np.pad(differences.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    rows, columns = min(_LOUPE, height), min(_LOUPE, width)
+    boxes = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
+    top, left = np.unravel_index(int(boxes.argmax()), boxes.shape)
+    return int(left) + columns // 2, int(top) + rows // 2
+
+
+def signed(value: float | None, digits: int = 1) -> str:
+    """A number with its sign, a true minus; a dash for none."""
+    if value is None:
+        return NONE
+    text = f"{value:+.{digits}f}".replace("-", plot.MINUS)
+    return text if any(figure in "123456789" for figure in text) else text[1:]
+
+
+def figure(value: float | None, digits: int | None = None) -> str:
+    """A number, three figures of it unless `digits` says how many decimals; a dash for none."""
+    if value is None:
+        return NONE
+    if digits is None:
+        digits = max(0, 2 - math.floor(math.log10(max(value, 0.1)))) if value > 0 else 0
+    return f"{value:,.{digits}f}".replace("-", plot.MINUS)
+
+
+def span(low: float | None, high: float | None, digits: int = 1) -> str:
+    """An interval; nothing for none."""
+    if low is None or high is None:
+        return ""
+    return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", plot.MINUS)
+
+
+def setting(value: float | str) -> str:
+    """A codec's setting: most are numbers, an external command's may be a word."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"use strict";
+// What the page does beyond what it shows: reads plots out, hides codecs, chooses an anchor, sorts tables.
+{
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const readout = $("#readout");
+
+  // Plots: the nearest mark that is shown
+  const texts = new WeakMap();
+  const textOf = (mark) => {
+    const title = $("title", mark);
+    if (title) { texts.set(mark, title.textContent); title.remove(); }
+    return texts.get(mark);
+  };
+  const clear = () => {
+    readout.hidden = true;
+    all(".reading").forEach((svg) => svg.classList.remove("reading"));
+    all(".near").forEach((one) => one.classList.remove("near"));
+  };
+  const read = (event) => {
+    const svg = event.target.closest?.("svg.plot");
+    clear();
+    if (!svg) return;
+    const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
+    let nearest = null, least = 36 ** 2;
+    for (const mark of all(".mark", svg)) {
+      textOf(mark);
+      if (!mark.getClientRects().length) continue;
+      const dx = box.x + mark.dataset.x * scale - event.clientX, dy = box.y + mark.dataset.y * scale - event.clientY;
+      if (dx * dx + dy * dy < least) { least = dx * dx + dy * dy; nearest = mark; }
+    }
+    if (!nearest) return;
+    nearest.classList.add("near");
+    nearest.parentNode.classList.add("near");
+    svg.classList.add("reading");
+    readout.textContent = textOf(nearest);
+    readout.hidden = false;
+    const x = box.x + nearest.dataset.x * scale, y = box.y + nearest.dataset.y * scale;
+    const width = document.documentElement.clientWidth;
+    const left = x + 14 + readout.offsetWidth < width ? x + 14 : Math.max(4, x - 14 - readout.offsetWidth);
+    readout.style.left = `${left + scrollX}px`;
+    readout.style.top = `${Math.max(4, y - readout.offsetHeight - 10) + scrollY}px`;
+  };
+  document.addEventListener("pointermove", read);
+  document.addEventListener("pointerdown", read);
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") clear(); });
+
+  // The legend: boxes work without a script; names point out their curves, "all" and "none" are for many
+  for (const button of all("[data-show]")) {
+    button.addEventListener("click", () => {
+      all(".legend input").forEach((box) => { box.checked = button.dataset.show === "all"; });
+    });
+  }
+  for (const label of all(".legend label")) {
+    const mark = (on) => () => {
+      clear();
+      if (!on) return;
+      all("svg.plot").forEach((svg) => svg.classList.add("reading"));
+      all(`.series.s${label.dataset.key}`).forEach((one) => one.classList.add("near"));
+    };
+    label.addEventListener("pointerenter", mark(true));
+    label.addEventListener("pointerleave", mark(false));
+  }
+
+  // The anchor and the metric: other views lie in templates
+  const show = (place, view) => {
+    const now = $(".view", place);
+    if (now.dataset.view === view) return;
+    const kept = document.createElement("template");
+    kept.dataset.view = now.dataset.view;
+    kept.content.append(...now.childNodes);
+    const template = $(`template[data-view="${view}"]`, place);
+    now.append(template.content);
+    now.dataset.view = view;
+    template.replaceWith(kept);
+  };
+  const anchor = $("#anchor"), metric = $("#metric");
+  const choose = () => {
+    clear();
+    show($("#scatters"), `${anchor.value}-${metric.value}`);
+    show($("#tables"), anchor.value);
+    $("#against").textContent = anchor.selectedOptions[0].textContent;
+  };
+  anchor?.addEventListener("change", choose);
+  metric?.addEventListener("change", choose);
+  if (anchor) choose(); // a browser may keep what was chosen before
+
+  // Tables: by a column, again the other way round; what has no value is last
+  const key = (row, column) => {
+    const cell = row.cells[column], value = cell.dataset.value;
+    if (value !== undefined) return Number(value);
+    return cell.matches(".n") ? NaN : cell.textContent.trim();
+  };
+  const compare = (a, b) => typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.(".sorts thead button");
+    if (!button) return;
+    const head = button.parentNode, table = head.closest("table");
+    const up = head.getAttribute("aria-sort") !== "ascending";
+    all("[aria-sort]", table).forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const rows = [...table.tBodies[0].rows].map((row) => [key(row, head.cellIndex), row]);
+    const none = (value) => Number(Number.isNaN(value));
+    rows.sort(([a], [b]) => none(a) - none(b) || (none(a) ? 0 : up ? compare(a, b) : compare(b, a)));
+    table.tBodies[0].append(...rows.map(([, row]) => row));
+  });
+}
