@@ -195,8 +195,8 @@ def _efforts(photos: list[Photo], work: Path, results: Results) -> str:
 
 def _speed(work: Path) -> str:
     """All that this page takes from `speed`."""
-    found = speed.run(work, model=_MODELS[0])
-    return "## Speed and memory\n\n" + tables.markdown(found)
+    (found,) = speed.run(work, model=_MODELS[0])
+    return "## Speed and memory\n\n" + "\n".join(table.markdown() for table in tables.of(found))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,8 @@ def bench(
     """Measure codecs on pictures, side by side: rate, quality, time and memory, from real files.
 
     Writes index.html, a page a picture, results.json, points.csv, curves.csv and bd.csv to OUT; with --speed
-    speed.md, speed.png and speed.json. Interrupted, the same command goes on. Definitions: docs/BENCH.md. Needs the extra: pip install 'caesura\\[bench]'.
+    speed.md, speed.png and speed.json. Interrupted, the same command goes on. Definitions: docs/BENCH.md.
+    Needs the extra: pip install 'caesura\\[bench]'.
     """
     extras.need("bench", extras.BENCH)
     from rich.console import Console
