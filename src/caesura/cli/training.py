@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,14 @@ def prepare(
     ] = False,
     coverage: Annotated[float, typer.Option(help="Area cut per size, as a multiple of the photo's.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the squares' positions.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes at work. [default: one a processor]")
+    ] = None,
 ) -> None:
-    """Cut squares out of a folder of photos and pack them for training."""
+    """Cut squares out of a folder of photos and pack them for training.
+
+    Stopped at any moment, the same command again goes on where it was.
+    """
     from rich.progress import Progress
 
     from caesura.train.prepare import prepare as pack
@@ -43,6 +50,7 @@ def prepare(
             side=side,
             coverage=coverage,
             seed=seed,
+            workers=jobs or os.cpu_count() or 1,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     for name, reason in report.skipped.items():
