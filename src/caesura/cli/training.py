@@ -59,26 +59,44 @@ def prepare(
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="TOML file; see docs/TRAINING.md.")],
-    data: Annotated[Path, typer.Option(help="A pack made by `caesura data prepare`.")],
+    data: Annotated[Path, typer.Option(help="A pack made by `caesura data prepare`, or a folder of photos.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoints and logs.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file; see docs/TRAINING.md. [default: with --from, that of a fine-tune]"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")] = False,
     start: Annotated[
         Path | None, typer.Option("--from", metavar="START", help="Take weights from this run or bundle.")
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train a model. Needs the extra: pip install 'caesura\\[train]'."""
+    """Train a model. Needs the extra: pip install 'caesura\\[train]'.
+
+    On several processes or hosts, torchrun starts it; docs/TRAINING.md has the commands.
+    """
+    if config is None and start is None:
+        raise ConfigError("neither --config nor --from is given; one of them says what to train")
     extras.need("train", extras.TRAIN)
+    from rich.progress import Progress
+
+    from caesura.train import cache, loop
     from caesura.train import config as configs
-    from caesura.train import loop
     from caesura.train import start as starts
 
     inherited = None if start is None else starts.read(start).training["config"]
-    last = loop.train(
-        configs.load(config, inherited), data, out, resume=resume, start=start, accelerator=accelerator
-    )
-    typer.echo(f"trained: {last}")
+    settings = configs.load(config or configs.FINE_TUNE, inherited)
+    with Progress(transient=True) as progress:
+        task = progress.add_task("photos", visible=False)
+        pack = cache.pack_of(
+            data,
+            settings.train.crop,
+            workers=os.cpu_count() or 1,
+            progress=lambda done, total: progress.update(task, completed=done, total=total, visible=True),
+        )
+    last = loop.train(settings, pack, out, resume=resume, start=start, accelerator=accelerator)
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(f"trained: {last}")
 
 
 def export(

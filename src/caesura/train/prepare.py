@@ -96,7 +96,7 @@ def prepare(
         raise ConfigError(f"coverage is {coverage}; it must be above 0 and at most 64")
     if workers < 1:
         raise ConfigError(f"workers is {workers}; it must be 1 or more")
-    if next(_photos(source), None) is None:
+    if next(photos(source), None) is None:
         raise ConfigError(f"source {source} holds no photos ({', '.join(sorted(_SUFFIXES))})")
 
     cut = _Cut(tuple(sizes), side, coverage, seed)
@@ -106,7 +106,7 @@ def prepare(
     if not unfinished.exists():
         noted.unlink(missing_ok=True)
     try:
-        with Journal(noted, settings, _photos(source)) as journal:
+        with Journal(noted, settings, photos(source)) as journal:
             digest = _pack(source, unfinished, journal, cut, workers, progress)
             if not journal.squares:
                 first = next(journal.skipped())
@@ -144,7 +144,7 @@ class _Piece(NamedTuple):
     reason: str  # why it is skipped, or ""
 
 
-def _photos(source: Path) -> Iterator[str]:
+def photos(source: Path) -> Iterator[str]:
     """Photos below `source`, by their path from there, in no order; links to folders are not followed."""
     folders = [""]
     while folders:

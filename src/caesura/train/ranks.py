@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Literal
 
-import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, distributed, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from caesura.errors import TrainingError
 from caesura.train.shard import Shard
@@ -37,12 +38,26 @@ def start(accelerator: str, precision: Literal["bf16-mixed", "32-true"]) -> Fabr
         here = int(os.environ["LOCAL_WORLD_SIZE"])
         hosts = int(os.environ["WORLD_SIZE"]) // here
     if here * hosts > 1:
-        strategy = DDPStrategy(timeout=_PATIENCE, broadcast_buffers=False, gradient_as_bucket_view=True)
+        strategy = DDPStrategy(timeout=_PATIENCE, forward_sync_buffers=False, gradient_as_bucket_view=True)
     fabric = Fabric(
         accelerator=accelerator, strategy=strategy, devices=here, num_nodes=hosts, precision=precision
     )
+    if here > 1 and hosts == 1:
+        _join("nccl" if fabric.device.type == "cuda" else "gloo")
     fabric.launch()
     return fabric
+
+
+def _join(backend: str) -> None:
+    """Make the process group, which Fabric then finds.
+
+    Ranks that torchrun has started again meet in the store where they met before, which still holds the
+    addresses of the ranks that are gone: every attempt needs keys of its own. Of several hosts each counts
+    its attempts for itself; there, docs/TRAINING.md has torchrun make a new store each time.
+    """
+    store, rank, count = next(iter(rendezvous("env://", timeout=_PATIENCE)))
+    attempt = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    distributed.init_process_group(backend, store=attempt, rank=rank, world_size=count, timeout=_PATIENCE)
 
 
 def shard(fabric: Fabric) -> Shard:
@@ -68,15 +83,11 @@ def check_equal(fabric: Fabric, model: nn.Module, step: int) -> None:
     digest = hashlib.sha256()
     for value in model.state_dict().values():
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    own = torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8).to(fabric.device)
-    everyones = fabric.all_gather(own)
-    assert isinstance(everyones, Tensor)
-    for rank, other in enumerate(everyones):
-        if not torch.equal(other, everyones[0]):
-            raise TrainingError(
-                f"step {step}: the weights of rank {rank} are not those of rank 0; all ranks need the same "
-                "kind of processor and the same versions of all packages"
-            )
+    if digest.hexdigest() != fabric.broadcast(digest.hexdigest()):
+        raise TrainingError(
+            f"step {step}: the weights of rank {fabric.global_rank} are not those of rank 0; all ranks need "
+            "the same kind of processor and the same versions of all packages"
+        )
 
 
 @contextmanager
@@ -93,7 +104,7 @@ def together(fabric: Fabric) -> Iterator[None]:
     except RuntimeError as error:
         if fabric.world_size == 1 or not _is_loss(error):
             raise
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().partition(". ")[0]
         raise TrainingError(
             f"rank {fabric.global_rank}: another rank ended or is silent ({reason}); "
             "start the run again with --resume to go on from its last checkpoint"
