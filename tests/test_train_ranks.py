@@ -73,7 +73,7 @@ class Run:
             env=self._environment(),
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=600,
             check=False,
         )
 
@@ -105,7 +105,7 @@ class Run:
             for rank in "01"
         ]
         try:
-            messages = [rank.communicate(timeout=100)[1] for rank in ranks]
+            messages = [rank.communicate(timeout=600)[1] for rank in ranks]
         finally:
             for rank in ranks:
                 rank.kill()

@@ -39,6 +39,7 @@ _UNFINISHED = SQUARES + ".part"
 _JOURNAL = "unfinished.sqlite"
 _NOTED_EVERY = 2.0  # seconds, the work that a killed run loses
 _AHEAD = 3  # photos a worker may be ahead of the pack
+_WORTH_A_WORKER = 16  # photos; starting one takes a second
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".ppm"})
 
 
@@ -78,7 +79,7 @@ def prepare(
         side: side of the packed squares, in pixels, 8 or more.
         coverage: the area cut per size as a multiple of the photo's area; 1 cuts about every pixel once.
         seed: of the square positions. Positions of one photo depend on the seed and its path alone.
-        workers: processes that read and cut photos; 1 does without others.
+        workers: processes that read and cut photos, fewer for a few; 1 does without others.
         progress: called with (photos done, photos in all).
 
     Returns:
@@ -172,6 +173,7 @@ def _pack(
     """Bring the unfinished pack to its end; returns the SHA-256 of all squares."""
     size = 3 * cut.side**2
     done, squares = journal.done, journal.squares
+    hands = max(1, min(workers, journal.photos // _WORTH_A_WORKER))
     with unfinished.open("r+b" if done else "wb") as out:
         digest = _digest(out, squares * size)
         pending: list[Done] = []
@@ -187,7 +189,7 @@ def _pack(
             last = time.monotonic()
 
         try:
-            for name, piece in _cut_all(source, journal.waiting(), cut, workers):
+            for name, piece in _cut_all(source, journal.waiting(), cut, hands):
                 progress(done, journal.photos)
                 digest.update(piece.squares)
                 out.write(piece.squares)
