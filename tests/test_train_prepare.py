@@ -345,8 +345,14 @@ from pathlib import Path
 from caesura.train import prepare
 prepare._NOTED_EVERY = 0
 if __name__ == "__main__":
-    prepare.prepare(Path(sys.argv[1]), Path(sys.argv[2]), sizes=(32, 64), side=32)
+    prepare.prepare(Path(sys.argv[1]), Path(sys.argv[2]), sizes=(32, 64), side=32, workers=2)
 """
+
+
+def children(process: int) -> list[Path]:
+    """What /proc, where there is one, tells of a process's children."""
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    return [Path(f"/proc/{child}/status") for child in listed.read_text().split()] if listed.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -402,7 +408,10 @@ def test_a_killed_run_goes_on_where_it_was(many: Path, expected: dict[str, bytes
         while not part.exists() or part.stat().st_size < 20 * 32 * 32 * 3:
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.002)
+        workers = children(process.pid)
         process.send_signal(signal.SIGKILL)
+    while any(path.exists() and "zombie" not in path.read_text() for path in workers):
+        time.sleep(0.05)  # they end with the process that they worked for
     first: list[int] = []
     prepare(many, tmp_path, sizes=(32, 64), side=32, progress=lambda done, _: first.append(done))
     assert first[0] > 0

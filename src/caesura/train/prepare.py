@@ -14,7 +14,9 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -229,7 +231,7 @@ def _cut_all(source: Path, names: Iterator[str], cut: _Cut, workers: int) -> Ite
     # Started afresh: forked processes would share the state of threads that they do not have.
     context = multiprocessing.get_context("spawn")
     ahead: deque[tuple[str, Future[_Piece]]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
         try:
             for name in names:
                 ahead.append((name, pool.submit(_piece, source, name, cut)))
@@ -240,7 +242,20 @@ def _cut_all(source: Path, names: Iterator[str], cut: _Cut, workers: int) -> Ite
                 done, piece = ahead.popleft()
                 yield done, piece.result()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """In a worker: Ctrl-C is for the process that has the pack, and when that is gone, so is the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _piece(source: Path, name: str, cut: _Cut) -> _Piece:
