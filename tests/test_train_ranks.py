@@ -52,7 +52,10 @@ Monitor.step, schedule.learning_rate_factor = step, die
 run_tiny(from_dict(json.loads(config)), Path(data), Path(run), resume=True)
 """
 LOCAL = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
-ENVIRONMENT = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+LOOPBACK = {"linux": "lo", "darwin": "lo0"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+if sys.platform in LOOPBACK:
+    ENVIRONMENT["GLOO_SOCKET_IFNAME"] = LOOPBACK[sys.platform]
 
 
 class Run:

@@ -86,14 +86,17 @@ def train(
 
     inherited = None if start is None else starts.read(start).training["config"]
     settings = configs.load(config or configs.FINE_TUNE, inherited)
-    with Progress(transient=True) as progress:
-        task = progress.add_task("photos", visible=False)
-        pack = cache.pack_of(
-            data,
-            settings.train.crop,
-            workers=os.cpu_count() or 1,
-            progress=lambda done, total: progress.update(task, completed=done, total=total, visible=True),
-        )
+    progress = Progress(transient=True)
+    task = progress.add_task("photos")
+
+    def show(done: int, total: int) -> None:
+        progress.start()
+        progress.update(task, completed=done, total=total)
+
+    try:
+        pack = cache.pack_of(data, settings.train.crop, workers=os.cpu_count() or 1, progress=show)
+    finally:
+        progress.stop()
     last = loop.train(settings, pack, out, resume=resume, start=start, accelerator=accelerator)
     if os.environ.get("RANK", "0") == "0":
         typer.echo(f"trained: {last}")
