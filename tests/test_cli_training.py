@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,9 @@ import pytest
 
 import caesura
 from caesura import metrics, model
-from caesura.train import start
+from caesura.errors import ConfigError
+from caesura.train import cache, start
+from caesura.train import config as configs
 from cli_helpers import (
     WITHOUT,
     complaint,
@@ -152,10 +155,64 @@ def test_train_without_its_config_file_says_so(trained: Trained, tmp_path: Path)
     assert files(tmp_path) == {}
 
 
-def test_train_without_the_option_is_a_usage_error(tmp_path: Path) -> None:
-    outcome = run("train", "--data", tmp_path, "--out", tmp_path / "run")
+def test_train_without_an_option_it_needs_is_a_usage_error(trained: Trained, tmp_path: Path) -> None:
+    outcome = run("train", "--config", trained.config, "--out", tmp_path / "run")
     assert outcome.status == 2
-    assert "config" in outcome.err
+    assert "data" in outcome.err
+
+
+def test_train_without_a_config_needs_a_start(tmp_path: Path) -> None:
+    line = complaint(run("train", "--data", tmp_path, "--out", tmp_path / "run"))
+    assert "neither --config nor --from is given" in line
+
+
+def test_a_fine_tune_takes_a_folder_of_photos_and_makes_a_bundle_of_its_own(
+    trained: Trained, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a config; and files of the bundle it began with still decode."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    short = tmp_path / "short.toml"
+    text = configs.FINE_TUNE.read_text()
+    short.write_text(text.replace("steps = 600", "steps = 2").replace("batch = 8", "batch = 1"))
+    monkeypatch.setattr(configs, "FINE_TUNE", short)
+    for number, name in enumerate(names(2)):
+        save(tmp_path / "photos" / name, photo(256, 256, 60 * number, 90 * number))
+    start_from = trained.models / "tiny"
+    options = ["--from", start_from, "--data", tmp_path / "photos", "--accelerator", "cpu"]
+    succeeded(run("train", *options, "--out", tmp_path / "run"))
+    assert start.read(tmp_path / "run").training["config"]["train"]["learning_rate"] == 5e-4
+    (pack,) = (tmp_path / "cache" / "caesura" / "packs").iterdir()
+    made = files(pack)
+    succeeded(run("train", *options, "--out", tmp_path / "again"))
+    assert [pack] == list(pack.parent.iterdir())
+    assert files(pack) == made
+
+    monkeypatch.setenv("CAESURA_MODELS", str(trained.models))
+    succeeded(run("encode", picture, "--model", "tiny", "-o", tmp_path / "old.cae"))
+    succeeded(run("export", tmp_path / "run", "tuned", "--out", tmp_path / "models"))
+    monkeypatch.setenv("CAESURA_MODELS", os.pathsep.join(map(str, (tmp_path / "models", trained.models))))
+    succeeded(run("encode", picture, "--model", "tuned", "-o", tmp_path / "new.cae"))
+    ids = [caesura.read_header((tmp_path / f"{name}.cae").read_bytes()).model_id for name in ("old", "new")]
+    assert ids[0] != ids[1]
+    for name in ("old", "new"):
+        succeeded(run("decode", tmp_path / f"{name}.cae"))
+
+
+def test_photos_that_changed_are_packed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save(tmp_path / "photos" / "a.png", photo(256, 256))
+    first = cache.pack_of(tmp_path / "photos", 64)
+    assert cache.pack_of(tmp_path / "photos", 64) == first
+    assert cache.pack_of(first, 64) == first  # a pack is taken as it is
+    save(tmp_path / "photos" / "b.png", photo(300, 256))
+    assert cache.pack_of(tmp_path / "photos", 64) != first
+
+
+def test_several_ranks_need_a_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "photos" / "a.png", photo(256, 256))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="several ranks need a pack of it"):
+        cache.pack_of(tmp_path / "photos", 64)
 
 
 def test_train_takes_the_model_of_its_start_where_the_config_is_silent(

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +335,112 @@ def test_a_source_without_photos_is_named(tmp_path: Path, exists: bool) -> None:
         (tmp_path / "photos" / "notes.txt").write_text("not a photo")
     with pytest.raises(ConfigError, match="photos holds no photos"):
         prepare(tmp_path / "photos", tmp_path / "pack")
+
+
+# Interrupted, and on several processors
+
+KILLED = """
+import sys
+from pathlib import Path
+from caesura.train import prepare
+prepare._NOTED_EVERY = 0
+if __name__ == "__main__":
+    prepare.prepare(Path(sys.argv[1]), Path(sys.argv[2]), sizes=(32, 64), side=32, workers=2)
+"""
+
+
+def children(process: int) -> list[Path]:
+    """What /proc, where there is one, tells of a process's children."""
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    return [Path(f"/proc/{child}/status") for child in listed.read_text().split()] if listed.exists() else []
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 photos in two folders and a broken one."""
+    root = tmp_path_factory.mktemp("many") / "photos"
+    for number in range(60):
+        save(root / ("a" if number % 2 else "b.c") / f"{number}.png", photo(64, 96, number, 2 * number))
+    (root / "a" / "broken.jpg").write_bytes(b"no picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def expected(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The pack of a run that nothing happens to."""
+    pack = tmp_path_factory.mktemp("expected")
+    prepare(many, pack, sizes=(32, 64), side=32)
+    return content(pack)
+
+
+def test_the_pack_is_the_same_whatever_the_number_of_workers(
+    many: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    report = prepare(many, tmp_path / "pack", sizes=(32, 64), side=32, workers=3)
+    assert content(tmp_path / "pack") == expected
+    assert set(report.skipped) == {"a/broken.jpg"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_stopped_again_and_again_gives_the_pack_of_an_uninterrupted_one(
+    many: Path, expected: dict[str, bytes], tmp_path: Path, workers: int
+) -> None:
+    seen: list[int] = []
+
+    def stop(done: int, _: int) -> None:
+        seen.append(done)
+        if done in (7, 20, 41) and seen.count(done) == 1:
+            raise InterruptedRunError("stop")
+
+    for _ in range(3):
+        with pytest.raises(InterruptedRunError):
+            prepare(many, tmp_path, sizes=(32, 64), side=32, progress=stop, workers=workers)
+        assert MANIFEST not in content(tmp_path)
+    prepare(many, tmp_path, sizes=(32, 64), side=32, progress=stop, workers=workers)
+    assert content(tmp_path) == expected
+    assert seen == [*range(8), *range(7, 21), *range(20, 42), *range(41, 62)]  # nothing is done twice
+
+
+def test_a_killed_run_goes_on_where_it_was(many: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(many), str(tmp_path)]
+    with subprocess.Popen(command) as process:
+        part = tmp_path / (SQUARES + ".part")
+        while not part.exists() or part.stat().st_size < 20 * 32 * 32 * 3:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.002)
+        workers = children(process.pid)
+        process.send_signal(signal.SIGKILL)
+    while any(path.exists() and "zombie" not in path.read_text() for path in workers):
+        time.sleep(0.05)  # they end with the process that they worked for
+    first: list[int] = []
+    prepare(many, tmp_path, sizes=(32, 64), side=32, progress=lambda done, _: first.append(done))
+    assert first[0] > 0
+    assert content(tmp_path) == expected
+
+
+def test_other_settings_begin_anew(many: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    def stop(done: int, _: int) -> None:
+        if done == 9:
+            raise InterruptedRunError("stop")
+
+    with pytest.raises(InterruptedRunError):
+        prepare(many, tmp_path, sizes=(32,), side=32, progress=stop)
+    prepare(many, tmp_path, sizes=(32, 64), side=32)
+    assert content(tmp_path) == expected
+
+
+def test_a_journal_that_is_none_is_begun_anew(many: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    (tmp_path / "unfinished.sqlite").write_bytes(b"no database at all" * 100)
+    (tmp_path / (SQUARES + ".part")).write_bytes(b"left over")
+    prepare(many, tmp_path, sizes=(32, 64), side=32)
+    assert content(tmp_path) == expected
+
+
+def test_photos_lie_folder_by_folder(many: Path, expected: dict[str, bytes]) -> None:
+    names = [photo["name"] for photo in json.loads(expected[MANIFEST])["photos"]]
+    assert names == [path.as_posix() for path in sorted(map(Path, names))]
+
+
+def test_no_worker_at_all_is_refused(tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="workers is 0; it must be 1 or more"):
+        prepare(tree, tmp_path / "pack", workers=0)

@@ -10,6 +10,7 @@ CaesuraError
 ├── ModelError             a bundle is missing, damaged or unknown
 ├── ImageError             pixels that cannot be coded
 ├── ConfigError            a setting that cannot be used
+├── TrainingError          a training run on several processes that cannot go on
 └── DependencyError        an optional extra is not installed
 
 Messages name the field, what was got and what is allowed.
@@ -54,6 +55,10 @@ class ImageError(CaesuraError):
 
 class ConfigError(CaesuraError):
     """A setting has a value that cannot be used."""
+
+
+class TrainingError(CaesuraError):
+    """A training run on several processes cannot go on: one was lost, or they no longer agree."""
 
 
 class DependencyError(CaesuraError):

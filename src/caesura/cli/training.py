@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,14 @@ def prepare(
     ] = False,
     coverage: Annotated[float, typer.Option(help="Area cut per size, as a multiple of the photo's.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the squares' positions.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes at work. [default: one a processor]")
+    ] = None,
 ) -> None:
-    """Cut squares out of a folder of photos and pack them for training."""
+    """Cut squares out of a folder of photos and pack them for training.
+
+    Stopped at any moment, the same command again goes on where it was.
+    """
     from rich.progress import Progress
 
     from caesura.train.prepare import prepare as pack
@@ -43,6 +50,7 @@ def prepare(
             side=side,
             coverage=coverage,
             seed=seed,
+            workers=jobs or os.cpu_count() or 1,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     for name, reason in report.skipped.items():
@@ -51,26 +59,47 @@ def prepare(
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="TOML file; see docs/TRAINING.md.")],
-    data: Annotated[Path, typer.Option(help="A pack made by `caesura data prepare`.")],
+    data: Annotated[Path, typer.Option(help="A pack made by `caesura data prepare`, or a folder of photos.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoints and logs.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file; see docs/TRAINING.md. [default: with --from, that of a fine-tune]"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")] = False,
     start: Annotated[
         Path | None, typer.Option("--from", metavar="START", help="Take weights from this run or bundle.")
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train a model. Needs the extra: pip install 'caesura\\[train]'."""
+    """Train a model. Needs the extra: pip install 'caesura\\[train]'.
+
+    On several processes or hosts, torchrun starts it; docs/TRAINING.md has the commands.
+    """
+    if config is None and start is None:
+        raise ConfigError("neither --config nor --from is given; one of them says what to train")
     extras.need("train", extras.TRAIN)
+    from rich.progress import Progress
+
+    from caesura.train import cache, loop
     from caesura.train import config as configs
-    from caesura.train import loop
     from caesura.train import start as starts
 
     inherited = None if start is None else starts.read(start).training["config"]
-    last = loop.train(
-        configs.load(config, inherited), data, out, resume=resume, start=start, accelerator=accelerator
-    )
-    typer.echo(f"trained: {last}")
+    settings = configs.load(config or configs.FINE_TUNE, inherited)
+    progress = Progress(transient=True)
+    task = progress.add_task("photos")
+
+    def show(done: int, total: int) -> None:
+        progress.start()
+        progress.update(task, completed=done, total=total)
+
+    try:
+        pack = cache.pack_of(data, settings.train.crop, workers=os.cpu_count() or 1, progress=show)
+    finally:
+        progress.stop()
+    last = loop.train(settings, pack, out, resume=resume, start=start, accelerator=accelerator)
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(f"trained: {last}")
 
 
 def export(

@@ -90,6 +90,15 @@ def read(path: Path) -> dict[str, Any]:
     return result
 
 
+def read_all(checkpoint: Path) -> dict[str, Any]:
+    """All that a checkpoint holds: the state as "state", and each tensor file by its name without .pt.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    return {"state": read_state(checkpoint)} | {path.stem: read(path) for path in checkpoint.glob("*.pt")}
+
+
 def _complete(run: Path) -> list[Path]:
     folder = run / "checkpoints"
     if not folder.is_dir():

@@ -57,10 +57,10 @@ class TrainConfig:
 
     stage "joint" trains everything but the detail layer's entropy control, which "detail" trains alone, last;
     "scales" freezes all but the scale vectors of cae2017, the paper's way to move a trained network to
-    new rates. The first `mask_steps` steps enable latent channels one after another (the paper's incremental
-    training); 0 switches that off. The learning rate rises linearly for `warmup` steps and falls along a half
-    cosine over the last `decay` share of the run; `decay = 0` keeps it constant, for a run that a later one
-    takes further.
+    new rates. A step takes `batch` crops, on all ranks together. The first `mask_steps` steps enable latent
+    channels one after another (the paper's incremental training); 0 switches that off. The learning rate
+    rises linearly for `warmup` steps and falls along a half cosine over the last `decay` share of the run;
+    `decay = 0` keeps it constant, for a run that a later one takes further.
     """
 
     steps: int = 1000
@@ -161,6 +161,7 @@ class Config:
 
 
 _MODEL = ("network", "prior", "loss")
+FINE_TUNE = Path(__file__).with_name("finetune.toml")
 
 
 def load(path: Path, inherited: dict[str, Any] | None = None) -> Config:

@@ -1,7 +1,7 @@
 """Random crops from a pack of squares.
 
 What a step sees is a function of (seed, step) alone: no state to save, and a resumed run draws what an
-uninterrupted one would have drawn.
+uninterrupted one would have drawn. Ranks share each step's batch: each takes its shard of it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
 from caesura.train.prepare import FORMAT, MANIFEST, SQUARES
+from caesura.train.shard import WHOLE, Shard
 
 
 class Pack:
@@ -83,13 +84,13 @@ def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def crop_batches(
-    pack: Pack, config: TrainConfig, *, first_step: int, device: torch.device
+    pack: Pack, config: TrainConfig, *, first_step: int, device: torch.device, shard: Shard = WHOLE
 ) -> Iterator[Tensor]:
-    """Yield one uint8 (batch, crop, crop, 3) tensor on `device` per step in [first_step, config.steps).
+    """Yield one uint8 (batch / ranks, crop, crop, 3) tensor on `device` per step.
 
-    Squares are drawn uniformly, cropped at a random place, flipped and transposed at random. On a GPU with
-    room the whole train split lives in its memory and is cropped there; elsewhere a background thread
-    crops from the memory map and stays a few steps ahead.
+    Steps are [first_step, config.steps). Squares are drawn uniformly, cropped at a random place, flipped and
+    transposed at random. On a GPU with room the whole train split lives in its memory and is cropped there;
+    elsewhere a background thread crops from the memory map and stays a few steps ahead.
 
     Raises:
         ConfigError: the pack has no train squares, or they are smaller than `config.crop`.
@@ -101,7 +102,7 @@ def crop_batches(
 
     def plan(step: int) -> tuple[NDArray[np.int64], ...]:
         random = np.random.default_rng((config.seed, step))
-        return _plan(random, len(pack.train), config.batch, config.crop, pack.side)
+        return _plan(random, len(pack.train), config.batch, config.crop, pack.side, shard)
 
     steps = range(first_step, config.steps)
     if device.type == "cuda" and _fits(pack, device):
@@ -125,12 +126,12 @@ def _fits(pack: Pack, device: torch.device) -> bool:
 
 
 def _plan(
-    random: np.random.Generator, squares: int, batch: int, crop: int, side: int
+    random: np.random.Generator, squares: int, batch: int, crop: int, side: int, shard: Shard
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Each pixel's square, row and column: (batch, 1, 1), (batch, crop, crop), (batch, crop, crop)."""
-    photo = random.integers(squares, size=(batch, 1, 1))
-    top, left = random.integers(side - crop + 1, size=(2, batch, 1, 1))
-    mirror_rows, mirror_columns, transpose = random.random((3, batch, 1, 1)) < 0.5
+    """Each pixel's square, row and column: (n, 1, 1), (n, crop, crop), (n, crop, crop); n crops a shard."""
+    photo = random.integers(squares, size=(batch, 1, 1))[shard.rows]
+    top, left = random.integers(side - crop + 1, size=(2, batch, 1, 1))[:, shard.rows]
+    mirror_rows, mirror_columns, transpose = random.random((3, batch, 1, 1))[:, shard.rows] < 0.5
     down = np.arange(crop)[None, :, None]
     right = np.arange(crop)[None, None, :]
     row = top + np.where(mirror_rows, crop - 1 - down, down)

@@ -1,7 +1,8 @@
 """The training loop: `train`, from the first step to the last.
 
 A step depends on the configuration, the data and its number alone, so that a run killed at any moment and
-resumed ends with the weights of an uninterrupted one (same machine, same number of threads).
+resumed ends with the weights of an uninterrupted one (same machine, same number of threads). Ranks share
+each step's batch, so that a step is the same at any number of them, but for the rounding of sums.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from caesura.errors import ConfigError
-from caesura.train import checkpoint, loss, models, schedule
+from caesura.train import checkpoint, loss, models, ranks, schedule
 from caesura.train import start as starts
-from caesura.train.config import Config
+from caesura.train.config import Config, TrainConfig
 from caesura.train.crops import Pack, crop_batches, planar, spread
-from caesura.train.monitor import Monitor, RungFigures
+from caesura.train.monitor import Figures, Monitor, RungFigures, Silence
 from caesura.train.optim import optimizers
 
 _KLT_SQUARES = 256
@@ -37,7 +38,7 @@ def train(
     accelerator: str = "auto",
     console: Console | None = None,
 ) -> Path:
-    """Train a model and return its last checkpoint.
+    """Train a model, with the other ranks that torchrun started if it did, and return its last checkpoint.
 
     Args:
         config: the run.
@@ -50,35 +51,54 @@ def train(
 
     Raises:
         ConfigError: the data or a checkpoint does not fit the configuration, or `run` already holds one and
-            `resume` is not set.
+            `resume` is not set, or ranks cannot share the batch equally.
+        TrainingError: another rank was lost, or has other weights.
     """
-    last = checkpoint.latest(run)
-    if last is not None and not resume:
-        raise ConfigError(f"run {run} already holds {last.name}; resume it or name another folder")
-    settings, pack = config.train, Pack(data)
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=settings.precision)
+    fabric = ranks.start(accelerator, config.train.precision)
+    with ranks.together(fabric):
+        return _train(config, data, run, fabric, resume=resume, start=start, console=console)
+
+
+def _train(
+    config: Config,
+    data: Path,
+    run: Path,
+    fabric: Fabric,
+    *,
+    resume: bool,
+    start: Path | None,
+    console: Console | None,
+) -> Path:
+    """As `train`. Only rank 0 looks at the run and writes to it; the others have what it has from it."""
+    settings, shard, first = config.train, ranks.shard(fabric), fabric.is_global_zero
+    last = _last(run, resume=resume) if first else None
+    pack = Pack(data)
+    _check_shared(settings, pack, data, fabric)
+    saved = fabric.broadcast(None if last is None else checkpoint.read_all(last))
     torch.manual_seed(settings.seed)
-    model, history = _new_model(config, pack, start if last is None else None)
+    model, history = _new_model(config, pack, start if saved is None else None)
+    model.shard = shard
     model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = AveragedModel(model, multi_avg_fn=_ema(settings.ema), use_buffers=False)
-    plain_optimizers = optimizers(model, settings.learning_rate)
-    forward, *stepping = fabric.setup(model, *plain_optimizers)
+    plain_optimizers = optimizers(model, settings.learning_rate, settings.precision)
+    _freeze_idle(model, settings)
+    forward, *stepping = fabric.setup(model, *plain_optimizers)  # gives all ranks the weights of rank 0
 
     state: dict[str, Any] = {"step": 0, "pixels": 0, "config": config.as_dict()}
     state |= {"data": pack.manifest["sha256"], "history": history}
-    if last is not None:
-        was = checkpoint.read_state(last)
+    if saved is not None:
+        was = saved["state"]
         _check_same_run(was, state, run)
         state |= {"step": was["step"], "pixels": was["pixels"], "history": was.get("history", [])}
-        model.load_state_dict(checkpoint.read(last / "model.pt"))
-        ema.load_state_dict(checkpoint.read(last / "ema.pt"))
+        model.load_state_dict(saved["model"])
+        ema.load_state_dict(saved["ema"])
         for number, optimizer in enumerate(plain_optimizers):
-            optimizer.load_state_dict(checkpoint.read(last / f"optimizer-{number}.pt"))
+            optimizer.load_state_dict(saved[f"optimizer-{number}"])
 
     cell = models.cell(config)
     validation = pack.validation_crops(settings.validation_squares, pack.side // cell * cell)
-    batches = crop_batches(pack, settings, first_step=state["step"], device=fabric.device)
-    with Monitor(run, state["step"], settings.steps, console) as monitor:
+    batches = crop_batches(pack, settings, first_step=state["step"], device=fabric.device, shard=shard)
+    with Monitor(run, state["step"], settings.steps, console) if first else Silence() as monitor:
         for step, crops in enumerate(batches, state["step"]):
             learning_rate = settings.learning_rate * schedule.learning_rate_factor(step, settings)
             for optimizer in plain_optimizers:
@@ -86,13 +106,15 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate
             torch.manual_seed(settings.seed << 32 | step)  # the noise of this step
-            place = schedule.places(step, settings, len(config.loss.betas)).to(fabric.device)
+            places = schedule.places(step, settings, len(config.loss.betas)).to(fabric.device)
+            betas = loss.betas_at(places, config.loss.betas)
+            place, beta, weight = (part[shard.rows] for part in (places, betas, loss.sample_weights(betas)))
             masks = schedule.channel_masks(step, settings, config.network.latent_channels, fabric.device)
             pixels = planar(crops)
             output = forward(pixels, place, *masks)
             bpp = output.bits / settings.crop**2
             distortions = loss.distortion(pixels, output.pixels, config.loss.distortion)
-            total = loss.rate_distortion(bpp, distortions, loss.betas_at(place, config.loss.betas))
+            total = loss.rate_distortion(bpp, distortions, beta, weight)
             fabric.backward(total)
             for optimizer in stepping:
                 fabric.clip_gradients(forward, optimizer, max_norm=settings.clip)
@@ -101,15 +123,18 @@ def train(
             seen = settings.batch * settings.crop**2
             state |= {"step": step + 1, "pixels": state["pixels"] + seen}
             error = ((pixels - output.pixels.detach()) ** 2).mean()
-            figures = {"loss": total.detach(), "bpp": bpp.detach().mean(), "psnr": -10 * torch.log10(error)}
-            monitor.step(step, seen, figures, learning_rate)
+            figures = ranks.mean(fabric, torch.stack([total.detach(), bpp.detach().mean(), error]))
+            monitor.step(step, seen, Figures(*figures), learning_rate)
             at_end = step + 1 == settings.steps
             if (step + 1) % settings.validate_every == 0 or at_end:
                 value, ladder, pictures = _validate(ema.module, validation, config, fabric)
                 monitor.validation(step + 1, value, ladder, pictures)
                 state["validation"] = [rung_figures._asdict() for rung_figures in ladder]
             if (step + 1) % settings.checkpoint_every == 0 or at_end:
-                last = checkpoint.save(run, model, ema, plain_optimizers, state)
+                ranks.check_equal(fabric, model, step + 1)
+                if first:
+                    last = checkpoint.save(run, model, ema, plain_optimizers, state)
+    last = fabric.broadcast(last)
     if last is None:
         raise ConfigError(f"run {run}: no step was taken")
     return last
@@ -128,6 +153,33 @@ def _new_model(
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(trained[config.train.stage])
     return model, history
+
+
+def _freeze_idle(model: models.RateModel, settings: TrainConfig) -> None:
+    """Ask no gradient of what a joint run leaves alone, which ranks would wait for.
+
+    Optimizers keep these parameters, as they are in the checkpoints of runs made before there were ranks.
+    """
+    if settings.stage == "joint":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad = not name.startswith("detail.")
+
+
+def _last(run: Path, *, resume: bool) -> Path | None:
+    """The checkpoint to go on from."""
+    last = checkpoint.latest(run)
+    if last is not None and not resume:
+        raise ConfigError(f"run {run} already holds {last.name}; resume it or name another folder")
+    return last
+
+
+def _check_shared(settings: TrainConfig, pack: Pack, data: Path, fabric: Fabric) -> None:
+    """Make sure that ranks have the same data, and a batch that they can share."""
+    count = fabric.world_size
+    if settings.batch % count:
+        raise ConfigError(f"train.batch is {settings.batch}; {count} ranks need a multiple of {count}")
+    if pack.manifest["sha256"] != fabric.broadcast(pack.manifest["sha256"]):
+        raise ConfigError(f"data {data} is not what rank 0 has under this name; all ranks need the same pack")
 
 
 def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None:
@@ -155,26 +207,31 @@ def _ema(decay: float) -> Any:
 def _validate(
     model: torch.nn.Module, crops: Tensor, config: Config, fabric: Fabric
 ) -> tuple[float, list[RungFigures], Tensor]:
-    """Rounded latents, every rung: the weighted loss, figures per rung, and pictures of the middle one."""
+    """Rounded latents, every rung: the weighted loss, figures per rung, and pictures of the middle one.
+
+    Each rank looks at its share of the crops; the pictures are of the first of them.
+    """
     model.eval()
-    ladder: list[RungFigures] = []
-    losses: list[float] = []
+    betas, sums = config.loss.betas, []
     pictures: list[Tensor] = []
-    for number, beta in enumerate(config.loss.betas):
-        bpp, psnr = [], []
-        for sample in crops:
+    for number, beta in enumerate(betas):
+        losses, bpp, psnr = 0.0, 0.0, 0.0
+        for sample in crops.tensor_split(fabric.world_size)[fabric.global_rank]:
             pixels = planar(sample[None].to(fabric.device))
             with fabric.autocast():
                 output = model(pixels, torch.tensor([float(number)], device=fabric.device))
             rate = output.bits / (pixels.shape[2] * pixels.shape[3])
             distortion = loss.distortion(pixels, output.pixels, config.loss.distortion)
-            losses.append(float(beta**-0.5 * (rate + beta * distortion)))
-            bpp.append(float(rate))
+            losses += float(beta**-0.5 * (rate + beta * distortion))
+            bpp += float(rate)
             error = float(((pixels - torch.round(output.pixels * 255) / 255) ** 2).mean())
-            psnr.append(-10 * math.log10(max(1e-10, error)))
-            if number == len(config.loss.betas) // 2 and len(pictures) < 4:
+            psnr -= 10 * math.log10(max(1e-10, error))
+            if number == len(betas) // 2 and len(pictures) < 4:
                 pictures.append(torch.cat([pixels, output.pixels], 2).cpu())
-        ladder.append(RungFigures(beta, sum(bpp) / len(bpp), sum(psnr) / len(psnr)))
+        sums.append([losses, bpp, psnr])
     model.train()
-    weights = sum(beta**-0.5 for beta in config.loss.betas)
-    return sum(losses) / len(crops) / weights, ladder, torch.cat(pictures)
+    share = len(crops) / fabric.world_size
+    means = ranks.mean(fabric, torch.tensor(sums, dtype=torch.float64, device=fabric.device)) / share
+    ladder = [RungFigures(beta, *row[1:]) for beta, row in zip(betas, means.tolist(), strict=True)]
+    value = float(means[:, 0].sum()) / sum(beta**-0.5 for beta in betas)
+    return value, ladder, torch.cat(pictures) if pictures else crops[:0]

@@ -33,17 +33,26 @@ def distortion(original: Tensor, restored: Tensor, kind: Literal["mse", "ms-ssim
     return 1 - similarity
 
 
-def rate_distortion(bpp: Tensor, distortions: Tensor, betas: Tensor) -> Tensor:
+def rate_distortion(bpp: Tensor, distortions: Tensor, betas: Tensor, weights: Tensor | None = None) -> Tensor:
     """Weighted mean of R + beta * D over a batch of mixed rates.
-
-    A sample's weight is 1 / sqrt(beta), scaled to a mean of one: the loss at its optimum grows about as
-    sqrt(beta), so that every rung of the ladder pulls about equally at the shared weights.
 
     Args:
         bpp, distortions, betas: float (N,).
+        weights: float (N,), each sample's; `sample_weights(betas)` if not given. A part of a batch needs its
+            part of the whole batch's: the mean over equal parts is then that of the whole.
+    """
+    weights = sample_weights(betas) if weights is None else weights
+    return (weights * (bpp + betas * distortions)).mean()
+
+
+def sample_weights(betas: Tensor) -> Tensor:
+    """Weights of a batch's samples, float (N,) to (N,): 1 / sqrt(beta), scaled to a mean of one.
+
+    The loss at its optimum grows about as sqrt(beta): so every rung of the ladder pulls about equally at the
+    shared weights.
     """
     weights = torch.rsqrt(betas)
-    return (weights / weights.mean() * (bpp + betas * distortions)).mean()
+    return weights / weights.mean()
 
 
 def betas_at(places: Tensor, betas: Sequence[float]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+
+
+class Figures(NamedTuple):
+    """Means over a step's batch."""
+
+    loss: Tensor
+    bpp: Tensor
+    error: Tensor  # squared, of pixels in [0, 1]
 
 
 class RungFigures(NamedTuple):
@@ -49,13 +58,14 @@ class Monitor:
         self._progress.stop()
         self._writer.close()
 
-    def step(self, step: int, pixels: int, figures: dict[str, Tensor], learning_rate: float) -> None:
+    def step(self, step: int, pixels: int, figures: Figures, learning_rate: float) -> None:
         """Count one step; every 20th is shown and logged (reading the figures waits for the device)."""
         self._pixels += pixels
         self._progress.update(self._task, completed=step + 1)
         if (step + 1) % 20:
             return
-        values = {name: float(value) for name, value in figures.items()}
+        values = {"loss": float(figures.loss), "bpp": float(figures.bpp)}
+        values["psnr"] = -10 * math.log10(max(1e-10, float(figures.error)))
         now = time.perf_counter()
         values["megapixels per second"] = self._pixels / 1e6 / (now - self._clock)
         self._clock, self._pixels = now, 0
@@ -77,3 +87,19 @@ class Monitor:
             self._writer.add_scalar(f"validation/psnr/{number}", rung.psnr, step)
         self._writer.add_images("validation/pictures", pictures, step)
         self._clock, self._pixels = time.perf_counter(), 0
+
+
+class Silence:
+    """What ranks other than the first show: nothing."""
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def step(self, step: int, pixels: int, figures: Figures, learning_rate: float) -> None:
+        """As `Monitor.step`."""
+
+    def validation(self, step: int, loss: float, ladder: Sequence[RungFigures], pictures: Tensor) -> None:
+        """As `Monitor.validation`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,15 @@ _ADAM_MATCH = 0.2
 class Muon(Optimizer):
     """Momentum, orthogonalised (Jordan et al. 2024; scale of Liu et al. 2025)."""
 
-    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self,
+        weights: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        dtype: torch.dtype = torch.bfloat16,
+    ) -> None:
         super().__init__(weights, {"lr": lr, "momentum": momentum})
+        self._dtype = dtype  # of the iterations
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -46,15 +53,15 @@ class Muon(Optimizer):
                 update = weight.grad.lerp(velocity, group["momentum"]).flatten(1)  # Nesterov
                 by_shape[update.shape[0], update.shape[1]].append((weight, update))
             for shape, entries in by_shape.items():
-                updates = orthogonalise(torch.stack([update for _, update in entries]))
+                updates = orthogonalise(torch.stack([update for _, update in entries]), self._dtype)
                 scale = _ADAM_MATCH * max(shape) ** 0.5 * group["lr"]
                 for (weight, _), update in zip(entries, updates, strict=True):
                     weight.sub_(update.reshape(weight.shape), alpha=scale)
 
 
-def orthogonalise(matrices: Tensor) -> Tensor:
-    """Push every singular value towards one: float (n, rows, columns) in and out, computed in bf16."""
-    x = matrices.bfloat16()
+def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """Push every singular value towards one: float (n, rows, columns) in and out, computed in `dtype`."""
+    x = matrices.to(dtype)
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
@@ -67,10 +74,13 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     return result
 
 
-def optimizers(model: RateModel, lr: float) -> list[Optimizer]:
+def optimizers(
+    model: RateModel, lr: float, precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+) -> list[Optimizer]:
     """Muon and Adam over the parameters that require gradients; Muon is left out where it has none."""
+    dtype = torch.float32 if precision == "32-true" else torch.bfloat16
     trained = [p for p in model.parameters() if p.requires_grad]
     chosen = {id(weight) for weight in model.inner_weights()}
     inner = [p for p in trained if id(p) in chosen]
     result: list[Optimizer] = [Adam([p for p in trained if id(p) not in chosen], lr=lr, betas=(0.9, 0.98))]
-    return [Muon(inner, lr=lr), *result] if inner else result
+    return [Muon(inner, lr=lr, dtype=dtype), *result] if inner else result

@@ -5,15 +5,31 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from caesura.train.shard import WHOLE, Shard
+
 
 def round_identity(x: Tensor) -> Tensor:
     """Round to the nearest integer; the gradient is that of the identity. Used for the reconstruction."""
     return x + (torch.round(x) - x).detach()
 
 
-def add_noise(x: Tensor) -> Tensor:
-    """Add uniform noise from [-1/2, 1/2): the continuous stand-in for rounding that the rate is taken of."""
-    return x + (torch.rand_like(x) - 0.5)
+def add_noise(x: Tensor, shard: Shard = WHOLE) -> Tensor:
+    """Add uniform noise from [-1/2, 1/2): the continuous stand-in for rounding that the rate is taken of.
+
+    Noise is drawn for the whole batch, of which `x` holds the samples of `shard`, so that a sample gets the
+    same noise at any number of ranks.
+    """
+    if shard.ranks == 1:
+        return x + (torch.rand_like(x) - 0.5)
+    # Random numbers fill memory in order; a whole batch has the layout of its part.
+    planes = x.is_contiguous() or x.dim() != 4
+    whole = torch.empty(
+        (len(x) * shard.ranks, *x.shape[1:]),
+        dtype=x.dtype,
+        device=x.device,
+        memory_format=torch.contiguous_format if planes else torch.channels_last,
+    )
+    return x + (whole.uniform_()[shard.rows] - 0.5)
 
 
 def clip_identity(x: Tensor, low: float, high: float) -> Tensor:

@@ -19,6 +19,7 @@ from caesura.train.config import Config
 from caesura.train.ladder import mixing
 from caesura.train.output import Output, bits
 from caesura.train.quantize import add_noise, clip_identity, round_identity
+from caesura.train.shard import WHOLE, Shard
 
 # High-rate theory for an orthonormal transform: the uniform step that balances R + beta D is
 # sqrt(18 / (beta ln 2)) in pixel units (R is per pixel and D a mean over three channels, so that a
@@ -34,6 +35,7 @@ class PaperModel(nn.Module):
         prior: entropy model of the unscaled latents.
         log_gain, log_inverse: float (rungs, C), natural logarithms of the scale vectors before and after
             quantization; larger gain, finer quantization.
+        shard: which samples of the whole batch `forward` sees in training; all, unless set.
     """
 
     def __init__(self, config: Config, squares: np.typing.NDArray[np.uint8] | None = None) -> None:
@@ -42,6 +44,7 @@ class PaperModel(nn.Module):
         Without them the weights are random, to be loaded over.
         """
         super().__init__()
+        self.shard: Shard = WHOLE
         channels = config.network.latent_channels
         self.analysis = Analysis(channels, config.network.padding)
         self.synthesis = Synthesis(channels, config.network.padding)
@@ -72,7 +75,9 @@ class PaperModel(nn.Module):
         mix = mixing(place, len(self.log_gain))
         gain, inverse = (mix @ self.log_gain).exp(), (mix @ self.log_inverse).exp()
         scaled = self.analysis(pixels).float() * gain[..., None, None]
-        log_mass = self.prior.log_mass(add_noise(scaled) if self.training else torch.round(scaled), gain)
+        log_mass = self.prior.log_mass(
+            add_noise(scaled, self.shard) if self.training else torch.round(scaled), gain
+        )
         latent = round_identity(scaled) * inverse[..., None, None]
         if mask is not None:
             log_mass = log_mass * mask[:, None, None]

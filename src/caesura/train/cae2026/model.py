@@ -31,6 +31,7 @@ from caesura.train.config import Config
 from caesura.train.ladder import mixing
 from caesura.train.output import Output, bits
 from caesura.train.quantize import add_noise, clip_identity, round_identity
+from caesura.train.shard import WHOLE, Shard
 
 # As in the model of cae2017: high-rate theory's uniform step squared, times beta.
 _STEP_SQUARED_BETA = 18 / math.log(2)
@@ -45,6 +46,7 @@ class FlagshipModel(nn.Module):
         log_gain, log_inverse: float (anchors, C), natural logarithms of the scale vectors before and after
             quantization; larger gain, finer quantization.
         deviation: float (C,), what latents are divided by where they enter a network.
+        shard: which samples of the whole batch `forward` sees in training; all, unless set.
     """
 
     deviation: Tensor
@@ -55,6 +57,7 @@ class FlagshipModel(nn.Module):
         Without them the weights are random, to be loaded over.
         """
         super().__init__()
+        self.shard: Shard = WHOLE
         network, anchors = config.network, len(config.loss.betas)
         latents, hyperlatents, width = (
             network.latent_channels,
@@ -164,7 +167,7 @@ class FlagshipModel(nn.Module):
         return Coded(known * inverse, target - mean, coded, index, hyper_mass)
 
     def _for_rate(self, value: Tensor, rounded: Tensor) -> Tensor:
-        return add_noise(value) if self.training else rounded
+        return add_noise(value, self.shard) if self.training else rounded
 
 
 def _interpolated(mix: Tensor, log_scale: Tensor) -> Tensor:

@@ -1,0 +1,118 @@
+"""The ranks of a run: processes that train one model, on one host or several.
+
+torchrun starts them and says in the environment which is which; Lightning Fabric averages their gradients.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Literal
+
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor, distributed, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
+from caesura.errors import TrainingError
+from caesura.train.shard import Shard
+
+# A rank that is there but silent for this long has failed; one that ends is noticed at once.
+_PATIENCE = timedelta(minutes=5)
+
+
+def start(accelerator: str, precision: Literal["bf16-mixed", "32-true"]) -> Fabric:
+    """Join the ranks that torchrun started, or be the only one.
+
+    Args:
+        accelerator: as Lightning Fabric names them: "auto", "cpu", "cuda".
+        precision: as Lightning Fabric names them.
+    """
+    strategy: str | DDPStrategy = "auto"
+    here = hosts = 1
+    if distributed.is_torchelastic_launched():
+        here = int(os.environ["LOCAL_WORLD_SIZE"])
+        hosts = int(os.environ["WORLD_SIZE"]) // here
+    if here * hosts > 1:
+        strategy = DDPStrategy(timeout=_PATIENCE, forward_sync_buffers=False, gradient_as_bucket_view=True)
+    fabric = Fabric(
+        accelerator=accelerator, strategy=strategy, devices=here, num_nodes=hosts, precision=precision
+    )
+    if here > 1 and hosts == 1:
+        _join("nccl" if fabric.device.type == "cuda" else "gloo")
+    fabric.launch()
+    return fabric
+
+
+def _join(backend: str) -> None:
+    """Make the process group, which Fabric then finds.
+
+    Ranks that torchrun has started again meet in the store where they met before, which still holds the
+    addresses of the ranks that are gone: every attempt needs keys of its own. Of several hosts each counts
+    its attempts for itself; there, docs/TRAINING.md has torchrun make a new store each time.
+    """
+    store, rank, count = next(iter(rendezvous("env://", timeout=_PATIENCE)))
+    attempt = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    distributed.init_process_group(backend, store=attempt, rank=rank, world_size=count, timeout=_PATIENCE)
+
+
+def shard(fabric: Fabric) -> Shard:
+    """This rank's part of every batch."""
+    return Shard(fabric.global_rank, fabric.world_size)
+
+
+def mean(fabric: Fabric, values: Tensor) -> Tensor:
+    """Mean over all ranks."""
+    result = fabric.all_reduce(values, reduce_op="mean")
+    assert isinstance(result, Tensor)
+    return result
+
+
+def check_equal(fabric: Fabric, model: nn.Module, step: int) -> None:
+    """Make sure that all ranks have the same weights, to the last bit.
+
+    Raises:
+        TrainingError: they have not.
+    """
+    if fabric.world_size == 1:
+        return
+    digest = hashlib.sha256()
+    for value in model.state_dict().values():
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    if digest.hexdigest() != fabric.broadcast(digest.hexdigest()):
+        raise TrainingError(
+            f"step {step}: the weights of rank {fabric.global_rank} are not those of rank 0; all ranks need "
+            "the same kind of processor and the same versions of all packages"
+        )
+
+
+@contextmanager
+def together(fabric: Fabric) -> Iterator[None]:
+    """Around what ranks do together: a rank that is lost becomes an error of ours, and the group ends.
+
+    Raises:
+        TrainingError: another rank ended, or was silent for too long.
+    """
+    try:
+        yield
+        if fabric.world_size > 1:
+            distributed.destroy_process_group()
+    except RuntimeError as error:
+        if fabric.world_size == 1 or not _is_loss(error):
+            raise
+        reason = str(error).strip().partition(". ")[0]
+        raise TrainingError(
+            f"rank {fabric.global_rank}: another rank ended or is silent ({reason}); "
+            "start the run again with --resume to go on from its last checkpoint"
+        ) from error
+
+
+def _is_loss(error: RuntimeError) -> bool:
+    """Whether a rank was lost: gloo raises plain errors that only their text tells from others."""
+    text = str(error).lower()
+    signs = ("gloo", "nccl", "connection", "timed out", "timeout")
+    return isinstance(error, distributed.DistError) or any(sign in text for sign in signs)
