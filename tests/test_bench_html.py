@@ -95,7 +95,7 @@ def made() -> dict[str, Any]:
         ],
         "published": [{"name": "<i>vtm</i>", "source": "a paper", "points": [[0.2, 30.0], [0.9, 36.0]]}],
         "samples": [
-            {"picture": name, "codec": codec, "file": f"samples/{codec == 'original'}.png"}
+            {"picture": name, "codec": codec, "file": f"{codec == 'original'}.png"}
             | {"bytes": 900, "bpp": 0.3, "psnr": None if codec == "original" else 30.0}
             | {"x": 8, "y": 0, "width": 600, "height": 64}
             for name in PICTURES[:2]
@@ -435,9 +435,9 @@ def test_a_file_of_something_else_is_refused(content: str, tmp_path: Path) -> No
     [
         ("../secret.png", "lies outside samples/"),
         ("/etc/passwd", "lies outside samples/"),
-        ("samples/none.png", "No such file"),
-        ("samples/text.png", "neither PNG nor WebP"),
-        ("samples/cut.png", "sample cannot be read"),
+        ("none.png", "No such file"),
+        ("text.png", "neither PNG nor WebP"),
+        ("cut.png", "sample cannot be read"),
     ],
 )
 def test_a_sample_that_cannot_be_shown_is_named(file: str, message: str, tmp_path: Path) -> None:

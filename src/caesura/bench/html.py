@@ -388,10 +388,11 @@ def load_samples(
     entries.sort(key=lambda entry: entry["codec"] != "original")
     if not entries:
         return None
+    samples = (folder / "samples").resolve()
     loaded = []
     for entry in entries:
-        path = (folder / entry["file"]).resolve()
-        if not path.is_relative_to((folder / "samples").resolve()):
+        path = (samples / entry["file"]).resolve()
+        if not path.is_relative_to(samples):
             raise ConfigError(f"sample {entry['file']!r} lies outside samples/; a path below it is allowed")
         content = files.read(path)
         if content[:4] not in _MEDIA:
@@ -400,7 +401,7 @@ def load_samples(
         loaded.append({**entry, "uri": uri, "style": styles.get(entry["codec"])})
     left = next((e["codec"] for e in loaded if e["codec"] == "original"), loaded[0]["codec"])
     right = next((e["codec"] for e in loaded if e["codec"] != left), left)
-    across, down = busiest([folder / entry["file"] for entry in entries])
+    across, down = busiest([samples / entry["file"] for entry in entries])
     first = entries[0]
     return {
         "entries": loaded,
