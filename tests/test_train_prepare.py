@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -444,3 +445,24 @@ def test_photos_lie_folder_by_folder(many: Path, expected: dict[str, bytes]) -> 
 def test_no_worker_at_all_is_refused(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="workers is 0; it must be 1 or more"):
         prepare(tree, tmp_path / "pack", workers=0)
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(
+    many: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    def second(done: int, _: int) -> None:
+        if done == 5:
+            with pytest.raises(ConfigError, match="perhaps another run is at work"):
+                prepare(many, tmp_path, sizes=(32, 64), side=32)
+
+    prepare(many, tmp_path, sizes=(32, 64), side=32, progress=second)
+    assert content(tmp_path) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are no text")
+def test_names_that_are_no_text_are_packed(tmp_path: Path) -> None:
+    data = save(tmp_path / "p.png", photo(32, 32)).read_bytes()
+    (tmp_path / "photos").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "photos") + b"/\xff.png")).write_bytes(data)
+    prepare(tmp_path / "photos", tmp_path / "pack", sizes=(32,), side=32)
+    assert [photo["name"] for photo in manifest(tmp_path / "pack")["photos"]] == ["\udcff.png"]

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _LAYOUT = """
+    DROP TABLE IF EXISTS settings;
+    DROP TABLE IF EXISTS photos;
     CREATE TABLE settings (content TEXT);
     CREATE TABLE photos (key BLOB PRIMARY KEY, start INTEGER, count INTEGER, sha256 TEXT, reason TEXT)
     WITHOUT ROWID;
@@ -39,14 +41,21 @@ class Journal:
         done, squares: how many photos are done, and the squares that came of them.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any], names: Iterable[str]) -> None:
-        """`names` is read only where the photos have not been listed yet."""
+    def __init__(self, path: Path, settings: dict[str, Any], names: Iterable[str], *, anew: bool) -> None:
+        """`names` is read only where the photos have not been listed yet; `anew` forgets what is there.
+
+        Raises:
+            sqlite3.Error: another process has it open, or it cannot be written.
+        """
         content = json.dumps(settings, sort_keys=True)
-        self._database = sqlite3.connect(path)
-        if self._settings() != content:
-            self._database.close()
+        try:
+            self._database = _opened(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:  # no journal at all
             path.unlink()
-            self._database = sqlite3.connect(path)
+            self._database = _opened(path)
+        if anew or self._settings() != content:
             with self._database:  # all of it or nothing
                 for statement in _LAYOUT.split(";"):
                     self._database.execute(statement)
@@ -94,13 +103,20 @@ class Journal:
             yield Done(_name(key), *rest)
 
     def _settings(self) -> str | None:
-        try:
-            return str(self._one("SELECT content FROM settings"))
-        except (sqlite3.DatabaseError, TypeError):  # new, no journal at all, or stopped while listing
-            return None
+        listed = self._one("SELECT count(*) FROM sqlite_master WHERE name = 'settings'")
+        return str(self._one("SELECT content FROM settings")) if listed else None
 
     def _one(self, query: str) -> Any:
         return self._database.execute(query).fetchone()[0]
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection that keeps every other out until it ends."""
+    database = sqlite3.connect(path, timeout=1)
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    database.execute("BEGIN EXCLUSIVE")
+    database.commit()
+    return database
 
 
 def _key(name: str) -> bytes:

@@ -56,7 +56,7 @@ class Report:
 
 def is_validation(name: str) -> bool:
     """Whether the photo of this file name (without folders) belongs to the held-out sixteenth."""
-    return hashlib.sha256(name.encode()).digest()[0] % 16 == 0
+    return hashlib.sha256(os.fsencode(name)).digest()[0] % 16 == 0
 
 
 def prepare(
@@ -106,10 +106,8 @@ def prepare(
     settings = {"format": FORMAT, "source": os.fsdecode(source.resolve()), **cut._asdict()}
     destination.mkdir(parents=True, exist_ok=True)
     unfinished, noted = destination / _UNFINISHED, destination / _JOURNAL
-    if not unfinished.exists():
-        noted.unlink(missing_ok=True)
     try:
-        with Journal(noted, settings, photos(source)) as journal:
+        with Journal(noted, settings, photos(source), anew=not unfinished.exists()) as journal:
             digest = _pack(source, unfinished, journal, cut, workers, progress)
             if not journal.squares:
                 first = next(journal.skipped())
@@ -292,7 +290,7 @@ def _write_manifest(path: Path, source: Path, journal: Journal, cut: _Cut, diges
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:
-    words = np.frombuffer(hashlib.sha256(f"{seed}/{name}".encode()).digest(), dtype="<u4")
+    words = np.frombuffer(hashlib.sha256(f"{seed}/".encode() + os.fsencode(name)).digest(), dtype="<u4")
     return np.random.default_rng(words)
 
 
