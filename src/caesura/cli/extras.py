@@ -7,6 +7,7 @@ import importlib
 from caesura.errors import DependencyError
 
 BENCH = ("bjontegaard", "imagecodecs", "matplotlib")
+RAY = ("fsspec", "pyarrow", "ray", "pandas")
 TRAIN = ("torch", "lightning_fabric", "onnx", "onnxscript", "pytorch_msssim", "tensorboard")
 
 
