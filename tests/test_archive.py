@@ -23,7 +23,7 @@ from caesura.archive import engine
 from caesura.archive.manifest import FOLDER, Manifest
 from caesura.archive.run import Archive
 from caesura.archive.store import Store
-from caesura.archive.units import Done, Item, Unit
+from caesura.archive.units import Done, Item, Reading, Unit
 from caesura.archive.work import Work, Worker
 from caesura.cli.archive import is_picture
 from caesura.cli.jobs import Encode
@@ -266,6 +266,46 @@ def test_tables_keep_their_other_columns(ray_here: None, tmp_path: Path) -> None
     assert succeeded(outcome).startswith("1 done, 4 skipped, 0 failed")
     coded = pa.concat_tables([pq.read_table(path) for path in out.glob("table-*.parquet")])
     assert sorted(coded["label"].to_pylist()) == list(range(5))
+
+
+def test_names_that_lead_elsewhere_pipes_and_circles(tmp_path: Path) -> None:
+    source = photos(tmp_path / "in", 2)
+    (source / "circle").symlink_to(source)
+    (source / "link.png").symlink_to(source / "a" / "000.png")
+    os.mkfifo(source / "pipe.png")
+    (source / os.fsdecode(b"\xff.png")).write_bytes(png(0))
+    (tmp_path / "evil.tar").write_bytes(b"")
+    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
+        for name in ("../evil.png", "/evil.png", "good.png"):
+            fact = tarfile.TarInfo(name)
+            fact.size = len(png(0))
+            tar.addfile(fact, io.BytesIO(png(0)))
+    found = {item.path: item.error for unit in listed(source, "files") for item in unit.items}
+    assert found == {
+        "\\udcff.png": "\\udcff.png: the name is not UTF-8",
+        **dict.fromkeys(("a/000.png", "b/001.png", "link.png"), ""),
+    }
+    found = {item.path: item.error for unit in listed(tmp_path / "evil.tar", "tar") for item in unit.items}
+    assert found == {
+        "evil.tar/../evil.png": "evil.tar/../evil.png: the name leads out of its folder",
+        "evil.tar//evil.png": "evil.tar//evil.png: the name leads out of its folder",
+        "evil.tar/good.png": "",
+    }
+
+
+def test_units_are_bounded_by_pictures_and_by_bytes(tmp_path: Path) -> None:
+    source = photos(tmp_path / "in", 7)
+    assert [len(unit.items) for unit in listed(source, "files", pictures=3)] == [3, 3, 1]
+    assert [len(unit.items) for unit in listed(source, "files", size=1)] == [1] * 7
+    done = Done([["a/000.png", "b/001.png"]])
+    assert [len(unit.items) for unit in listed(source, "files", done=done)] == [5]
+
+
+def listed(
+    source: Path, kind: str, *, pictures: int = 64, size: int = 1 << 20, done: Done | None = None
+) -> list[Unit]:
+    reading = Reading(str(source), kind, is_picture, pictures, size)
+    return [unit for file in reading.files() for unit in reading.units(file, done or Done())]
 
 
 # Refusals

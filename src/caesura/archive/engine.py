@@ -74,7 +74,8 @@ def run(reading: Reading, work: Work, done: Done, workers: int) -> Generator[Fin
     """
     import ray
 
-    context = ray.data.DataContext.get_current().copy()
+    with _quiet():  # about settings that have other names now
+        context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.target_max_block_size = 1  # a unit is a block, which workers take one of

@@ -142,9 +142,11 @@ class Manifest:
             yield from _rows(self.store.read(name))
 
     def merge(self) -> None:
-        """Put parts together, so that there are few files."""
+        """Put parts together, so that there are few files; nothing is at work any more."""
         self.tidy()
-        parts = [name for name in self.store.names(FOLDER) if name.startswith("part-")]
+        names = self.store.names(FOLDER)
+        self.store.remove([f"{FOLDER}/{name}" for name in names if name.startswith("doing-")])  # by the dead
+        parts = [name for name in names if name.startswith("part-")]
         for start in range(0, len(parts), _MERGED):
             self._merge(parts[start : start + _MERGED])
 

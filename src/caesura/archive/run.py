@@ -15,6 +15,7 @@ from caesura.archive.outputs import is_container
 from caesura.archive.store import Store, as_url
 from caesura.archive.units import FILES, KINDS, Done, Reading, kind_of
 from caesura.archive.work import Finished, Work
+from caesura.cli.files import FileError
 from caesura.cli.jobs import Decode, Encode
 from caesura.errors import ConfigError
 
@@ -100,14 +101,8 @@ class Archive:
             ConfigError: a setting cannot be used, or the archive was begun with others.
             FileError: the source is not there, or holds nothing of the kind.
         """
-        reading, work = self._reading(), self._work()
-        manifest = Manifest(Store(work.destination))
-        manifest.open(self._settings(), force=force)
-        done = Done(manifest.done())
-        if self.to != FILES:  # what a worker left without noting it holds pictures that others do again
-            noted = manifest.containers()
-            stray = [n for n in manifest.store.names("") if is_container(n) and n not in noted]
-            manifest.store.remove(stray)
+        with _told():
+            reading, work, manifest, done = self._begin(force)
         summary = Summary(skipped=len(done))
         with engine.cluster(workers, address) as number:
             counting = threading.Thread(target=self._count, args=(reading, done, summary), daemon=True)
@@ -120,15 +115,28 @@ class Archive:
 
             with contextlib.closing(units()) as finished:
                 yield summary, finished
-        manifest.merge()
+        with _told():
+            manifest.merge()
+
+    def _begin(self, force: bool) -> tuple[Reading, Work, Manifest, Done]:
+        reading, work = self._reading(), self._work()
+        manifest = Manifest(Store(work.destination))
+        manifest.open(self._settings(), force=force)
+        done = Done(manifest.done())
+        if self.to != FILES:  # what a worker left without noting it holds pictures that others do again
+            noted = manifest.containers()
+            stray = [n for n in manifest.store.names("") if is_container(n) and n not in noted]
+            manifest.store.remove(stray)
+        return reading, work, manifest, done
 
     def count(self, *, force: bool) -> tuple[int, int]:
         """Pictures to do, of tables and shards the pictures that are in them, and those done."""
-        manifest, reading = Manifest(Store(as_url(self.destination))), self._reading()
-        kept = () if force else manifest.all()
-        done = Done([[row["path"] for row in kept if not row["error"]]])
-        todo = sum(len(unit.items) for file in reading.files() for unit in reading.units(file, done))
-        return todo, len(done)
+        with _told():
+            manifest, reading = Manifest(Store(as_url(self.destination))), self._reading()
+            kept = () if force else manifest.all()
+            done = Done([[row["path"] for row in kept if not row["error"]]])
+            todo = sum(len(unit.items) for file in reading.files() for unit in reading.units(file, done))
+            return todo, len(done)
 
     def _count(self, reading: Reading, done: Done, summary: Summary) -> None:
         if reading.kind == FILES:  # of others, all must be read to know it
@@ -151,3 +159,16 @@ class Archive:
         if isinstance(self.job, Encode):
             settings["bpp"] = None if self.job.target is None else self.job.target.bpp
         return settings | {"source": as_url(self.source), "ending": self.ending, "to": self.to}
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What file systems raise, as ours; those of S3 have no base in common with others."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")) from error
+    except Exception as error:
+        if type(error).__module__.startswith("botocore"):
+            raise FileError(str(error)) from error
+        raise

@@ -130,6 +130,8 @@ class Store:
         listed = []
         for fact in found:
             path = str(fact["name"]).rstrip("/")
+            if fact["type"] == "other" and not (fact.get("islink") and Path(path).is_file()):
+                continue  # a pipe could be waited for without end, links to folders go in circles
             if path != self.at(folder):  # object stores may list a folder in itself
                 listed.append(
                     (Entry(path[len(self.root) + 1 :], fact["size"] or 0), fact["type"] == "directory")

@@ -150,7 +150,7 @@ class Reading:
     def _listed(self, store: Store, done: Done) -> Iterator[Unit]:
         for name, size in store.walk():
             if self.wanted(PurePosixPath(name)) and name not in done:
-                yield Unit([Item(name, name, size)])
+                yield Unit([_item(name, name, size)])
 
     def _from_tar(self, store: Store, file: str, done: Done) -> Iterator[Unit]:
         yield from self._cut(self._samples(store, file, done))
@@ -168,8 +168,9 @@ class Reading:
                     if sample.items:
                         yield sample
                     sample = Unit()
-                item = Item(f"{shard}/{member.name}", member.name, member.size)
-                if self.wanted(path) and item.path in done:
+                item = _item(f"{shard}/{member.name}", member.name, member.size)
+                if self.wanted(path) and (item.error or item.path in done):
+                    sample.items += [item] if item.error else []
                     continue
                 source = tar.extractfile(member)
                 assert source is not None  # of a file
@@ -257,6 +258,18 @@ class Reading:
             raise
         if unit.items:
             yield unit
+
+
+def _item(path: str, member: str, size: int) -> Item:
+    """A picture; an error where its name is not fit for the manifest, or leads out of the destination."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode(errors="backslashreplace").decode()
+        return Item(shown, shown, error=f"{shown}: the name is not UTF-8")
+    if member.startswith("/") or ".." in PurePosixPath(member).parts:
+        return Item(path, member, error=f"{path}: the name leads out of its folder")
+    return Item(path, member, size)
 
 
 def sample_of(member: str) -> str:

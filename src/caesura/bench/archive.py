@@ -1,10 +1,11 @@
 """Archives: what a run spends its time on, how its memory goes, what more of all would cost.
 
-    python -m caesura.bench.archive [--pictures 1000] [--workers 1 2] [--kill] [--out FOLDER] [--report FILE]
+    python -m caesura.bench.archive [--pictures 1000 20000] [--workers 1 2] [--kill] [--out DIR]
 
-Draws pictures, codes them with the code of `caesura archive encode` once for each number of workers, checks
-the manifest, and prints Markdown tables. With --kill, a worker is killed in the middle of each run. Pictures
-that are in FOLDER already are used again, and a run that was cut short goes on.
+Draws pictures, codes them with the code of `caesura archive encode` once for each number of pictures
+and of workers, checks the manifest, and prints Markdown tables (to a file as well, with --report FILE). What
+longer runs should take is predicted from the first with as many workers. With --kill, a worker is killed in
+the middle of each run. Pictures that are in DIR already are used again.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Run:
 def main() -> None:
     """Read arguments, run, print."""
     parser = argparse.ArgumentParser(prog="python -m caesura.bench.archive", description=__doc__)
-    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--pictures", type=int, nargs="+", default=[1000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--kill", action="store_true", help="kill a worker in the middle")
     parser.add_argument("--out", type=Path, help="keep pictures and archives in this folder")
@@ -87,13 +88,13 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.out or Path(temporary)
-        source = draw(folder / f"pictures-{arguments.pictures}", arguments.pictures)
-        runs = []
-        for workers in arguments.workers:
-            target = folder / f"coded-{arguments.pictures}-{workers}"
-            runs.append(measure(source, target, arguments.pictures, workers, kill=arguments.kill))
-            if arguments.out is None:
-                shutil.rmtree(target)
+        runs: list[Run] = []
+        for pictures in arguments.pictures:
+            source = draw(folder / f"pictures-{pictures}", pictures)
+            for workers in arguments.workers:
+                target = folder / f"coded-{pictures}-{workers}"
+                shutil.rmtree(target, ignore_errors=True)
+                runs.append(measure(source, target, pictures, workers, kill=arguments.kill))
     text = "\n".join([*of_runs(runs), "", *of_stages(runs), "", *of_memory(runs), "", *of_costs(runs[-1])])
     Console(soft_wrap=True).print(text, markup=False, highlight=False)
     if arguments.report:
@@ -148,16 +149,29 @@ def measure(source: Path, target: Path, pictures: int, workers: int, *, kill: bo
 
 def of_runs(runs: list[Run]) -> list[str]:
     """A table of how runs went."""
-    heads = "pictures", "workers", "start-up", "warm", "pictures/s", "MP/s", "bytes", "became", "manifest"
+    heads = (
+        "pictures",
+        "workers",
+        "start-up",
+        "warm",
+        "predicted",
+        "pictures/s",
+        "MP/s",
+        "bytes",
+        "became",
+        "manifest",
+    )
     lines = _table(*heads, "killed", "failed", "twice", "missing")
     for run in runs:
         done = run.summary
+        first = next(other for other in runs if other.workers == run.workers)
         lines.append(
             _row(
                 f"{done.done + done.skipped + done.failed}",
                 f"{run.workers}",
                 f"{run.start:.1f} s",
                 f"{run.seconds:.1f} s",
+                "-" if first is run else f"{(done.done - run.first) / first.rate:.1f} s",
                 f"{run.rate:.1f}",
                 f"{run.rate * done.pixels / max(done.done, 1) / 1e6:.3f}",
                 f"{done.bytes_before}",
@@ -174,7 +188,8 @@ def of_runs(runs: list[Run]) -> list[str]:
 
 def of_stages(runs: list[Run]) -> list[str]:
     """A table of where workers' time goes."""
-    lines = _table("stage, ms a picture", *(f"{run.workers} workers" for run in runs))
+    heads = (f"{run.summary.done} pictures, {run.workers} workers" for run in runs)
+    lines = _table("stage, ms a picture", *heads)
     for stage, says in _STAGES.items():
         lines.append(_row(says, *(f"{_milliseconds(run, stage):.2f}" for run in runs)))
     spent = [sum(_milliseconds(run, stage) for stage in _STAGES) for run in runs]
@@ -185,12 +200,13 @@ def of_stages(runs: list[Run]) -> list[str]:
 
 def of_memory(runs: list[Run]) -> list[str]:
     """A table of memory over time: ten moments of each run."""
-    lines = _table("workers", "after", "driver, MiB", "workers, MiB")
+    lines = _table("pictures", "workers", "after", "driver, MiB", "workers, MiB")
     for run in runs:
         step = max(1, len(run.memory) // 10)
         for after, driver, workers in run.memory[::step]:
             each = ", ".join(f"{held:.0f}" for held in workers) or "-"
-            lines.append(_row(f"{run.workers}", f"{after:.0f} s", f"{driver:.0f}", each))
+            cells = f"{run.summary.done}", f"{run.workers}", f"{after:.0f} s", f"{driver:.0f}"
+            lines.append(_row(*cells, each))
     return lines
 
 

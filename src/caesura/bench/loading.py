@@ -44,7 +44,7 @@ class JpegDataset:
 
     def __getitem__(self, number: int) -> Pixels:
         with Image.open(self.paths[number]) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
+            pixels = np.array(picture.convert("RGB"))
         if self.crop is None:
             return pixels
         height, width = min(self.crop, len(pixels)), min(self.crop, pixels.shape[1])
