@@ -53,7 +53,8 @@ def cluster(workers: int | None, address: str | None) -> Iterator[int]:
             with _no_stderr():
                 ray.init(**settings, logging_level=logging.CRITICAL, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ConfigError(f"address {address!r}: {str(error).splitlines()[0]}") from error
+            hint = "; where it has a token, RAY_AUTH_MODE=token is needed" if address else ""
+            raise ConfigError(f"address {address!r}: {str(error).splitlines()[0]}{hint}") from error
     try:
         there = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         if workers is not None and workers > there - 1:

@@ -30,6 +30,7 @@ class Summary:
         bytes_before, bytes, pixels: of those done in this run.
         total: pictures to be done, once they have been counted.
         stages: seconds by stage, of all workers together.
+        cpu: seconds of their processor time.
     """
 
     done: int = 0
@@ -40,6 +41,7 @@ class Summary:
     pixels: int = 0
     total: int | None = None
     stages: dict[str, float] = field(default_factory=dict)
+    cpu: float = 0.0
 
     def add(self, unit: Finished) -> None:
         """A unit was done."""
@@ -51,6 +53,7 @@ class Summary:
             self.bytes_before += row["bytes_before"]
             self.bytes += row["bytes"]
             self.pixels += row["width"] * row["height"]
+        self.cpu += unit.cpu
         for stage, seconds in unit.stages.items():
             self.stages[stage] = self.stages.get(stage, 0.0) + seconds
 

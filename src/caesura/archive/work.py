@@ -57,11 +57,13 @@ class Finished:
     Attributes:
         rows: of the manifest.
         stages: seconds spent in each stage.
+        cpu: seconds of processor time.
         again: it was done already, and only its rows were read.
     """
 
     rows: list[Row] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
+    cpu: float = 0.0
     again: bool = False
 
 
@@ -97,7 +99,7 @@ class Worker:
         rows = self._manifest.rows(unit.id)
         if rows is not None:
             return Finished(rows, again=True)
-        clock, finished = _Clock(), Finished()
+        clock, finished, began = _Clock(), Finished(), time.process_time()
         attempt = self._manifest.begin(unit.id)
         results: dict[str, bytes] = {}
         with clock("read"):
@@ -123,7 +125,7 @@ class Worker:
         with clock("note"):
             self._manifest.add(unit.id, finished.rows)
             attempt.end()
-        finished.stages = clock.seconds
+        finished.stages, finished.cpu = clock.seconds, time.process_time() - began
         return finished
 
     def _read(self, unit: Unit) -> list[bytes | str]:

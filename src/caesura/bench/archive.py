@@ -72,9 +72,14 @@ class Run:
     missing: int = 0
 
     @property
+    def cpu(self) -> float:
+        """Seconds of processor time a picture, of the workers; a busy machine makes it little longer."""
+        return self.summary.cpu / max(1, self.summary.done)
+
+    @property
     def rate(self) -> float:
         """Pictures a second, once workers are warm."""
-        return (self.summary.done - self.first) / max(self.seconds, 1e-9)
+        return max(self.summary.done - self.first, 1e-9) / max(self.seconds, 1e-9)
 
 
 def main() -> None:
@@ -195,6 +200,7 @@ def of_stages(runs: list[Run]) -> list[str]:
     spent = [sum(_milliseconds(run, stage) for stage in _STAGES) for run in runs]
     waited = [1e3 * run.workers / run.rate - busy for run, busy in zip(runs, spent, strict=True)]
     lines.append(_row("wait for units, and for the other workers", *(f"{wait:.2f}" for wait in waited)))
+    lines.append(_row("processor time of all stages", *(f"{1e3 * run.cpu:.2f}" for run in runs)))
     return lines
 
 
@@ -211,13 +217,12 @@ def of_memory(runs: list[Run]) -> list[str]:
 
 
 def of_costs(run: Run) -> list[str]:
-    """A table of what more such pictures, and more workers, would take: computed from this run."""
+    """A table of what more such pictures, and more workers, would take: computed from processor time."""
     done, manifest = run.summary, run.manifest / max(1, run.summary.done)
     saved = (done.bytes_before - done.bytes) / done.done
-    worker = run.rate / run.workers
-    lines = _table("computed", "core-hours", "hours, 2 workers", "16", "1000", "saved", "manifest")
+    lines = _table("computed", "core-hours", "hours, 2 cores", "16 cores", "1000 cores", "saved", "manifest")
     for name, pictures in _EXTRAPOLATED.items():
-        hours = pictures / worker / 3600
+        hours = pictures * run.cpu / 3600
         spans = [f"{hours / workers + run.start / 3600:.2f}" for workers in (2, 16, 1000)]
         sizes = f"{pictures * saved / 1e9:.1f} GB", f"{pictures * manifest / 1e9:.2f} GB"
         lines.append(_row(name, f"{hours:.0f}", *spans, *sizes))
