@@ -83,6 +83,14 @@ def test_a_loader_with_workers(start: str, source: Path) -> None:
     assert batch.dtype == torch.uint8
 
 
+def test_forked_workers_leave_alone_what_their_parent_has_loaded(tmp_path: Path) -> None:
+    for quality in range(10, 100, 8):  # more sessions than are kept, with threads
+        caesura.encode(drawn(16, 16), quality=quality)
+    data = CaeDataset(folder(tmp_path))
+    loader = DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="fork")
+    assert [np.array_equal(read, data[number]) for number, read in enumerate(loader)] == [True] * 3
+
+
 def test_parts_previews_and_transforms(tmp_path: Path) -> None:
     source = folder(tmp_path)
     whole = caesura.decode_array(FILES[0])
