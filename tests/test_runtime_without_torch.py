@@ -18,13 +18,14 @@ EXTRAS = (
     "torch lightning lightning_fabric onnx onnxscript pytorch_msssim tensorboard "
     "bjontegaard imagecodecs matplotlib scipy skimage"
 )
+SCALE = "ray pyarrow fsspec s3fs pandas"  # of the extra `[ray]`
 
 BLOCK = f"""
 import sys
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {EXTRAS.split()}:
+        if name.split(".")[0] in {(EXTRAS + " " + SCALE).split()}:
             raise ImportError(name + " is blocked")
 
 sys.meta_path.insert(0, Blocker())
@@ -104,8 +105,15 @@ def test_only_training_measuring_and_their_commands_name_a_package_of_the_extras
     assert [m for m in importers(library) if not m.startswith(("train/", "bench/", "cli/"))] == []
 
 
+@pytest.mark.parametrize("library", SCALE.split())
+def test_only_archives_name_a_package_of_theirs(library: str) -> None:
+    allowed = ("archive/", "bench/", "cli/", "data.py")
+    assert [module for module in importers(library) if not module.startswith(allowed)] == []
+
+
 @pytest.mark.parametrize(
-    ("library", "module"), [("onnxruntime", "transform.py"), ("constriction", "entropy/coder.py")]
+    ("library", "module"),
+    [("onnxruntime", "transform.py"), ("constriction", "entropy/coder.py"), ("ray", "archive/engine.py")],
 )
 def test_a_library_has_one_importer(library: str, module: str) -> None:
     assert importers(library) == {module}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,8 @@ from caesura.model import Bundle
 from caesura.parallel import threads
 
 Float = NDArray[np.float32]
+
+_SESSIONS = 64  # kept loaded
 
 
 def analyse(pixels: NDArray[np.uint8], bundle: Bundle, mix: Float | None = None) -> Float:
@@ -84,7 +87,7 @@ def _run(bundle: Bundle, graph: str, mix: Float | None, **inputs: NDArray[Any]) 
     return output
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_SESSIONS)
 def _session(bundle: Bundle, graph: str, mix: bytes | None, threads: int) -> onnxruntime.InferenceSession:
     """A graph loaded for one rate, float32 bytes: the runtime folds what depends on it into the weights.
 
@@ -103,6 +106,18 @@ def _session(bundle: Bundle, graph: str, mix: bytes | None, threads: int) -> onn
         return onnxruntime.InferenceSession(bundle.graphs[graph], options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises many kinds, none with a common base but this
         raise ModelError(f"model {bundle.name}: {graph} cannot be loaded: {error}") from error
+
+
+def _forked() -> None:
+    """A forked process lacks the threads of its parent's sessions: using one hangs, ending one crashes."""
+    global _session  # noqa: PLW0603 - a cache of its own; the parent's is kept and never touched
+    _of_parents.append(_session)
+    _session = lru_cache(maxsize=_SESSIONS)(_session.__wrapped__)
+
+
+_of_parents: list[Any] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from caesura import __version__
-from caesura.cli import code, look, measure, training
+from caesura.cli import archive, code, look, measure, training
 
 app = typer.Typer(
     name="caesura",
@@ -17,6 +17,10 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Training data.", no_args_is_help=True)
 app.add_typer(data, name="data")
+archives = typer.Typer(
+    help="Archives of very many pictures, on a machine or a cluster.", no_args_is_help=True
+)
+app.add_typer(archives, name="archive")
 
 for command in (code.encode, code.decode, look.info, look.compare, look.models):
     app.command()(command)
@@ -24,6 +28,8 @@ app.command()(measure.bench)
 app.command()(training.train)
 app.command()(training.export)
 data.command()(training.prepare)
+archives.command()(archive.encode)
+archives.command()(archive.decode)
 
 
 def _version(wanted: bool) -> None:

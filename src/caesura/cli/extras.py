@@ -6,7 +6,8 @@ import importlib
 
 from caesura.errors import DependencyError
 
-BENCH = ("bjontegaard", "imagecodecs", "matplotlib", "ssimulacra2")
+BENCH = ("bjontegaard", "imagecodecs", "jinja2", "matplotlib", "ssimulacra2")
+RAY = ("fsspec", "pyarrow", "ray", "pandas")
 TRAIN = ("torch", "lightning_fabric", "onnx", "onnxscript", "pytorch_msssim", "tensorboard")
 
 

@@ -1,0 +1,240 @@
+"""The manifest of an archive: a folder of Parquet files with a row a picture.
+
+    _manifest/settings.json          how the archive is made
+    _manifest/part-<unit>.parquet    rows of a unit
+    _manifest/rows-<hash>.parquet    rows of many units; its metadata names the parts that it replaces
+    _manifest/doing-<unit>.json      a unit that is at work, or was when its worker died
+
+`pyarrow.dataset.dataset("DST/_manifest", format="parquet", exclude_invalid_files=True)` reads all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from caesura.archive.store import Store
+from caesura.errors import ConfigError, FormatError
+
+FOLDER = "_manifest"
+_SETTINGS = f"{FOLDER}/settings.json"
+_MERGED = 512  # parts that become one
+_DEATHS = 2  # of workers at one picture, until it is left alone
+_REPLACES = b"caesura.replaces"
+
+Row = dict[str, Any]
+
+
+def schema() -> Any:
+    """Of the rows; all but `path` may be null."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            ("output", pa.string()),
+            ("bytes_before", pa.int64()),
+            ("bytes", pa.int64()),
+            ("bpp", pa.float64()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("sha256", pa.string()),
+            ("model", pa.string()),
+            ("quality", pa.float64()),
+            ("seconds", pa.float64()),
+            ("warning", pa.string()),
+            ("error", pa.string()),
+        ]
+    )
+
+
+class Manifest:
+    """The manifest of the archive at a store's root."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    # Units
+
+    def rows(self, unit: str) -> list[Row] | None:
+        """What became of a unit's pictures; None if it is not done."""
+        try:
+            return _rows(self.store.read(_part(unit)))
+        except FileNotFoundError:
+            return None
+
+    def add(self, unit: str, rows: Sequence[Row]) -> None:
+        """Note that a unit is done."""
+        self.store.write(_part(unit), _parquet(rows))
+
+    # Workers that die
+
+    def begin(self, unit: str) -> Attempt:
+        """Note that a unit is at work."""
+        name = f"{FOLDER}/doing-{unit}.json"
+        try:
+            before = json.loads(self.store.read(name))
+        except FileNotFoundError:
+            before = {"deaths": -1, "at": []}
+        attempt = Attempt(self.store, name, before["deaths"] + 1, list(before["at"]))
+        attempt.note()
+        return attempt
+
+    # The whole
+
+    def open(self, settings: Mapping[str, Any], *, force: bool) -> None:
+        """Begin an archive, or go on with one that has the same settings.
+
+        Raises:
+            ConfigError: it was begun with others.
+        """
+        try:
+            begun = json.loads(self.store.read(_SETTINGS))
+        except FileNotFoundError:
+            begun = None
+        except ValueError as error:
+            raise FormatError(f"{self.store.url}/{_SETTINGS} is damaged: {error}") from error
+        if begun is not None and begun != settings and not force:
+            changed = [key for key in settings if begun.get(key) != settings[key]]
+            was = ", ".join(f"{key} {begun.get(key)!r}" for key in changed)
+            now = ", ".join(f"{key} {settings[key]!r}" for key in changed)
+            raise ConfigError(
+                f"{self.store.url} was begun with {was} and is to go on with {now}; "
+                "the same, another folder or --force is allowed"
+            )
+        if force:
+            self.store.remove([f"{FOLDER}/{name}" for name in self.store.names(FOLDER)])
+            begun = None
+        if begun is None:
+            self.store.write(_SETTINGS, json.dumps(settings, indent=1).encode())
+
+    def done(self) -> Iterator[list[str]]:
+        """Paths of the pictures that are done, file by file; rows of what failed are removed."""
+        import pyarrow.compute as pc
+
+        self.tidy()
+        for name in self._files():
+            table = _table(self.store.read(name))
+            failed = pc.is_valid(table["error"])
+            if pc.any(failed).as_py():
+                table = table.filter(pc.invert(failed))
+                if table.num_rows:
+                    self.store.write(name, _written(table))
+                else:
+                    self.store.remove([name])
+            yield table["path"].to_pylist()
+
+    def containers(self) -> set[str]:
+        """The shards or tables that outputs are in."""
+        found: set[str] = set()
+        for name in self._files():
+            outputs = _table(self.store.read(name))["output"].drop_null().to_pylist()
+            found.update(output.partition("/")[0] for output in outputs)
+        return found
+
+    def all(self) -> Iterator[Row]:
+        """Every row."""
+        for name in self._files():
+            yield from _rows(self.store.read(name))
+
+    def merge(self) -> None:
+        """Put parts together, so that there are few files; nothing is at work any more."""
+        self.tidy()
+        names = self.store.names(FOLDER)
+        self.store.remove([f"{FOLDER}/{name}" for name in names if name.startswith("doing-")])  # by the dead
+        parts = [name for name in names if name.startswith("part-")]
+        for start in range(0, len(parts), _MERGED):
+            self._merge(parts[start : start + _MERGED])
+
+    def tidy(self) -> None:
+        """Remove parts whose rows are in a merged file: whoever merged them has died before removing them."""
+        import pyarrow.parquet as pq
+
+        names = self.store.names(FOLDER)
+        parts = {name for name in names if name.startswith("part-")}
+        replaced: set[str] = set()
+        for name in names:
+            if name.startswith("rows-") and parts:
+                with self.store.open(f"{FOLDER}/{name}") as content:
+                    metadata = pq.read_schema(content).metadata or {}
+                replaced.update(json.loads(metadata.get(_REPLACES, b"[]")))
+        self.store.remove([f"{FOLDER}/{name}" for name in sorted(parts & replaced)])
+
+    def _merge(self, parts: Sequence[str]) -> None:
+        import pyarrow as pa
+
+        tables = [_table(self.store.read(f"{FOLDER}/{name}")) for name in parts]
+        table = pa.concat_tables(tables).replace_schema_metadata({_REPLACES: json.dumps(parts).encode()})
+        name = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+        self.store.write(f"{FOLDER}/rows-{name}.parquet", _written(table))
+        self.store.remove([f"{FOLDER}/{part}" for part in parts])
+
+    def _files(self) -> list[str]:
+        return [f"{FOLDER}/{name}" for name in self.store.names(FOLDER) if name.endswith(".parquet")]
+
+
+class Attempt:
+    """A unit at work. After a worker has died at it, each picture is noted before it is tried.
+
+    Attributes:
+        deaths: of workers at this unit.
+        at: pictures that these were at, as far as it is known.
+    """
+
+    def __init__(self, store: Store, name: str, deaths: int, at: list[str]) -> None:
+        self._store, self._name, self.deaths, self.at = store, name, deaths, at
+
+    def note(self) -> None:
+        """Write it down."""
+        self._store.write(self._name, json.dumps({"deaths": self.deaths, "at": self.at}).encode())
+
+    def may(self, path: str) -> bool:
+        """Whether a picture may be tried; not if workers have died at it again and again."""
+        if Counter(self.at)[path] >= _DEATHS:
+            return False
+        if self.deaths:
+            self.at.append(path)
+            self.note()
+        return True
+
+    def survived(self, path: str) -> None:
+        """A picture was tried, and all is well; it is written down with the next."""
+        if self.deaths:
+            self.at = [name for name in self.at if name != path]
+
+    def end(self) -> None:
+        """The unit is done."""
+        self._store.remove([self._name])
+
+
+def _part(unit: str) -> str:
+    return f"{FOLDER}/part-{unit}.parquet"
+
+
+def _parquet(rows: Sequence[Row]) -> bytes:
+    import pyarrow as pa
+
+    return _written(pa.Table.from_pylist(list(rows), schema()))
+
+
+def _written(table: Any) -> bytes:
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+def _table(content: bytes) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(io.BytesIO(content))
+
+
+def _rows(content: bytes) -> list[Row]:
+    rows: list[Row] = _table(content).to_pylist()
+    return rows

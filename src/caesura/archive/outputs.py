@@ -1,0 +1,70 @@
+"""Where results go: a file each, or a tar shard or a table a unit."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+
+from caesura.archive.store import Store
+from caesura.archive.units import TAR, Unit, sample_of
+
+
+def named(name: str, ending: str) -> str:
+    """A result's name: all of its source's, so that no two share one; `photo.jpg.cae`, `photo.jpg.png`."""
+    return name.removesuffix(".cae") + ending
+
+
+def is_container(name: str) -> bool:
+    """Whether a name is of a shard or table that `write_together` makes."""
+    return name.startswith(("shard-", "table-"))
+
+
+def write_together(
+    store: Store, unit: Unit, results: Mapping[str, bytes], kind: str, ending: str
+) -> dict[str, str]:
+    """Write a unit's results, by path, as a tar shard or a table; what failed is left out.
+
+    Returns:
+        By path, the container's name and, behind a slash, the member's or the number of the row.
+    """
+    if kind == TAR:
+        container, content = f"shard-{unit.id}.tar", _tar(unit, results, ending)
+        inside = [named(item.member, ending) for item in unit.items if item.path in results]
+    else:
+        container, content = f"table-{unit.id}.parquet", _table(unit, results, ending)
+        inside = [str(row) for row in range(len(results))]
+    store.write(container, content)
+    paths = [item.path for item in unit.items if item.path in results]
+    return {path: f"{container}/{place}" for path, place in zip(paths, inside, strict=True)}
+
+
+def _tar(unit: Unit, results: Mapping[str, bytes], ending: str) -> bytes:
+    """Members in the order of names, which keeps those of a sample together."""
+    made = [item for item in unit.items if item.path in results]
+    samples = {sample_of(item.member) for item in made}
+    members = [(named(item.member, ending), results[item.path]) for item in made]
+    members += [(name, content) for name, content in unit.carried if sample_of(name) in samples]
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in sorted(members, key=lambda member: (sample_of(member[0]), member[0])):
+            fact = tarfile.TarInfo(name)
+            fact.size = len(content)
+            tar.addfile(fact, io.BytesIO(content))
+    return out.getvalue()
+
+
+def _table(unit: Unit, results: Mapping[str, bytes], ending: str) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    made = [place for place, item in enumerate(unit.items) if item.path in results]
+    contents = pa.array([results[unit.items[place].path] for place in made], pa.large_binary())
+    if unit.columns:
+        table = pa.ipc.open_stream(unit.columns).read_all().take(made)
+    else:
+        table = pa.table({"path": [named(unit.items[place].path, ending) for place in made]})
+    table = table.append_column(unit.column, contents)
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="none")  # what is coded already does not become smaller
+    return out.getvalue()

@@ -1,0 +1,217 @@
+"""The commands for archives of very many pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from caesura import model as bundles
+from caesura import rate
+from caesura.cli import extras
+from caesura.container import MAX_PIXELS
+from caesura.errors import ConfigError
+
+if TYPE_CHECKING:
+    from caesura.archive.run import Archive, Summary
+    from caesura.archive.work import Finished
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SRC",
+        help="Folder, tar shards or Parquet tables of pictures: a path, s3://, gs:// or the like.",
+    ),
+]
+Destination = Annotated[str, typer.Argument(metavar="DST", help="Folder of the archive: a path, or a URL.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="KIND", help="What SRC holds: files, tar or parquet. [default: as is]"),
+]
+To = Annotated[
+    str, typer.Option("--to", metavar="KIND", help="What is written: files, tar (WebDataset) or parquet.")
+]
+Column = Annotated[
+    str | None, typer.Option(help="Of the pictures in tables. [default: the only one that holds bytes]")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        help="Processes with a thread and a model each. [default: a processor each]",
+    ),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster to run on, as host:6379 or auto. [default: this machine]")
+]
+Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Pictures done and noted together, at most.")]
+BatchBytes = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Bytes of pictures done and noted together, about.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", "-f", help="Forget the manifest that is there and do everything again.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the manifest's row of each picture as JSON.")]
+MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse larger pictures.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many pictures would be done.")]
+
+
+def encode(
+    source: Source,
+    destination: Destination,
+    quality: Annotated[
+        float | None,
+        typer.Option(
+            "--quality",
+            "-q",
+            min=1,
+            max=100,
+            help=f"1 (smallest) to 100 (best), continuous. [default: {rate.DEFAULT_QUALITY:g}]",
+        ),
+    ] = None,
+    bpp: Annotated[
+        float | None, typer.Option("--bpp", metavar="X", help="The best quality in so many bits per pixel.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
+    tune: Annotated[
+        str, typer.Option(help="psnr for pixels, ms-ssim for texture: weights of the same model.")
+    ] = bundles.TUNES[0],
+    effort: Annotated[
+        int, typer.Option("--effort", "-e", min=1, max=9, help="1 (fastest) to 9 (smallest; needs PyTorch).")
+    ] = rate.DEFAULT_EFFORT,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
+    ] = False,
+    kind: From = None,
+    to: To = "files",
+    column: Column = None,
+    workers: Workers = None,
+    address: Address = None,
+    batch: Batch = 64,
+    batch_bytes: BatchBytes = 32 << 20,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    force: Force = False,
+    as_json: AsJson = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Code an archive of pictures; the same command again goes on where it ended. Needs the extra: pip install 'caesura\\[ray]'."""  # noqa: E501
+    extras.need("ray", extras.RAY)
+    from caesura.archive.run import Archive
+    from caesura.cli.jobs import Encode
+    from caesura.target import Target
+
+    if quality is not None and bpp is not None:
+        raise ConfigError("quality and bpp are given; one of them is allowed")
+    target = None if bpp is None else Target(bpp=bpp)
+    job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels)
+    archive = Archive(source, destination, job, ".cae", is_picture, kind, to, column, batch, batch_bytes)
+    _run(archive, workers, address, force, as_json, dry_run)
+
+
+def decode(
+    source: Source,
+    destination: Destination,
+    picture: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="png, jpg, webp, tiff or avif.")
+    ] = "png",
+    kind: From = None,
+    to: To = "files",
+    column: Column = None,
+    workers: Workers = None,
+    address: Address = None,
+    batch: Batch = 64,
+    batch_bytes: BatchBytes = 32 << 20,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    force: Force = False,
+    as_json: AsJson = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Decode an archive; the same command again goes on where it ended. Needs the extra: pip install 'caesura\\[ray]'."""  # noqa: E501
+    extras.need("ray", extras.RAY)
+    from caesura.archive.run import Archive
+    from caesura.cli import pictures
+    from caesura.cli.jobs import Decode
+
+    ending = f".{picture.lower()}"
+    job = Decode(pictures.writer(ending), None, 1, False, max_pixels)
+    archive = Archive(source, destination, job, ending, is_coded, kind, to, column, batch, batch_bytes)
+    _run(archive, workers, address, force, as_json, dry_run)
+
+
+def is_picture(path: PurePosixPath) -> bool:
+    """Whether a name is of a picture that Pillow reads."""
+    from pathlib import Path
+
+    from caesura.cli import pictures
+
+    return pictures.is_picture(Path(path))
+
+
+def is_coded(path: PurePosixPath) -> bool:
+    """Whether a name is of a .cae file."""
+    return path.suffix.lower() == ".cae"
+
+
+def _run(
+    archive: Archive, workers: int | None, address: str | None, force: bool, as_json: bool, dry_run: bool
+) -> None:
+    if dry_run:
+        todo, done = archive.count(force=force)
+        typer.echo(f"{todo} pictures would be done, {done} are done already")
+        return
+    with archive.open(workers, address, force=force) as (summary, finished):
+        for unit in _shown(summary, finished):
+            for row in unit.rows:
+                if row["error"]:
+                    typer.echo(f"caesura: {row['error']}", err=True)
+                if as_json:
+                    facts = {name: value for name, value in row.items() if value is not None}
+                    typer.echo(json.dumps(facts))
+    typer.echo(str(summary), err=as_json)
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+def _shown(summary: Summary, finished: Iterator[Finished]) -> Iterator[Finished]:
+    """The units, with a bar on stderr if it is a terminal."""
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.fields[pictures]}"),
+        BarColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    started = time.perf_counter()
+    with bar:
+        row = bar.add_task("", total=None, pictures="starting", speed="")
+        for unit in finished:
+            seconds = time.perf_counter() - started
+            saved = summary.bytes_before - summary.bytes
+            bar.update(
+                row,
+                total=summary.total,
+                completed=summary.done + summary.failed,
+                pictures=f"{summary.done + summary.failed}/{summary.total or '?'} pictures",
+                speed=f"{summary.done / seconds:.1f} pictures/s  {summary.pixels / 1e6 / seconds:.2f} MP/s  "
+                f"{decimal(abs(saved))} {'saved' if saved >= 0 else 'more'}",
+            )
+            yield unit
