@@ -68,11 +68,14 @@ def csv_files(results: Results) -> dict[str, str]:
 
 
 def summary(results: Results, anchor: str) -> Table:
-    """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds."""
-    title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures"
+    """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds.
+
+    These are of encoder and decoder.
+    """
+    title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures, speed"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     table.add_column("codec", no_wrap=True)
-    for name in ("PSNR", "", "over dB", "MS-SSIM", "SSIMU2", "enc", "MP/s dec"):
+    for name in ("PSNR", "interval", "dB", "MS-SSIM", "SSIMU2", "MP/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for curve in results.curves:
         rates, similar, perceived = (
@@ -83,11 +86,10 @@ def summary(results: Results, anchor: str) -> Table:
             curve.codec,
             percent(rates.percent) if rates else "",
             _interval(rates),
-            "{:.1f}-{:.1f}".format(*rates.overlap) if rates and rates.overlap else "",
+            "{:.0f}-{:.0f}".format(*rates.overlap) if rates and rates.overlap else "",
             percent(similar.percent) if similar else "",
             percent(perceived.percent) if perceived else "",
-            f"{speed(curve, 'encode_mps'):.3g}",
-            f"{speed(curve, 'decode_mps'):.3g}",
+            f"{_short(speed(curve, 'encode_mps'))}/{_short(speed(curve, 'decode_mps'))}",
         )
     return table
 
@@ -236,3 +238,7 @@ def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
