@@ -96,23 +96,11 @@ def summary(results: Results, anchor: str) -> Table:
 
 def markdown(results: Results, anchor: str) -> str:
     """BD-rates of every codec by every metric, of ours against all, costs, and all means."""
-    ours = [codec.name for codec in results.codecs if codec.ours]
-    lines = [
-        f"| codec, against {anchor} | {' | '.join(_METRICS.values())} | overlap (PSNR) |",
-        "|---|---|---|---|---|---|",
-    ]
-    for curve in results.curves:
-        found = [results.difference(curve.codec, anchor, metric) for metric in _METRICS]
-        range_ = found[0].overlap if found[0] else None
-        over = "{:.1f} to {:.1f} dB".format(*range_) if range_ else ""
-        lines.append(f"| {curve.codec} | {' | '.join(map(told, found))} | {over} |")
-    lines += ["", f"| {ours[0]}, against | {' | '.join(_METRICS.values())} | overlap (PSNR) |"]
-    lines.append("|---|---|---|---|---|---|")
-    for curve in results.curves[1:]:
-        found = [results.difference(ours[0], curve.codec, metric) for metric in _METRICS]
-        range_ = found[0].overlap if found[0] else None
-        over = "{:.1f} to {:.1f} dB".format(*range_) if range_ else ""
-        lines.append(f"| {curve.codec} | {' | '.join(map(told, found))} | {over} |")
+    first = next(codec.name for codec in results.codecs if codec.ours)
+    names = [curve.codec for curve in results.curves]
+    lines = _rates(f"codec, against {anchor}", results, [(name, anchor) for name in names])
+    against = [(first, name) for name in names if name != first]
+    lines += ["", *_rates(f"{first}, against", results, against, told_of=1)]
     lines += [
         "",
         "| codec | encode (MP/s) | decode (MP/s) | encode peak (MiB) | decode peak (MiB) | start-up (s) |",
@@ -150,6 +138,17 @@ def markdown(results: Results, anchor: str) -> str:
             row = [curve.codec, f"{s.setting:g}", f"{s.bpp:.4f}", *qualities]
             lines.append(f"| {' | '.join([*row, f'{s.encode_mps:.2f}', f'{s.decode_mps:.2f}'])} |")
     return "\n".join(lines) + "\n"
+
+
+def _rates(title: str, results: Results, pairs: Sequence[tuple[str, str]], told_of: int = 0) -> list[str]:
+    """A table of BD-rates of pairs of codec and anchor, each line under the name of one of them."""
+    lines = [f"| {title} | {' | '.join(_METRICS.values())} | overlap (PSNR) |", "|---|---|---|---|---|---|"]
+    for pair in pairs:
+        found = [results.difference(*pair, metric) for metric in _METRICS]
+        common = found[0].overlap if found[0] else None
+        over = "{:.1f} to {:.1f} dB".format(*common) if common else ""
+        lines.append(f"| {pair[told_of]} | {' | '.join(map(told, found))} | {over} |")
+    return lines
 
 
 def speed(curve: Curve, name: str) -> float:
