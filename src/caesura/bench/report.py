@@ -68,11 +68,14 @@ def csv_files(results: Results) -> dict[str, str]:
 
 
 def summary(results: Results, anchor: str) -> Table:
-    """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds."""
-    title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures"
+    """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds.
+
+    These are of encoder and decoder.
+    """
+    title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures, speed"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     table.add_column("codec", no_wrap=True)
-    for name in ("PSNR", "", "over dB", "MS-SSIM", "SSIMU2", "enc", "MP/s dec"):
+    for name in ("PSNR", "interval", "dB", "MS-SSIM", "SSIMU2", "MP/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for curve in results.curves:
         rates, similar, perceived = (
@@ -83,34 +86,21 @@ def summary(results: Results, anchor: str) -> Table:
             curve.codec,
             percent(rates.percent) if rates else "",
             _interval(rates),
-            "{:.1f}-{:.1f}".format(*rates.overlap) if rates and rates.overlap else "",
+            "{:.0f}-{:.0f}".format(*rates.overlap) if rates and rates.overlap else "",
             percent(similar.percent) if similar else "",
             percent(perceived.percent) if perceived else "",
-            f"{speed(curve, 'encode_mps'):.3g}",
-            f"{speed(curve, 'decode_mps'):.3g}",
+            f"{_short(speed(curve, 'encode_mps'))}/{_short(speed(curve, 'decode_mps'))}",
         )
     return table
 
 
 def markdown(results: Results, anchor: str) -> str:
     """BD-rates of every codec by every metric, of ours against all, costs, and all means."""
-    ours = [codec.name for codec in results.codecs if codec.ours]
-    lines = [
-        f"| codec, against {anchor} | {' | '.join(_METRICS.values())} | overlap (PSNR) |",
-        "|---|---|---|---|---|---|",
-    ]
-    for curve in results.curves:
-        found = [results.difference(curve.codec, anchor, metric) for metric in _METRICS]
-        range_ = found[0].overlap if found[0] else None
-        over = "{:.1f} to {:.1f} dB".format(*range_) if range_ else ""
-        lines.append(f"| {curve.codec} | {' | '.join(map(told, found))} | {over} |")
-    lines += ["", f"| {ours[0]}, against | {' | '.join(_METRICS.values())} | overlap (PSNR) |"]
-    lines.append("|---|---|---|---|---|---|")
-    for curve in results.curves[1:]:
-        found = [results.difference(ours[0], curve.codec, metric) for metric in _METRICS]
-        range_ = found[0].overlap if found[0] else None
-        over = "{:.1f} to {:.1f} dB".format(*range_) if range_ else ""
-        lines.append(f"| {curve.codec} | {' | '.join(map(told, found))} | {over} |")
+    first = next(codec.name for codec in results.codecs if codec.ours)
+    names = [curve.codec for curve in results.curves]
+    lines = _rates(f"codec, against {anchor}", results, [(name, anchor) for name in names])
+    against = [(first, name) for name in names if name != first]
+    lines += ["", *_rates(f"{first}, against", results, against, told_of=1)]
     lines += [
         "",
         "| codec | encode (MP/s) | decode (MP/s) | encode peak (MiB) | decode peak (MiB) | start-up (s) |",
@@ -148,6 +138,17 @@ def markdown(results: Results, anchor: str) -> str:
             row = [curve.codec, f"{s.setting:g}", f"{s.bpp:.4f}", *qualities]
             lines.append(f"| {' | '.join([*row, f'{s.encode_mps:.2f}', f'{s.decode_mps:.2f}'])} |")
     return "\n".join(lines) + "\n"
+
+
+def _rates(title: str, results: Results, pairs: Sequence[tuple[str, str]], told_of: int = 0) -> list[str]:
+    """A table of BD-rates of pairs of codec and anchor, each line under the name of one of them."""
+    lines = [f"| {title} | {' | '.join(_METRICS.values())} | overlap (PSNR) |", "|---|---|---|---|---|---|"]
+    for pair in pairs:
+        found = [results.difference(*pair, metric) for metric in _METRICS]
+        common = found[0].overlap if found[0] else None
+        over = "{:.1f} to {:.1f} dB".format(*common) if common else ""
+        lines.append(f"| {pair[told_of]} | {' | '.join(map(told, found))} | {over} |")
+    return lines
 
 
 def speed(curve: Curve, name: str) -> float:
@@ -236,3 +237,7 @@ def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 import textwrap
 from importlib.metadata import version
 from pathlib import Path
@@ -200,4 +201,7 @@ def _speed(work: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
