@@ -34,8 +34,9 @@ bench: $(VENV)/.dev
 results: $(VENV)/.dev
 	$(BIN)/python -m caesura.bench.results $(KODAK)
 
+# Old pips take minutes to find versions that fit together, of the extra [dev] above all.
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --upgrade-deps $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable . "scikit-image>=0.24"
