@@ -17,7 +17,7 @@ from rich.console import Console
 
 from caesura import codec, container, rounding, transform
 from caesura import model as models
-from caesura.bench import speed
+from caesura.bench import machine, speed
 from caesura.bench.speed import peak, pictures, process, stages, symbols, tables, timing
 from caesura.entropy import control, grouped
 from caesura.errors import ConfigError, FormatError, ModelError
@@ -83,7 +83,7 @@ def test_functions_and_settings_are_put_back_after_an_error(monkeypatch: pytest.
 
 def test_the_number_of_threads_is_put_back_where_there_was_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CAESURA_THREADS", raising=False)
-    with stages.using(3):
+    with machine.threads_are(3):
         assert os.environ["CAESURA_THREADS"] == "3"
     assert "CAESURA_THREADS" not in os.environ
 

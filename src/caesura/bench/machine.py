@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from caesura.bench.schema import Machine
@@ -18,6 +20,20 @@ def describe() -> Machine:
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
     )
+
+
+@contextmanager
+def threads_are(number: int) -> Iterator[None]:
+    """CAESURA_THREADS for a while: codecs read it, and processes inherit it."""
+    before = os.environ.get("CAESURA_THREADS")
+    os.environ["CAESURA_THREADS"] = str(number)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CAESURA_THREADS"]
+        else:
+            os.environ["CAESURA_THREADS"] = before
 
 
 def _processor() -> str:

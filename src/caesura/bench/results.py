@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from caesura import model as models
-from caesura.bench import curves, measure, report, run, speed
+from caesura.bench import curves, machine, measure, report, run, speed
 from caesura.bench.bd import bd_rate
 from caesura.bench.cache import Cache
 from caesura.bench.ours import Caesura
@@ -174,7 +174,7 @@ def _efforts(photos: list[Photo], work: Path, results: Results) -> str:
     codecs = [Caesura(_MODELS[0], _EFFORT_QUALITIES, effort) for effort in _EFFORTS]
     conditions = measure.Conditions(results.machine.processor, results.threads, results.repeats)
     found = measure.points(photos, codecs, conditions, Cache(work))
-    with run.threads_are(results.threads):
+    with machine.threads_are(results.threads):
         points = list(track(found, "efforts", total=len(photos) * len(_EFFORTS) * len(_EFFORT_QUALITIES)))
     pictures = [Picture(photo.name, photo.sha256, photo.width, photo.height) for photo in photos]
     means = {curve.codec: curve for curve in curves.mean_curves(points, pictures)}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,7 +118,7 @@ def bench(plan: Plan, console: Console) -> Results:
         transient=True,
     )
     try:
-        with threads_are(threads), bar:
+        with machine.threads_are(threads), bar:
             task = bar.add_task("", total=rungs + len(everything) * (1 + len(photos)))
 
             def tell(doing: str) -> None:
@@ -234,17 +233,3 @@ def _costs(
             kept = asdict(costs.measure(codec, pixels, tiny))
             cache.put("cost", key, kept)
         yield Cost(**kept)
-
-
-@contextmanager
-def threads_are(number: int) -> Iterator[None]:
-    """CAESURA_THREADS for a while: codecs read it, and processes inherit it."""
-    before = os.environ.get("CAESURA_THREADS")
-    os.environ["CAESURA_THREADS"] = str(number)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["CAESURA_THREADS"]
-        else:
-            os.environ["CAESURA_THREADS"] = before

@@ -21,7 +21,7 @@ from rich.progress import Progress
 
 from caesura import model as bundles
 from caesura import rate
-from caesura.bench import work
+from caesura.bench import machine, work
 from caesura.bench.speed import peak, pictures, process, symbols, timing
 from caesura.bench.speed.timing import median
 from caesura.errors import ConfigError
@@ -205,22 +205,12 @@ def processors() -> int:
 
 def _machine() -> dict[str, str | int]:
     return {
-        "processor": _processor(),
+        "processor": machine.describe().processor,
         "processors": processors(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: version(name) for name in ("caesura", "onnxruntime", "numpy", "constriction")},
     }
-
-
-def _processor() -> str:
-    """Its name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _json(found: Speed) -> dict[str, object]:

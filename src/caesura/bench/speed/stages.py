@@ -8,13 +8,13 @@ threads that run side by side add up to no whole.
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from caesura import container, detail, metadata, rounding, transform
+from caesura.bench.machine import threads_are
 from caesura.entropy import coder, control, factorized, grouped
 
 STAGES = TRANSFORM, ENTROPY, CONTAINER, REST = ("transform", "entropy", "container", "rest")
@@ -63,27 +63,13 @@ class Clock:
 def measured() -> Iterator[Clock]:
     """A clock of what runs within, in one thread; not for two at once."""
     clock = Clock()
-    with using(1), _wrapped(clock):
+    with threads_are(1), _wrapped(clock):
         clock.switch(REST)
         clock.seconds = dict.fromkeys(STAGES, 0.0)  # wrapping is no part of it
         try:
             yield clock
         finally:
             clock.switch(REST)
-
-
-@contextmanager
-def using(threads: int) -> Iterator[None]:
-    """Code in this many threads; CAESURA_THREADS is afterwards what it was."""
-    before = os.environ.get("CAESURA_THREADS")
-    os.environ["CAESURA_THREADS"] = str(threads)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["CAESURA_THREADS"]
-        else:
-            os.environ["CAESURA_THREADS"] = before
 
 
 @contextmanager

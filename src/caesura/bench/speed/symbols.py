@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caesura import cae2017, cae2026, image, rate
-from caesura.bench.speed.stages import using
+from caesura.bench.machine import threads_are
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper
 from caesura.entropy.control import Indices
@@ -48,7 +48,7 @@ def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: i
     sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = image.pad(pixels, *sides)
     code = rate.quality_code(quality, bundle.quality_scale)
-    with using(1):
+    with threads_are(1):
         if bundle.architecture == "cae2026":
             calls, symbols, coded = _flagship(padded, bundle, code)
         else:
