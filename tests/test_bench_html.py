@@ -339,7 +339,7 @@ def test_the_slider_divides_two_codecs(visit: Open) -> None:
     for width, visible in ((1600, 600), (400, 370)):
         page = visit("pictures/first.html", width=width)
         stage, slide = page.locator(".stage"), page.locator("#slide")
-        assert page.locator("#left-label").inner_text() == "900 bytes, 0.300 bpp"
+        assert page.locator("#left-label").inner_text() == "as it is"
         assert page.locator("#right-label").inner_text() == "900 bytes, 0.300 bpp, 30.00 dB"
         shares = []
         slide.focus()

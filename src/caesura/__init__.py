@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         LimitError,
         ModelError,
         SignatureError,
+        TrainingError,
         TruncatedError,
         VersionError,
     )
@@ -42,6 +43,7 @@ __all__ = [
     "ModelError",
     "Recovered",
     "SignatureError",
+    "TrainingError",
     "TruncatedError",
     "VersionError",
     "__version__",
