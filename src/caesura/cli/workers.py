@@ -107,17 +107,28 @@ def _serve(work: Work, threads: int, connection: Connection) -> None:
     os.environ["CAESURA_THREADS"] = str(threads)
     for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when NumPy and PyTorch are imported
         os.environ.setdefault(library, str(threads))
-    while True:
+    while not _stopping.is_set():
         try:
             task = connection.recv()
         except (EOFError, OSError):
             return
-        outcome = work(task)
+        try:
+            outcome = work(task)
+        except Exception:
+            if (
+                _stopping.is_set()
+            ):  # while a library is being imported, a stop comes out as an error of its own
+                sys.exit(128 + signal.SIGTERM)
+            raise
         with contextlib.suppress(OSError):
             connection.send(outcome)
 
 
+_stopping = threading.Event()
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
+    _stopping.set()
     sys.exit(128 + number)
 
 
