@@ -145,9 +145,8 @@ def search(
     """The largest place whose bytes are at most the target, or the smallest whose quality reaches it.
 
     It ends at a place that meets the target and is close to it: within 1% or 40 bytes below a size,
-    whichever is larger, within 0.02 dB above a PSNR or 0.0002 above an MS-SSIM; or
-    where its neighbour does not meet the target. No place is tried twice; mostly 3 or 4 are tried, and never
-    more than STRAIGHT + 14.
+    whichever is larger, within 0.02 dB above a PSNR or 0.0002 above an MS-SSIM; or where its neighbour does
+    not meet the target. No place is tried twice; mostly 3 or 4 are tried, and never more than STRAIGHT + 14.
 
     Args:
         target: what is wanted.

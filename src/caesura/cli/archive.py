@@ -14,6 +14,7 @@ import typer
 from caesura import model as bundles
 from caesura import rate
 from caesura.cli import extras
+from caesura.cli.options import BitsPerPixel, MaxPixels, Model, Quality, Strict, Strip, Tune
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError
 
@@ -61,40 +62,21 @@ Force = Annotated[
     bool, typer.Option("--force", "-f", help="Forget the manifest that is there and do everything again.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the manifest's row of each picture as JSON.")]
-MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse larger pictures.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many pictures would be done.")]
 
 
 def encode(
     source: Source,
     destination: Destination,
-    quality: Annotated[
-        float | None,
-        typer.Option(
-            "--quality",
-            "-q",
-            min=1,
-            max=100,
-            help=f"1 (smallest) to 100 (best), continuous. [default: {rate.DEFAULT_QUALITY:g}]",
-        ),
-    ] = None,
-    bpp: Annotated[
-        float | None, typer.Option("--bpp", metavar="X", help="The best quality in so many bits per pixel.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
-    tune: Annotated[
-        str, typer.Option(help="psnr for pixels, ms-ssim for texture: weights of the same model.")
-    ] = bundles.TUNES[0],
+    quality: Quality = None,
+    bpp: BitsPerPixel = None,
+    model: Model = bundles.DEFAULT,
+    tune: Tune = bundles.TUNES[0],
     effort: Annotated[
         int, typer.Option("--effort", "-e", min=1, max=9, help="1 (fastest) to 9 (smallest; needs PyTorch).")
     ] = rate.DEFAULT_EFFORT,
-    strip: Annotated[
-        bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
-    ] = False,
+    strip: Strip = False,
+    strict: Strict = False,
     kind: From = None,
     to: To = "files",
     column: Column = None,

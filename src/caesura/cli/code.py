@@ -9,6 +9,7 @@ import typer
 
 from caesura import model as bundles
 from caesura import rate
+from caesura.cli.options import BitsPerPixel, MaxPixels, Model, Quality, Strict, Strip, Tune
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError
 
@@ -35,29 +36,17 @@ Recursive = Annotated[
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Files coded side by side.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object a file.")]
-MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse larger pictures.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
 def encode(
     inputs: Inputs,
     output: Output = None,
-    quality: Annotated[
-        float | None,
-        typer.Option(
-            "--quality",
-            "-q",
-            min=1,
-            max=100,
-            help=f"1 (smallest) to 100 (best), continuous. [default: {rate.DEFAULT_QUALITY:g}]",
-        ),
-    ] = None,
+    quality: Quality = None,
     size: Annotated[
         int | None, typer.Option("--bytes", metavar="N", help="The best quality in so many bytes.")
     ] = None,
-    bpp: Annotated[
-        float | None, typer.Option("--bpp", metavar="X", help="The best quality in so many bits per pixel.")
-    ] = None,
+    bpp: BitsPerPixel = None,
     psnr: Annotated[
         float | None, typer.Option("--psnr", metavar="DB", help="The smallest file of at least this PSNR.")
     ] = None,
@@ -65,10 +54,8 @@ def encode(
         float | None,
         typer.Option("--ms-ssim", metavar="X", help="The smallest file of at least this MS-SSIM."),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or folder of a model bundle.")] = bundles.DEFAULT,
-    tune: Annotated[
-        str, typer.Option(help="psnr for pixels, ms-ssim for texture: weights of the same model.")
-    ] = bundles.TUNES[0],
+    model: Model = bundles.DEFAULT,
+    tune: Tune = bundles.TUNES[0],
     effort: Annotated[
         int,
         typer.Option(
@@ -79,13 +66,8 @@ def encode(
             help="1 (fastest) to 9 (smallest; needs PyTorch and minutes). Decoding takes the same time.",
         ),
     ] = rate.DEFAULT_EFFORT,
-    strip: Annotated[
-        bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
-    ] = False,
+    strip: Strip = False,
+    strict: Strict = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     recursive: Recursive = False,
     jobs: Jobs = 1,

@@ -115,9 +115,7 @@ def _serve(work: Work, threads: int, connection: Connection) -> None:
         try:
             outcome = work(task)
         except Exception:
-            if (
-                _stopping.is_set()
-            ):  # while a library is being imported, a stop comes out as an error of its own
+            if _stopping.is_set():  # within an import, a stop comes out as an error of its own
                 sys.exit(128 + signal.SIGTERM)
             raise
         with contextlib.suppress(OSError):

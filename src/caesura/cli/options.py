@@ -1,0 +1,33 @@
+"""Options that several commands have, told alike."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from caesura import rate
+
+Quality = Annotated[
+    float | None,
+    typer.Option(
+        "--quality",
+        "-q",
+        min=1,
+        max=100,
+        help=f"1 (smallest) to 100 (best), continuous. [default: {rate.DEFAULT_QUALITY:g}]",
+    ),
+]
+BitsPerPixel = Annotated[
+    float | None, typer.Option("--bpp", metavar="X", help="The best quality in so many bits per pixel.")
+]
+Model = Annotated[str, typer.Option(help="Name or folder of a model bundle.")]
+Tune = Annotated[str, typer.Option(help="psnr for pixels, ms-ssim for texture: weights of the same model.")]
+Strip = Annotated[
+    bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
+]
+MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse larger pictures.")]
