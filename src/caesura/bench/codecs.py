@@ -205,12 +205,14 @@ def _jpeg(subsampling: str, settings: tuple[float, ...]) -> PillowCodec:
 
 JPEG = _jpeg("4:2:0", (5, 10, 18, 30, 45, 62, 80, 94))
 JPEG_444 = _jpeg("4:4:4", (4, 9, 16, 28, 44, 62, 79, 91))
+# Settings are decibels. At equal rates instead of equal qualities, the mean curve would gain a fifth on others',
+# since pictures differ more in bits at equal quality than in quality at equal bits.
 JPEG_2000 = PillowCodec(
     "JPEG 2000",
-    (400, 220, 130, 75, 45, 27, 16, 9),
+    (24, 26.5, 29, 31.5, 34, 37, 40, 43),
     "JPEG2000",
     "jpg_2000",
-    (("quality_mode", "rates"), ("irreversible", True), ("mct", 1), ("no_jp2", True)),
+    (("quality_mode", "dB"), ("irreversible", True), ("mct", 1), ("no_jp2", True)),
     "quality_layers",
 )
 WEBP = PillowCodec("WebP method 6", (1, 8, 22, 40, 60, 78, 90, 97), "WEBP", "webp", (("method", 6),))

@@ -1,6 +1,6 @@
 """docs/RESULTS.md again, and the figures that bundles carry, from one run; interrupted, it goes on.
 
-python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--refined 4]
+python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--refined 4] [--note TEXT]
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--work", type=Path, default=Path("bench-output"))
     parser.add_argument("--refined", type=int, default=4, help="pictures to show efforts on")
+    parser.add_argument("--note", default="", help="a sentence on the conditions of this run")
     arguments = parser.parse_args()
     console = Console()
     results = run.bench(
@@ -64,7 +65,7 @@ def main() -> None:
     )
     photos = find(arguments.folder, quick=False)[: arguments.refined]
     sections = [
-        _head(results),
+        _head(results, arguments.note),
         _bars(results),
         _tuned(results),
         _KODAK + report.markdown(results, run.ANCHOR),
@@ -80,7 +81,7 @@ def main() -> None:
         _write_figures(name, results)
 
 
-def _head(results: Results) -> str:
+def _head(results: Results, note: str) -> str:
     bundles = ", ".join(f"`{name}` (`{models.load(name).id:08x}`)" for name in _MODELS)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "pillow", "imagecodecs"))
     there = results.machine
@@ -89,7 +90,7 @@ def _head(results: Results) -> str:
         f"bundles {bundles}; {there.processor}, {there.cores} cores, {there.memory_gib:.0f} GiB "
         f"({platform.machine()}, {there.system}), {results.threads} threads, medians of "
         f"{results.repeats} repeats; Python {there.python}, {libraries}. "
-        f"The {len(results.pictures)} Kodak pictures are not part of this project."
+        f"The {len(results.pictures)} Kodak pictures are not part of this project. {note}"
     )
     lines = ["# Results", "", "    make results KODAK=folder", "", textwrap.fill(text, 118), ""]
     lines += ["| codec | version |", "|---|---|"]
