@@ -111,8 +111,9 @@ def make_bundle(shipped: Path) -> Callable[..., Path]:
         folder.mkdir(parents=True)
         manifest = json.loads((of / models.MANIFEST).read_text(encoding="utf-8"))
         architecture, digests = manifest["architecture"], {}
-        for name in models.FILES[architecture]:
-            content = (files or {}).get(name, (of / name).read_bytes())
+        added = [name for name in files or {} if name not in models.FILES[architecture]]
+        for name in (*models.FILES[architecture], *added):
+            content = files[name] if files and name in files else (of / name).read_bytes()
             content = _npz(content) if isinstance(content, dict) else content
             (folder / name).write_bytes(content)
             digests[name] = models.digest(content)

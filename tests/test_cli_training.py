@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import pytest
 import caesura
 from caesura import metrics, model
 from caesura.errors import ConfigError
-from caesura.train import cache, start
+from caesura.train import cache, preview, start
 from caesura.train import config as configs
 from cli_helpers import (
     WITHOUT,
@@ -272,3 +273,19 @@ def test_training_without_torch_says_what_to_install(command: str, tmp_path: Pat
     }
     outcome = process("torch", command, *arguments[command], program=WITHOUT)
     assert complaint(outcome) == "caesura: torch is not installed; pip install 'caesura[train]'"
+
+
+def test_export_fits_previews_to_photos(trained: Trained, tmp_path: Path) -> None:
+    for number in range(10):
+        save(tmp_path / "photos" / f"{number}.png", photo(64, 64, 30 * number, 40 * number))
+    out = succeeded(
+        run("export", trained.run, "sharp", "--out", tmp_path / "models", "--photos", tmp_path / "photos")
+    )
+    found = re.search(r"previews: (\d+\.\d+) dB", out)
+    assert found
+    assert (model.load(tmp_path / "models" / "sharp").preview is None) == (float(found[1]) < preview.CLOSE)
+
+
+def test_export_needs_some_photos_for_previews(trained: Trained, tmp_path: Path) -> None:
+    arguments = ["export", trained.run, "few", "--out", tmp_path / "models", "--photos", trained.pack]
+    assert "there are 0 pictures" in complaint(run(*arguments))

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import caesura
-from caesura import codec, container, metrics, segments
+from caesura import cae2026, codec, container, metrics, segments
+from caesura.container import Header
 from caesura.errors import ConfigError
 from caesura.model import Bundle
+from caesura.picture import Encoder, Source, Trials
 from caesura.target import MS_SSIM_ABOVE, PSNR_ABOVE, Target
 
 Pixels = NDArray[np.uint8]
@@ -47,14 +49,66 @@ def test_the_encoder_shows_what_the_file_decodes_to(
     either: Bundle, part: Pixels, mode: str, code: int
 ) -> None:
     picture = np.asarray(Image.fromarray(part).convert(mode)).reshape(256, 256, -1)
+    coder, source, colours = encoder(picture, either, code)
+    shown = coder.show(source.rows)
+    assert shown.shape == colours.shape
+    np.testing.assert_array_equal(shown, decoded(coder, source)[:, :, : colours.shape[2]])
+
+
+@pytest.mark.parametrize("code", [2000, 9000])
+def test_a_trial_shows_what_the_file_decodes_to_but_for_rounding(
+    either: Bundle, part: Pixels, code: int
+) -> None:
+    coder, source, _ = encoder(part, either, code, Trials())
+    apart = np.abs(coder.show(source.rows).astype(int) - decoded(coder, source))
+    assert apart.max() <= 1
+    assert apart.mean() < 1e-3
+
+
+@pytest.mark.parametrize("code", [2000, 9000])
+@pytest.mark.parametrize("before", [[], [1900], [9000, 9500], [300, 7000, 8000, 9999, 2400]])
+def test_a_trial_does_not_depend_on_those_before(
+    monkeypatch: pytest.MonkeyPatch, fast: Bundle, part: Pixels, code: int, before: list[int]
+) -> None:
+    monkeypatch.setattr(segments, "choose", lambda height, width: 2)
+    trials = Trials()
+    for other in before:
+        coder, source, _ = encoder(part, fast, other, trials)
+        coder.show(source.rows)
+    coder, source, _ = encoder(part, fast, code, trials)
+    fresh, _, _ = encoder(part, fast, code, Trials())
+    np.testing.assert_array_equal(coder.show(source.rows), fresh.show(source.rows))
+    assert list(coder.segments(source.rows)) == list(fresh.segments(source.rows))
+
+
+def test_above_the_ladder_trials_code_latents_once(
+    monkeypatch: pytest.MonkeyPatch, fast: Bundle, part: Pixels
+) -> None:
+    calls = []
+    usual = cae2026.encode
+    monkeypatch.setattr(cae2026, "encode", lambda *given: calls.append(1) or usual(*given))
+    trials = Trials()
+    for code in (7201, 8000, 9999):
+        coder, source, _ = encoder(part, fast, code, trials)
+        coder.show(source.rows)
+        list(coder.segments(source.rows))
+    assert len(calls) == 1
+
+
+def encoder(
+    picture: Pixels, bundle: Bundle, code: int, trials: Trials | None = None
+) -> tuple[Encoder, Source, Pixels]:
+    """An encoder of a picture, the picture as it takes it, its colours."""
     source, colours = codec._source(picture, strip=False, strict=False)
-    header = container.Header(either.id, source.channels, code, 1, 256, 256)
-    shown = np.empty_like(colours)
-    coded = list(
-        codec.Encoder(header, either, 5, lambda done, total: None, shown=shown).segments(source.rows)
-    )
-    data = container.write(header, container.Payload(coded))
-    np.testing.assert_array_equal(shown, caesura.decode_array(data)[:, :, : colours.shape[2]])
+    cells = segments.choose(source.height, source.width)
+    header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
+    return Encoder(header, bundle, 5, lambda done, total: None, trials), source, colours
+
+
+def decoded(coder: Encoder, source: Source) -> Pixels:
+    """What the encoder's file decodes to."""
+    payload = container.Payload(list(coder.segments(source.rows)))
+    return caesura.decode_array(container.write(coder.header, payload))
 
 
 def test_the_colours_count_and_not_the_transparency(fast: Bundle, part: Pixels) -> None:

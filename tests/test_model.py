@@ -12,7 +12,7 @@ import pytest
 
 from caesura import model as models
 from caesura.errors import ModelError
-from caesura.model import FILES, MANIFEST, PRIOR, SCALES, TABLES, Bundle
+from caesura.model import FILES, MANIFEST, PREVIEW, PRIOR, SCALES, TABLES, Bundle
 from model_helpers import SHIPPED, MakeBundle, folder_of, set_models
 
 EVERY_FILE = pytest.mark.parametrize(
@@ -48,9 +48,11 @@ def test_the_default_model_is_the_shipped_flagship(fast: Bundle) -> None:
 def test_a_shipped_model_is_all_that_its_architecture_has(either: Bundle) -> None:
     folder = folder_of(either.name)
     assert either.architecture == SHIPPED[either.name]
-    assert {path.name for path in folder.iterdir()} == {MANIFEST, *FILES[either.architecture]}
+    files = {*FILES[either.architecture], *([] if either.preview is None else [PREVIEW])}
+    assert (either.preview is None) == (either.architecture == "cae2017")  # whose latents are not linear
+    assert {path.name for path in folder.iterdir()} == {MANIFEST, *files}
     assert set(either.graphs) == {name for name in FILES[either.architecture] if name.endswith(".onnx")}
-    assert either.size == sum((folder / name).stat().st_size for name in FILES[either.architecture])
+    assert either.size == sum((folder / name).stat().st_size for name in files)
     assert either.quality_scale == [tuple(pair) for pair in either.manifest["quality_scale"]]
     assert either.ladder_top == either.manifest["ladder_top"]
     assert either.channels == either.log_gain.shape[1] == either.log_inverse.shape[1]

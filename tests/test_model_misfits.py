@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from caesura import model as models
 from caesura.errors import ModelError
-from caesura.model import ANALYSIS, CONTROL, DETAIL, FILES, MANIFEST, SCALES, TABLES, Bundle
+from caesura.model import ANALYSIS, CONTROL, DETAIL, FILES, MANIFEST, PREVIEW, SCALES, TABLES, Bundle
 from model_helpers import SHIPPED, MakeBundle, folder_of, set_models
 
 
@@ -199,3 +199,49 @@ def test_one_broken_bundle_does_not_hide_the_others(
     set_models(monkeypatch, tmp_path)
     assert models.load(bundle.name).id == bundle.id
     assert models.load_by_id(bundle.id).id == bundle.id
+
+
+# ---- the map for previews
+
+
+def test_a_map_is_no_part_of_the_id(tmp_path: Path, make_bundle: MakeBundle, fast: Bundle) -> None:
+    weights = np.ones((fast.channels + 1, 12), np.float32)
+    loaded = models.load(
+        make_bundle(tmp_path / "with", {PREVIEW: {"weights": weights}}, of=folder_of("fast"))
+    )
+    assert loaded.id == fast.id
+    np.testing.assert_array_equal(loaded.preview, weights)
+    assert models.load(make_bundle(tmp_path / "without", of=folder_of("fast"))).preview is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((321, 3), np.float32), ((320, 12), np.float32), ((321, 12), np.float64), ((0,), "f")],
+)
+def test_a_map_of_another_shape_is_refused(
+    tmp_path: Path, make_bundle: MakeBundle, shape: tuple[int, ...], dtype: Any
+) -> None:
+    folder = make_bundle(
+        tmp_path / "odd", {PREVIEW: {"weights": np.zeros(shape, dtype)}}, of=folder_of("fast")
+    )
+    with pytest.raises(ModelError, match=r"preview\.npz has float.+; float32 \(321, 12\) expected"):
+        models.load(folder)
+
+
+def test_a_map_that_is_no_number_is_refused(tmp_path: Path, make_bundle: MakeBundle) -> None:
+    folder = make_bundle(tmp_path / "nan", {PREVIEW: {"weights": np.full((97, 3), np.nan, np.float32)}})
+    with pytest.raises(ModelError, match=r"preview\.npz has"):
+        models.load(folder)
+
+
+def test_a_map_without_weights_is_refused(tmp_path: Path, make_bundle: MakeBundle) -> None:
+    folder = make_bundle(tmp_path / "none", {PREVIEW: {"other": np.zeros(3)}})
+    with pytest.raises(ModelError, match="array 'weights' is missing"):
+        models.load(folder)
+
+
+def test_a_map_that_was_changed_is_refused(tmp_path: Path, make_bundle: MakeBundle) -> None:
+    folder = make_bundle(tmp_path / "changed", {PREVIEW: {"weights": np.zeros((97, 3), np.float32)}})
+    (folder / PREVIEW).write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"preview\.npz does not match the manifest's hash"):
+        models.load(folder)

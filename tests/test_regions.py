@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import caesura
-from caesura import container, metrics, segments
+from caesura import container, metrics, segments, transform
+from caesura import model as models
 from caesura.container import Payload
 from caesura.errors import ChecksumError, ConfigError, FormatError, TruncatedError
 
@@ -81,11 +84,49 @@ def test_a_region_of_another_kind_is_refused(file: tuple[bytes, Pixels], region:
 # ---- previews
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
+def reduced(pixels: Pixels, scale: int) -> Pixels:
+    planes = [Image.fromarray(plane).reduce(scale) for plane in pixels.transpose(2, 0, 1)]
+    return np.dstack([np.asarray(plane) for plane in planes])
+
+
+@pytest.mark.parametrize("scale", [2, 4])
 def test_a_preview_is_the_picture_reduced(file: tuple[bytes, Pixels], scale: int) -> None:
-    found = caesura.decode_array(file[0], scale=scale)
-    planes = [Image.fromarray(plane).reduce(scale) for plane in file[1].transpose(2, 0, 1)]
-    assert levels_apart(found, np.dstack([np.asarray(plane) for plane in planes])) <= 1
+    assert levels_apart(caesura.decode_array(file[0], scale=scale), reduced(file[1], scale)) <= 1
+
+
+def test_a_small_preview_is_nearly_the_picture_reduced(file: tuple[bytes, Pixels]) -> None:
+    found, expected = caesura.decode_array(file[0], scale=8), reduced(file[1], 8)
+    assert found.shape == expected.shape
+    assert metrics.psnr(found[:, :, :3], expected[:, :, :3]) > 34
+    assert levels_apart(found[:, :, 3:], expected[:, :, 3:]) <= 1
+
+
+@pytest.mark.parametrize("quality", [50, 90])
+def test_a_small_preview_needs_neither_synthesis_nor_detail_layer(
+    coffee: Pixels, monkeypatch: pytest.MonkeyPatch, quality: int
+) -> None:
+    data = caesura.encode(coffee[:200, :350], quality=quality)
+    monkeypatch.setattr(transform, "synthesise", None)
+    monkeypatch.setattr("caesura.detail.decode", None)
+    assert caesura.decode_array(data, scale=8).shape == (25, 44, 3)
+
+
+def test_without_a_map_a_small_preview_is_the_picture_reduced(
+    file: tuple[bytes, Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = models.load_by_id(container.read_header(file[0]).model_id)
+    plain = dataclasses.replace(bundle, preview=None)
+    monkeypatch.setattr(models, "load_by_id", {plain.id: plain}.__getitem__)
+    assert levels_apart(caesura.decode_array(file[0], scale=8), reduced(file[1], 8)) <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_previews_have_the_pictures_mode(coffee: Pixels, mode: str) -> None:
+    picture = Image.fromarray(coffee[:70, :90]).convert(mode)
+    if mode.endswith("A"):
+        picture.putalpha(77)
+    found = caesura.decode(caesura.encode(picture), scale=8)
+    assert (found.mode, found.size) == (mode, (12, 9))
 
 
 @pytest.mark.parametrize("scale", [2, 8])
@@ -100,6 +141,16 @@ def test_a_region_of_a_preview_is_what_the_region_touches(file: tuple[bytes, Pix
 def test_other_scales_are_refused(file: tuple[bytes, Pixels], scale: int) -> None:
     with pytest.raises(ConfigError, match=rf"scale is {scale!r}; 1, 2, 4, 8 are allowed"):
         caesura.decode(file[0], scale=scale)
+
+
+def test_small_segments_are_synthesised_together(
+    file: tuple[bytes, Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    usual = transform.synthesise
+    monkeypatch.setattr(transform, "synthesise", lambda *given: calls.append(1) or usual(*given))
+    caesura.decode_array(file[0])  # of 24 segments
+    assert len(calls) == 1
 
 
 # ---- damage

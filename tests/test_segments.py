@@ -61,6 +61,19 @@ def test_groups_are_whole_rows_in_order(grid: Grid) -> None:
         assert len(group) - across < 8
 
 
+@given(grids, st.integers(1, 5))
+def test_blocks_are_rectangles_of_all_segments(grid: Grid, side: int) -> None:
+    for group in segments.groups(grid, side):
+        found = segments.blocks(group, side)
+        assert sorted(place.number for block in found for place in block) == [p.number for p in group]
+        for block in found:
+            assert len(block) <= side**2
+            whole = grid.block(block)
+            assert whole.shape[0] * whole.shape[1] == sum(p.shape[0] * p.shape[1] for p in block)
+            assert whole.row.seen.start == max(0, whole.row.kept.start - grid.halo)
+            assert whole.column.seen.stop == min(grid.columns, whole.column.kept.stop + grid.halo)
+
+
 @given(grids, st.randoms())
 def test_a_mosaic_gives_back_what_was_put_in(grid: Grid, random: object) -> None:
     plane = np.random.default_rng(0).standard_normal((2, grid.rows, grid.columns)).astype(np.float32)

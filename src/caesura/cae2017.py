@@ -25,7 +25,8 @@ Float = NDArray[np.float32]
 class Rate:
     """What a place on the model's scale fixes."""
 
-    def __init__(self, code: int, bundle: Bundle) -> None:
+    def __init__(self, code: int, bundle: Bundle, *, one_of_many: bool = False) -> None:
+        del one_of_many  # the transforms are the same at all rates
         self.bundle = bundle
         mix = rate.mixing(code, len(bundle.log_gain))
         self.gain = rate.scale_vector(bundle.log_gain, mix)[:, None, None]

@@ -38,14 +38,15 @@ Progress = Callable[[int, int], None]
 
 
 class Rate:
-    """What a place on the model's scale fixes."""
+    """What a place on the model's scale fixes; as `one_of_many`, at less cost for the first picture."""
 
-    def __init__(self, code: int, bundle: Bundle) -> None:
+    def __init__(self, code: int, bundle: Bundle, *, one_of_many: bool = False) -> None:
         assert bundle.control is not None  # of this architecture
         self.bundle: Bundle = bundle
         self.control: Control = bundle.control
         self.row = rate.table_row(code, bundle.tables.rows, bundle.ladder_top)
         self.mix = rate.mixing(code, len(bundle.log_gain), bundle.ladder_top)
+        self.graphs_mix = transform.Fed(self.mix) if one_of_many else self.mix
         self.gain = rate.scale_vector(bundle.log_gain, self.mix)[:, None, None]
         self.inverse = rate.scale_vector(bundle.log_inverse, self.mix)[:, None, None]
 
@@ -87,13 +88,13 @@ class Coded(NamedTuple):
 
 def analyse(pixels: NDArray[np.uint8], at: Rate) -> Float:
     """uint8 (H, W, 3) to latents, float32 (C, H / 16, W / 16)."""
-    return transform.analyse(pixels, at.bundle, at.mix)
+    return transform.analyse(pixels, at.bundle, at.graphs_mix)
 
 
 def encode(latent: Float, at: Rate, effort: int) -> Coded:
     """Latents to symbols; `effort` 1 rounds to the nearest, 2 and more to the best in rate and distortion."""
     target: Float = latent * at.gain
-    exact = transform.hyper_analyse(_pad(target), at.bundle, at.mix)
+    exact = transform.hyper_analyse(_pad(target), at.bundle, at.graphs_mix)
     hyper: Symbols = np.rint(exact).clip(-at.control.limit, at.control.limit).astype(np.int32)
     return _quantize(target, hyper, at, _STRENGTH if effort > MIN_EFFORT else 0.0)
 
@@ -162,7 +163,7 @@ def decode(payload: bytes, shape: tuple[int, int], at: Rate) -> Latents:
 
 def synthesise(latent: Float, at: Rate) -> NDArray[np.uint8]:
     """The mirror of `analyse`."""
-    return transform.synthesise(latent, at.bundle, at.mix)
+    return transform.synthesise(latent, at.bundle, at.graphs_mix)
 
 
 def _quantize(target: Float, hyper: Symbols, at: Rate, strength: float | Float) -> Coded:
@@ -201,7 +202,7 @@ class Latents:
         self.rate = at
         self.indices = Indices(at.control, hyper, at.row, shape)
         even_rows, even_columns = rows + rows % 2, columns + columns % 2  # the networks take cells of 2x2
-        features = transform.hyper_synthesise(hyper, at.bundle, at.mix)
+        features = transform.hyper_synthesise(hyper, at.bundle, at.graphs_mix)
         self._features = np.ascontiguousarray(features[:, :even_rows, :even_columns])
         self._known = np.zeros((at.control.channels, even_rows, even_columns), np.float32)
         self.plane = self._known[:, :rows, :columns]
@@ -213,7 +214,8 @@ class Latents:
 
     def start(self, number: int) -> None:
         """Begin pass `number`, when all symbols of those before it are in place."""
-        self._means = transform.means(number, self._features, self._known, self.rate.bundle, self.rate.mix)
+        at = self.rate
+        self._means = transform.means(number, self._features, self._known, at.bundle, at.graphs_mix)
 
     def mean(self, part: Part) -> Float:
         """Means of a part of the pass, in quantization steps."""

@@ -22,9 +22,9 @@ from caesura.errors import ConfigError
 from caesura.forecast import forecast
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
-from caesura.model import Bundle
+from caesura.model import PREVIEW_SCALE, Bundle
 from caesura.parallel import one_blas_thread
-from caesura.picture import Analysed, Decoder, Encoder, Pixels, Source
+from caesura.picture import Decoder, Encoder, Pixels, Source, Trials
 from caesura.rate import DEFAULT_EFFORT
 from caesura.segments import common
 from caesura.target import Target, search
@@ -32,8 +32,9 @@ from caesura.target import Target, search
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
 Progress = Callable[[int, int], None]
-_NEAR = 1000  # hundredths of the model's scale
-_KEPT_PIXELS = 1 << 26  # latents of larger pictures are made anew rather than kept
+# What a decoder on another machine, whose floats round otherwise, may be worse by.
+_FLOATS = {"psnr": 2e-4, "ms_ssim": 2e-6}
+_KEPT_PIXELS = 1 << 26  # trials of larger pictures share nothing, for want of memory
 
 
 def encode(
@@ -141,11 +142,11 @@ def encode_source(
     rate.check(quality)
     bundle = models.load(models.tuned(model, tune))
 
-    def encoder(code: int, analysed: Analysed | None = None, shown: Pixels | None = None) -> Encoder:
+    def encoder(code: int, trials: Trials | None = None) -> Encoder:
         cells = segments.choose(source.height, source.width)
         header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
         header.check(max_pixels)
-        return Encoder(header, bundle, effort, progress, analysed, shown)
+        return Encoder(header, bundle, effort, progress, trials)
 
     def file(encoder: Encoder) -> bytes:
         payload = Payload(list(encoder.segments(source.rows)), source.metadata)
@@ -154,28 +155,20 @@ def encode_source(
     if target is None:
         return file(encoder(rate.quality_code(quality, bundle.quality_scale)))
     guess, slope = rate.quality_code(target.guess(source.pixels), bundle.quality_scale), None
-    at = guess
-    analysed: Analysed | None = {} if source.pixels <= _KEPT_PIXELS else None
-    if analysed is not None:
-        encoder(guess, analysed).analyse(source.rows)
-        foreseen = forecast(list(analysed.values()), bundle, target, source.pixels)
-        guess, slope = foreseen or (guess, slope)
+    trials = Trials() if source.pixels <= _KEPT_PIXELS else None
+    if trials is not None:
+        latents = encoder(guess, trials).analyse(source.rows)
+        guess, slope = forecast(latents, bundle, target, source.pixels) or (guess, slope)
 
     def attempt(code: int) -> tuple[float, bytes]:
-        nonlocal at
-        if analysed and abs(code - at) > _NEAR:  # its latents fit another rate: 1% of the bytes and more
-            at = code
-            analysed.clear()
+        coder = encoder(code, trials)
         if target.is_size:
-            data = file(encoder(code, analysed))
+            data = file(coder)
             return len(data), data
-        shown = np.empty((source.height, source.width, container.colours(source.channels)), np.uint8)
-        data = file(encoder(code, analysed, shown))
-        return measure(target.name, shown), data
+        return measure(target.name, coder.show(source.rows)) - _FLOATS[target.name], b""
 
-    return search(
-        target, attempt, pixels=source.pixels, guess=guess, slope=slope, jump=bundle.ladder_top
-    ).result
+    found = search(target, attempt, pixels=source.pixels, guess=guess, slope=slope, jump=bundle.ladder_top)
+    return found.result or file(encoder(found.code, trials))
 
 
 def decode(
@@ -197,7 +190,8 @@ def decode_array(
     Args:
         data: the file.
         region: x, y, width and height in pixels; only what these depend on is decoded.
-        scale: 1, 2, 4 or 8; each pixel is the mean of so many each way: a preview in little memory.
+        scale: 1, 2, 4 or 8; each pixel is the mean of so many each way: a preview in little memory. With 8
+            it is very nearly that, in half the time or less: the latents alone are looked at (`preview.py`).
         max_pixels: refuse files that claim more, before anything is allocated.
 
     Returns:
@@ -256,16 +250,16 @@ def _decoded(
     if region is None:  # before anything is made of what the header claims
         header, payload = container.read(data, max_pixels=max_pixels)
         area = slice(0, header.height), slice(0, header.width)
-        decoder = Decoder(header, models.load_by_id(header.model_id))
+        decoder = Decoder(header, models.load_by_id(header.model_id), preview=scale == PREVIEW_SCALE)
     else:
         header = container.read_header(data, max_pixels=max_pixels)
         area = _area(region, header)
-        decoder = Decoder(header, models.load_by_id(header.model_id), area)
+        decoder = Decoder(header, models.load_by_id(header.model_id), area, preview=scale == PREVIEW_SCALE)
         _, payload = container.read(data, max_pixels=max_pixels, wanted=decoder.needed)
     rows, columns = (_reduced(span, scale) for span in area)
     pixels = np.empty((rows.stop - rows.start, columns.stop - columns.start, header.channels), np.uint8)
     for (down, across), part in decoder.parts(payload.segments):
-        reduced = image.reduce(part, scale)
+        reduced = image.reduce(part, scale // decoder.scale)
         at_rows, from_rows = common(_reduced(down, scale), rows)
         at_columns, from_columns = common(_reduced(across, scale), columns)
         pixels[from_rows, from_columns] = reduced[at_rows, at_columns]

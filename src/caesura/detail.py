@@ -44,8 +44,7 @@ def encode(rgb: Pixels, base: Pixels, magnitudes: NDArray[np.uint8], code: int, 
         bundle: the model.
     """
     control, row, step = _settings(code, bundle)
-    scaled = forward(rgb.astype(np.float32) - base) / step
-    symbols = quantize(scaled)
+    symbols = _symbols(rgb, base, step)
     indices = Indices(control, magnitudes, row, symbols.shape[1:])
     coded = []
     for number in range(PASSES):
@@ -76,6 +75,20 @@ def decode(payload: bytes, base: Pixels, magnitudes: NDArray[np.uint8], code: in
             symbols[part.at] = mine
             indices.learn(part, mine)
     popper.finish()
+    return _restored(symbols, base, step)
+
+
+def show(rgb: Pixels, base: Pixels, code: int, bundle: Bundle) -> Pixels:
+    """What `decode` makes of what `encode` gives for these arguments, without coding it."""
+    _, _, step = _settings(code, bundle)
+    return _restored(_symbols(rgb, base, step), base, step)
+
+
+def _symbols(rgb: Pixels, base: Pixels, step: float) -> NDArray[np.int32]:
+    return quantize(forward(rgb.astype(np.float32) - base) / step)
+
+
+def _restored(symbols: NDArray[np.int32], base: Pixels, step: float) -> Pixels:
     restored = backward(symbols * np.float32(step))
     restored += base
     return np.rint(restored, out=restored).clip(0, 255).astype(np.uint8)

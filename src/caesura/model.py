@@ -49,6 +49,8 @@ FILES = {  # by architecture, in the order of hashing
         *(TABLES, SCALES, CONTROL, DETAIL, PRIOR),
     ),
 }
+PREVIEW = "preview.npz"  # a bundle may have it; no part of its id, since no file depends on it
+PREVIEW_SCALE = 8
 DEFAULT = "fast"
 TUNES = ("psnr", "ms-ssim")  # the first is what models are tuned for unless their name says so
 _SHIPPED = Path(__file__).parent / "models"
@@ -75,6 +77,7 @@ class Bundle:
         control, detail: entropy control of the latents and of the detail layer; cae2026 only.
         detail_log_step: logarithms of the detail layer's step, in levels, at the ladder's top and at 100.
         prior: `prior.npz` as it is; only training reads it.
+        preview: float32 (channels + 1, 3 (stride / 8)^2), see `preview.pixels`; None where there is none.
         log_gain, log_inverse: float32 (anchors, channels), logarithms of the scale vectors.
         manifest: everything the manifest holds.
         size: bytes on disk.
@@ -94,6 +97,7 @@ class Bundle:
     detail: Control | None
     detail_log_step: tuple[float, float]
     prior: bytes
+    preview: NDArray[np.float32] | None
     log_gain: NDArray[np.float32]
     log_inverse: NDArray[np.float32]
     manifest: dict[str, Any]
@@ -124,6 +128,11 @@ def load(model: str | Path | Bundle = DEFAULT) -> Bundle:
         return _load(folder.resolve(), read_manifest(folder)["id"])
     names = ", ".join(sorted({f.name for f in folders()})) or "none"
     raise ModelError(f"model {str(model)!r} is not known; known: {names}, or the path of a bundle's folder")
+
+
+def forget() -> None:
+    """Load bundles anew, where one was changed in its place."""
+    _load.cache_clear()
 
 
 def tuned(model: str | Path | Bundle, tune: str) -> str | Path | Bundle:
@@ -255,7 +264,7 @@ def _load(folder: Path, model_id: int) -> Bundle:
     manifest = read_manifest(folder)
     architecture = manifest["architecture"]
     files = {}
-    for name in FILES[architecture]:
+    for name in (*FILES[architecture], *({PREVIEW} & manifest["files"].keys())):
         try:
             files[name] = (folder / name).read_bytes()
         except OSError as error:
@@ -267,13 +276,14 @@ def _load(folder: Path, model_id: int) -> Bundle:
     arrays = {
         name: _arrays(content, folder / name)
         for name, content in files.items()
-        if name in (SCALES, TABLES, CONTROL, DETAIL)
+        if name in (SCALES, TABLES, CONTROL, DETAIL, PREVIEW)
     }
     control = detail = None
     steps = (0.0, 0.0)
     try:
         grid = TableGrid(**_named(arrays[TABLES], "low", "length", "frequencies"))
         log_gain, log_inverse = (arrays[SCALES][name] for name in ("log_gain", "log_inverse"))
+        preview = arrays[PREVIEW]["weights"] if PREVIEW in arrays else None
         if architecture == "cae2026":
             control = _control(folder, CONTROL, arrays, HYPERLATENT_LIMIT, 0)
             detail = _control(folder, DETAIL, arrays, _MAGNITUDE_LIMIT, DETAIL_LOWEST)
@@ -290,6 +300,12 @@ def _load(folder: Path, model_id: int) -> Bundle:
             or not np.isfinite(scale).all()
         ):
             raise ModelError(f"model {folder}: {name} has shape {scale.shape}, {channels} channels expected")
+    if preview is not None:
+        expected = (channels + 1, 3 * (manifest["stride"] // PREVIEW_SCALE) ** 2)
+        if preview.shape != expected or preview.dtype != np.float32 or not np.isfinite(preview).all():
+            raise ModelError(
+                f"model {folder}: {PREVIEW} has {preview.dtype} {preview.shape}; float32 {expected} expected"
+            )
     return Bundle(
         name=manifest["name"],
         id=manifest["id"],
@@ -305,6 +321,7 @@ def _load(folder: Path, model_id: int) -> Bundle:
         detail=detail,
         detail_log_step=steps,
         prior=files[PRIOR],
+        preview=preview,
         log_gain=log_gain,
         log_inverse=log_inverse,
         manifest=manifest,

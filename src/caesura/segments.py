@@ -8,7 +8,7 @@ pixels come from a window of latents wider by a halo, so that no seam shows.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from caesura.container import CELL
 
-_USUAL_CELLS = 16
+USUAL_CELLS = 16
 _ALONE_CELLS = 24  # up to here a picture is one segment
 _GROUP = 8  # segments that are worked on together: enough for all processors, not the whole picture
 
@@ -27,7 +27,7 @@ Float = NDArray[np.float32]
 def choose(height: int, width: int) -> int:
     """Cells a side of the segments of a picture, 1 to MAX_CELLS."""
     cells = -(-max(height, width) // CELL)
-    return cells if cells <= _ALONE_CELLS else _USUAL_CELLS
+    return cells if cells <= _ALONE_CELLS else USUAL_CELLS
 
 
 class Span:
@@ -92,17 +92,36 @@ class Grid:
         """The segments that have latents in these rows and columns."""
         return [place for place in self if place.row.overlaps(rows) and place.column.overlaps(columns)]
 
+    def block(self, places: Sequence[Place]) -> Place:
+        """All of a rectangle of segments as if it were one, with the first one's number."""
+        (number, row, column), (_, last_row, last_column) = places[0], places[-1]
+        return Place(
+            number,
+            Span(row.kept.start, last_row.kept.stop, self.rows, self.halo),
+            Span(column.kept.start, last_column.kept.stop, self.columns, self.halo),
+        )
 
-def groups(places: Iterable[Place]) -> Iterator[list[Place]]:
-    """Whole rows of segments, as many at a time as keep all processors busy."""
+
+def groups(places: Iterable[Place], rows: int = 1) -> Iterator[list[Place]]:
+    """Whole rows of segments, a multiple of `rows`, as many at a time as keep all processors busy."""
     group: list[Place] = []
-    for _, row in itertools.groupby(places, key=lambda place: place.row.kept.start):
+    for number, (_, row) in enumerate(itertools.groupby(places, key=lambda place: place.row.kept.start), 1):
         group += row
-        if len(group) >= _GROUP:
+        if len(group) >= _GROUP * rows**2 and number % rows == 0:
             yield group
             group = []
     if group:
         yield group
+
+
+def blocks(places: Sequence[Place], side: int) -> list[list[Place]]:
+    """Whole rows of segments as rectangles of at most `side` segments each way, row by row."""
+    rows = [list(row) for _, row in itertools.groupby(places, key=lambda place: place.row.kept.start)]
+    return [
+        list(itertools.chain.from_iterable(row[left : left + side] for row in rows[top : top + side]))
+        for top in range(0, len(rows), side)
+        for left in range(0, len(rows[0]), side)
+    ]
 
 
 class Mosaic:
@@ -156,6 +175,10 @@ class Mosaic:
             weights += 1 / distance
         result: Float = (total / np.maximum(weights, 1e-9)).astype(np.float32)
         return result
+
+    def of(self, place: Place) -> Float:
+        """What was put for a segment."""
+        return self._tiles[self._key(place)][1]
 
     def window(self, place: Place) -> Float:
         """What a segment's window sees, float32 (C, h, w); zero where nothing has been put."""

@@ -205,8 +205,8 @@ def _jpeg(subsampling: str, settings: tuple[float, ...]) -> PillowCodec:
 
 JPEG = _jpeg("4:2:0", (5, 10, 18, 30, 45, 62, 80, 94))
 JPEG_444 = _jpeg("4:4:4", (4, 9, 16, 28, 44, 62, 79, 91))
-# Settings are decibels. At equal rates instead of equal qualities, the mean curve would gain a fifth on others',
-# since pictures differ more in bits at equal quality than in quality at equal bits.
+# Settings are decibels. A ladder of rates gives every picture the same bits, and a mean curve that is a fifth
+# better than at equal qualities, which is what the others' ladders are about.
 JPEG_2000 = PillowCodec(
     "JPEG 2000",
     (24, 26.5, 29, 31.5, 34, 37, 40, 43),

@@ -113,10 +113,14 @@ def export(
     figures: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON object of measurements to keep with it.")
     ] = None,
+    photos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Photos to fit quick previews to; some hundreds.")
+    ] = None,
 ) -> None:
     """Make a model bundle of a run, for `caesura encode --model NAME`."""
     extras.need("train", extras.TRAIN)
     from caesura import model
+    from caesura.train import preview
     from caesura.train.export import export as write
 
     measured = {}
@@ -128,4 +132,6 @@ def export(
     folder = write(
         run, name, (out or model.user_models()) / name, licence=licence, data=data, figures=measured
     )
+    if photos is not None:
+        typer.echo(preview.told(preview.add(folder, photos)))
     typer.echo(f"exported: {folder}")

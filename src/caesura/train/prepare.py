@@ -42,7 +42,7 @@ _JOURNAL = "unfinished.sqlite"
 _NOTED_EVERY = 2.0  # seconds, the work that a killed run loses
 _AHEAD = 3  # photos a worker may be ahead of the pack
 _WORTH_A_WORKER = 16  # photos; starting one takes a second
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".ppm"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".ppm"})
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def prepare(
     if workers < 1:
         raise ConfigError(f"workers is {workers}; it must be 1 or more")
     if next(photos(source), None) is None:
-        raise ConfigError(f"source {source} holds no photos ({', '.join(sorted(_SUFFIXES))})")
+        raise ConfigError(f"source {source} holds no photos ({', '.join(sorted(SUFFIXES))})")
 
     cut = _Cut(tuple(sizes), side, coverage, seed)
     settings = {"format": FORMAT, "source": os.fsdecode(source.resolve()), **cut._asdict()}
@@ -156,7 +156,7 @@ def photos(source: Path) -> Iterator[str]:
                     name = folder + entry.name
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(name + "/")
-                    elif Path(entry.name).suffix.lower() in _SUFFIXES and entry.is_file():
+                    elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
                         yield name
         except OSError:  # not there, or not ours to read
             continue

@@ -1,0 +1,135 @@
+"""Give a bundle its map for previews, fitted to photographs; `caesura export --photos` does it for a new one.
+
+python -m caesura.train.preview BUNDLE PHOTOS [--pictures 120]
+
+Each picture gives a crop at three rates; a fifth of the pictures is held out and tells how close the map is.
+The bundle's id stays: files do not depend on the map.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from caesura import image, metrics, preview
+from caesura import model as models
+from caesura.cli import files
+from caesura.container import QUALITY_MIN
+from caesura.errors import ConfigError
+from caesura.model import PREVIEW, PREVIEW_SCALE, Bundle
+from caesura.picture import ARCHITECTURES
+from caesura.train.arrays import pack
+from caesura.train.prepare import SUFFIXES
+
+_PICTURES = 120
+CLOSE = 35.0  # dB; cae2017, whose latents are no linear matter, comes to 21
+_SIDE = 512
+_RATES = 3
+_HELD_OUT = 5  # one picture of so many
+_RIDGE = 1e-5
+
+Float = NDArray[np.float32]
+
+
+def main() -> None:
+    """Read arguments, fit, write."""
+    parser = argparse.ArgumentParser(prog="python -m caesura.train.preview", description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("photos", type=Path, help="a folder")
+    parser.add_argument("--pictures", type=int, default=_PICTURES)
+    arguments = parser.parse_args()
+    decibels = add(arguments.bundle, arguments.photos, arguments.pictures)
+    print(told(decibels))
+
+
+def add(bundle: Path, folder: Path, pictures: int = _PICTURES) -> float:
+    """Fit a bundle's map to some of a folder's photographs; put it into the bundle's folder if it is close.
+
+    Returns:
+        The PSNR in dB on pictures held out, see `fit`; close is CLOSE and more.
+
+    Raises:
+        ConfigError: as `fit`.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    chosen = np.random.default_rng(0).permutation(len(paths))[:pictures]
+    weights, decibels = fit(models.load(bundle), [paths[number] for number in chosen])
+    if decibels >= CLOSE:
+        write(bundle, weights)
+    return decibels
+
+
+def told(decibels: float) -> str:
+    """What came of it, in a sentence."""
+    so_what = "kept" if decibels >= CLOSE else f"not kept; {CLOSE:g} are needed"
+    return f"previews: {decibels:.2f} dB from the means of what is decoded: {so_what}"
+
+
+def fit(bundle: Bundle, paths: list[Path]) -> tuple[Float, float]:
+    """The map that comes closest in the mean square, and the PSNR in dB that it has on pictures held out.
+
+    Raises:
+        ConfigError: the bundle's latents are finer than a preview's pixels, or there are too few pictures.
+    """
+    if bundle.stride % PREVIEW_SCALE or len(paths) < 2 * _HELD_OUT:
+        raise ConfigError(
+            f"stride is {bundle.stride} and there are {len(paths)} pictures; "
+            f"multiples of {PREVIEW_SCALE} and {2 * _HELD_OUT} or more are allowed"
+        )
+    width = bundle.channels + 1
+    square, product = np.zeros((width, width)), np.zeros((width, 3 * (bundle.stride // PREVIEW_SCALE) ** 2))
+    held_out = []
+    random = np.random.default_rng(1)
+    for number, path in enumerate(track(paths, "fitting")):
+        for place in range(_RATES):
+            low, high = np.linspace(QUALITY_MIN, bundle.ladder_top, _RATES + 1).astype(int)[place:][:2]
+            plane, decoded = _coded(path, int(random.integers(low, high)), bundle, random)
+            if number % _HELD_OUT == 0:
+                held_out.append((plane, decoded))
+                continue
+            rows = np.vstack([plane.reshape(len(plane), -1), np.ones((1, plane[0].size))])
+            square += rows @ rows.T
+            product += rows @ preview.targets(decoded, bundle.stride)
+    ridge = _RIDGE * np.trace(square) / width * np.eye(width)
+    weights = np.linalg.solve(square + ridge, product).astype(np.float32)
+    levels = [_psnr(*one, weights) for one in held_out]
+    return weights, float(np.mean(levels))
+
+
+def write(folder: Path, weights: Float) -> None:
+    """Put a map into a bundle's folder."""
+    content = pack({"weights": weights})
+    manifest = models.read_manifest(folder)
+    manifest["files"][PREVIEW] = models.digest(content)
+    files.write(folder / PREVIEW, content, force=True)
+    files.write(folder / models.MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode(), force=True)
+    models.forget()
+
+
+def _coded(
+    path: Path, code: int, bundle: Bundle, random: np.random.Generator
+) -> tuple[Float, NDArray[np.uint8]]:
+    """Decoded latents of a crop of a photograph, and its pixels by them, at a place on the model's scale."""
+    architecture = ARCHITECTURES[bundle.architecture]
+    at = architecture.Rate(code, bundle, one_of_many=True)
+    rgb = image.to_rgb(image.to_pixels(image.open_image(path)))
+    high, wide = (min(_SIDE, side // bundle.stride * bundle.stride) for side in rgb.shape[:2])
+    top, left = (
+        int(random.integers(0, side - kept + 1)) for side, kept in zip(rgb.shape, (high, wide), strict=False)
+    )
+    rgb = np.ascontiguousarray(rgb[top : top + high, left : left + wide])
+    plane = architecture.encode(architecture.analyse(rgb, at), at, 1).plane
+    return plane, architecture.synthesise(plane, at)
+
+
+def _psnr(plane: Float, decoded: NDArray[np.uint8], weights: Float) -> float:
+    return metrics.psnr(image.reduce(decoded, PREVIEW_SCALE), preview.pixels(plane, weights))
+
+
+if __name__ == "__main__":
+    main()
