@@ -217,7 +217,7 @@ def test_real_files_are_within_1_percent_and_32_bytes_of_the_estimate(
     assert 0.99 * estimate - 32 < size < 1.01 * estimate + 32
 
 
-def test_jpeg_2000_keeps_to_the_ratios_it_is_given(part: Pixels) -> None:
-    raw = part.size
-    for ratio in (100, 20):
-        assert len(JPEG_2000.encode(part, ratio)) == pytest.approx(raw / ratio, rel=0.05)
+def test_jpeg_2000_keeps_to_the_qualities_it_is_given(part: Pixels) -> None:
+    for decibels in (28, 36):
+        decoded = JPEG_2000.decode(JPEG_2000.encode(part, decibels))
+        assert metrics.psnr(part, decoded) == pytest.approx(decibels, abs=1)
