@@ -1,4 +1,4 @@
-"""Forecasts of bytes and PSNR by latents: near what coding gives, and none where nothing is foreseen."""
+"""Forecasts of bytes, PSNR and MS-SSIM by latents: near what coding gives, or none."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ def latents(fast: Bundle, part: Pixels) -> NDArray[np.float32]:
     return cae2026.analyse(part, cae2026.Rate(4000, fast))
 
 
+@pytest.fixture
+def contrasts(part: Pixels) -> NDArray[np.float32]:
+    return part.reshape(16, 16, 16, 16, 3).astype(np.float32).var(axis=(1, 3)).mean(axis=-1)
+
+
 @pytest.mark.parametrize("quality", [24, 40, 56, 70])
 def test_a_photos_size_is_foreseen_within_a_quarter(
     fast: Bundle, part: Pixels, latents: NDArray[np.float32], quality: float
 ) -> None:
     size = len(caesura.encode(part, quality=quality, model=fast))
-    foreseen = forecast([latents], fast, Target(bytes=size), PIXELS)
+    foreseen = forecast([latents], [], fast, Target(bytes=size), PIXELS)
     assert foreseen is not None
     assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < math.log(1.25)
 
@@ -40,29 +45,42 @@ def test_a_photos_psnr_is_foreseen_within_two_decibels(
     fast: Bundle, part: Pixels, latents: NDArray[np.float32], quality: float
 ) -> None:
     decoded = caesura.decode_array(caesura.encode(part, quality=quality, model=fast))
-    foreseen = forecast([latents], fast, Target(psnr=metrics.psnr(part, decoded)), PIXELS)
+    foreseen = forecast([latents], [], fast, Target(psnr=metrics.psnr(part, decoded)), PIXELS)
     assert foreseen is not None
     assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < 2
 
 
+@pytest.mark.parametrize("quality", [24, 40, 56])
+def test_a_photos_ms_ssim_is_foreseen_within_half_of_what_it_lacks(
+    fast: Bundle, part: Pixels, latents: NDArray[np.float32], contrasts: NDArray[np.float32], quality: float
+) -> None:
+    decoded = caesura.decode_array(caesura.encode(part, quality=quality, model=fast))
+    target = Target(ms_ssim=metrics.ms_ssim(part, decoded))
+    foreseen = forecast([latents], [contrasts], fast, target, PIXELS)
+    assert foreseen is not None
+    assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < math.log(1.5)
+
+
 def test_more_bytes_are_further_up(fast: Bundle, latents: NDArray[np.float32]) -> None:
-    codes = [forecast([latents], fast, Target(bpp=bpp), PIXELS) for bpp in (0.05, 0.2, 0.8, 1.6, 3)]
+    codes = [forecast([latents], [], fast, Target(bpp=bpp), PIXELS) for bpp in (0.05, 0.2, 0.8, 1.6, 3)]
     assert all(a and b and a.code < b.code and a.slope > 0 for a, b in itertools.pairwise(codes))
 
 
 def test_segments_count_together(fast: Bundle, latents: NDArray[np.float32]) -> None:
     halves = [latents[:, :8], latents[:, 8:]]
     target = Target(bpp=0.4)
-    assert forecast(halves, fast, target, PIXELS) == forecast([latents], fast, target, PIXELS)
+    assert forecast(halves, [], fast, target, PIXELS) == forecast([latents], [], fast, target, PIXELS)
 
 
-def test_beyond_the_scale_there_is_none(fast: Bundle, latents: NDArray[np.float32]) -> None:
-    assert forecast([latents], fast, Target(bpp=50), PIXELS) is None
-    assert forecast([latents], fast, Target(psnr=99), PIXELS) is None
-    assert forecast([latents], fast, Target(ms_ssim=0.9), PIXELS) is None
+def test_beyond_the_scale_there_is_none(
+    fast: Bundle, latents: NDArray[np.float32], contrasts: NDArray[np.float32]
+) -> None:
+    assert forecast([latents], [], fast, Target(bpp=50), PIXELS) is None
+    assert forecast([latents], [], fast, Target(psnr=99), PIXELS) is None
+    assert forecast([latents], [contrasts], fast, Target(ms_ssim=0.99999), PIXELS) is None
 
 
 def test_a_place_is_on_the_scale_even_for_a_grey_picture(either: Bundle) -> None:
     flat = [np.zeros((either.channels, 8, 8), np.float32)]
-    foreseen = forecast(flat, either, Target(bytes=30), 128 * 128)
+    foreseen = forecast(flat, [], either, Target(bytes=30), 128 * 128)
     assert foreseen is None or 100 <= foreseen.code <= QUALITY_MAX

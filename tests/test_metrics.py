@@ -107,6 +107,20 @@ def test_ms_ssim_of_a_small_picture_is_refused(size: tuple[int, int]) -> None:
         metrics.ms_ssim(picture, picture)
 
 
+@pytest.mark.parametrize("kept", [0, 3 << 23])
+def test_ms_ssim_of_many_is_that_of_each(
+    monkeypatch: pytest.MonkeyPatch, astronaut: Pixels, kept: int
+) -> None:
+    monkeypatch.setattr(metrics, "_KEPT_VALUES", kept)
+    picture = astronaut[:180, :200]
+    similarity = metrics.MsSsim(picture)
+    for deviation in (5, 20):
+        other = noisy(picture, deviation)
+        assert similarity(other) == metrics.ms_ssim(picture, other)
+    with pytest.raises(ImageError, match="one shape is needed"):
+        similarity(picture[:170])
+
+
 def test_ms_ssim_of_two_shapes_is_refused() -> None:
     with pytest.raises(ImageError, match="one shape is needed"):
         metrics.ms_ssim(grey(0, side=200), grey(0, side=201))

@@ -7,6 +7,7 @@ decode: bytes -> container -> segments -> image
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +19,15 @@ from PIL import Image
 from caesura import cae2026, container, image, metadata, metrics, rate, segments
 from caesura import model as models
 from caesura.container import MAX_PIXELS, Header, Payload
+from caesura.decoder import Decoder
+from caesura.encoder import Encoder, Source, Trials
 from caesura.errors import ConfigError
 from caesura.forecast import forecast
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
 from caesura.model import PREVIEW_SCALE, Bundle
 from caesura.parallel import one_blas_thread
-from caesura.picture import Decoder, Encoder, Pixels, Source, Trials
+from caesura.picture import Pixels
 from caesura.rate import DEFAULT_EFFORT
 from caesura.segments import common
 from caesura.target import Target, search
@@ -79,10 +82,6 @@ def encode(
         LimitError: the picture is too large.
     """
     source, pixels = _source(picture, strip, strict)
-
-    def measure(name: str, shown: Pixels) -> float:
-        return metrics.psnr(pixels, shown) if name == "psnr" else metrics.ms_ssim(pixels, shown)
-
     return encode_source(
         source,
         quality=quality,
@@ -92,8 +91,15 @@ def encode(
         effort=effort,
         progress=progress,
         max_pixels=max_pixels,
-        measure=measure,
+        measure=_measure(target, pixels),
     )
+
+
+def _measure(target: Target | None, pixels: Pixels) -> Callable[[Pixels], float]:
+    """How good what a file decodes to is, in a target's unit."""
+    if target is not None and target.name == "ms_ssim":
+        return metrics.MsSsim(pixels)
+    return partial(metrics.psnr, pixels)
 
 
 def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixels]:
@@ -126,12 +132,12 @@ def encode_source(
     effort: int,
     progress: Progress,
     max_pixels: int,
-    measure: Callable[[str, Pixels], float],
+    measure: Callable[[Pixels], float],
 ) -> bytes:
     """`encode` of a picture that is read in rows.
 
-    `measure` gives the PSNR or MS-SSIM, by name, of what a file of it decodes to, uint8 (H, W, colours), for
-    targets that are about these.
+    `measure` gives the PSNR or MS-SSIM of what a file of it decodes to, uint8 (H, W, colours), for a target
+    that is about it.
     """
     if effort not in range(cae2026.MIN_EFFORT, cae2026.MAX_EFFORT + 1):
         allowed = f"{cae2026.MIN_EFFORT} to {cae2026.MAX_EFFORT} is allowed"
@@ -157,15 +163,17 @@ def encode_source(
     guess, slope = rate.quality_code(target.guess(source.pixels), bundle.quality_scale), None
     trials = Trials() if source.pixels <= _KEPT_PIXELS else None
     if trials is not None:
-        latents = encoder(guess, trials).analyse(source.rows)
-        guess, slope = forecast(latents, bundle, target, source.pixels) or (guess, slope)
+        coder = encoder(guess, trials)
+        latents = coder.analyse(source.rows)
+        contrasts = coder.contrasts(source.rows) if target.name == "ms_ssim" else []
+        guess, slope = forecast(latents, contrasts, bundle, target, source.pixels) or (guess, slope)
 
     def attempt(code: int) -> tuple[float, bytes]:
         coder = encoder(code, trials)
         if target.is_size:
             data = file(coder)
             return len(data), data
-        return measure(target.name, coder.show(source.rows)) - _FLOATS[target.name], b""
+        return measure(coder.show(source.rows)) - _FLOATS[target.name], b""
 
     found = search(target, attempt, pixels=source.pixels, guess=guess, slope=slope, jump=bundle.ladder_top)
     return found.result or file(encoder(found.code, trials))

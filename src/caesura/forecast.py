@@ -1,8 +1,10 @@
 """What a picture will cost along a model's ladder, by its latents alone: where a search for a target begins.
 
 Bits grow with how many scaled latents leave zero and how far; the error of the pixels with what rounding
-takes from them. On photographs the first is right within 5 to 12% of the bytes and the second within about
-0.7 dB over most of the ladder, where the average of all photographs is off by a factor of 2 and by 3 dB.
+takes from them; what is lost in similarity with that error where there is little contrast to hide it. On
+photographs the first is right within 5 to 12% of the bytes, the second within about 0.7 dB and the third
+within about a sixth of 1 - MS-SSIM over most of the ladder, where the average of all photographs is off by a
+factor of 2, by 3 dB and by half.
 Nothing is promised: the search measures (`target.py`).
 """
 
@@ -27,8 +29,14 @@ _BITS_SLOPE = 1.3
 _BITS = [(1.0, 0.74), (15.0, 0.74), (30.0, 0.68), (45.0, 0.54), (60.0, 0.37), (72.0, 0.26)]
 _ERROR_SLOPE = 0.88
 _ERROR = [(1.0, 7.93), (15.0, 7.6), (30.0, 7.26), (45.0, 7.0), (60.0, 6.93), (72.0, 7.12)]
-# The detail layer's end: bits a pixel more than the ladder's top takes, and dB, of photographs on average.
-_DETAIL_BITS, _DETAIL_PSNR = 2.3, 47.3
+# The same of 48 photographs, for the log of 1 - MS-SSIM: the error's size in pixels, slope, offsets.
+_LOST = 16.0
+_LOSS_SLOPE = 0.869
+_LOSS = [(1.0, -0.241), (15.0, -0.712), (30.0, -1.233), (45.0, -1.725), (60.0, -2.025), (72.0, -2.222)]
+_CONTRAST_FLOOR = (0.03 * 255) ** 2  # of structural similarity
+# The detail layer's end: bits a pixel more than the ladder's top takes, and dB and the log of 1 - MS-SSIM, of
+# photographs on average.
+_DETAIL_BITS, _DETAIL_PSNR, _DETAIL_LOSS = 2.3, 47.3, -6.7
 _ROUND_UP = np.float32(0.65)
 _SAMPLE = 1 << 17  # latents that are enough to count
 
@@ -40,31 +48,43 @@ class Forecast(NamedTuple):
 
     Attributes:
         code: the place on the model's scale.
-        slope: how much the logarithm of the bytes, or the PSNR, grows there with each hundredth.
+        slope: how much what `target.search` calls the height grows there from one place to the next.
     """
 
     code: int
     slope: float
 
 
-def forecast(latents: Sequence[Float], bundle: Bundle, target: Target, pixels: int) -> Forecast | None:
-    """Where on the ladder a picture will meet a size or a PSNR.
+class _Sample(NamedTuple):
+    """Some of the latents, float32 (channels, positions), contrasts there, and how many each stands for."""
+
+    latents: Float
+    contrasts: Float
+    weight: float
+
+
+def forecast(
+    latents: Sequence[Float], contrasts: Sequence[Float], bundle: Bundle, target: Target, pixels: int
+) -> Forecast | None:
+    """Where on the ladder a picture will meet a target.
 
     Args:
         latents: of the picture's segments, float32 (channels, h, w) each, at a rate nearby.
+        contrasts: variances of the pixels that they stand for, float32 (h, w) each; for an MS-SSIM alone.
         bundle: the model.
         target: what is wanted.
         pixels: of the picture, width times height.
 
     Returns:
-        None where it is beyond what the model reaches, or the target is an MS-SSIM.
+        None where it is beyond what the model reaches.
     """
-    if target.name == "ms_ssim":
-        return None
-    height, aim = (
-        (_log_bytes, math.log(target.bound(pixels))) if target.is_size else (_psnr, target.bound(pixels))
-    )
-    sampled = _sampled(latents)
+    if target.is_size:
+        height, aim = _log_bytes, math.log(target.bound(pixels))
+    elif target.name == "psnr":
+        height, aim = _psnr, target.bound(pixels)
+    else:
+        height, aim = _similarity, -math.log(1 - target.bound(pixels))
+    sampled = _sampled(latents, contrasts)
     anchors = len(bundle.log_gain)
     places: list[float] = [
         QUALITY_MIN + (bundle.ladder_top - QUALITY_MIN) * anchor / (anchors - 1) for anchor in range(anchors)
@@ -76,7 +96,7 @@ def forecast(latents: Sequence[Float], bundle: Bundle, target: Target, pixels: i
         if target.is_size:
             heights.append(math.log(math.exp(heights[-1]) + _DETAIL_BITS * pixels / 8))
         else:
-            heights.append(_DETAIL_PSNR)
+            heights.append(_DETAIL_PSNR if target.name == "psnr" else -_DETAIL_LOSS)
     if heights[-1] < aim or any(a >= b for a, b in itertools.pairwise(heights)):
         return None
     place = interpolate(aim, list(zip(heights, places, strict=True)))
@@ -85,27 +105,40 @@ def forecast(latents: Sequence[Float], bundle: Bundle, target: Target, pixels: i
     return Forecast(round(place), slope)
 
 
-def _sampled(latents: Sequence[Float]) -> tuple[Float, float]:
-    """Some of the latents, float32 (channels, positions), and how many each stands for."""
+def _sampled(latents: Sequence[Float], contrasts: Sequence[Float]) -> _Sample:
     flat = [one.reshape(len(one), -1) for one in latents]
     step = max(1, sum(one.size for one in flat) // _SAMPLE)
     sampled = np.concatenate([one[:, ::step] for one in flat], axis=1)
-    return sampled, sum(one.size for one in flat) / sampled.size
+    contrast = np.concatenate([one.ravel()[::step] for one in contrasts] or [np.zeros(0, np.float32)])
+    return _Sample(sampled, contrast, sum(one.size for one in flat) / sampled.size)
 
 
-def _log_bytes(sampled: tuple[Float, float], gain: Float, place: float, pixels: int) -> float:
+def _log_bytes(sample: _Sample, gain: Float, place: float, pixels: int) -> float:
     """The natural logarithm of the file's size: log2 of twice each symbol, where it is not zero."""
-    latents, weight = sampled
-    symbols = np.floor(np.abs(latents * gain) + _ROUND_UP)
-    counted = weight * float(np.log2(2 + 2 * symbols[symbols > 0]).sum(dtype=np.float64)) + 1
+    symbols = np.floor(np.abs(sample.latents * gain) + _ROUND_UP)
+    counted = sample.weight * float(np.log2(2 + 2 * symbols[symbols > 0]).sum(dtype=np.float64)) + 1
     bits = _BITS_SLOPE * math.log(counted / pixels) + interpolate(place / 100, _BITS)
     return bits + math.log(pixels / 8)
 
 
-def _psnr(sampled: tuple[Float, float], gain: Float, place: float, pixels: int) -> float:
+def _psnr(sample: _Sample, gain: Float, place: float, pixels: int) -> float:
     """PSNR in dB: the squared error of rounding latents."""
-    latents, weight = sampled
-    lost = latents - np.rint(latents * gain) / gain
-    error = weight * float(np.square(lost, out=lost).sum(dtype=np.float64)) + 1e-9
+    error = sample.weight * float(_lost(sample, gain).sum(dtype=np.float64)) + 1e-9
     log_mse = _ERROR_SLOPE * math.log(error / pixels) + interpolate(place / 100, _ERROR)
     return (math.log(255**2) - log_mse) * 10 / math.log(10)
+
+
+def _similarity(sample: _Sample, gain: Float, place: float, pixels: int) -> float:
+    """Minus the logarithm of 1 - MS-SSIM: that error, no larger than the contrast, as structural similarity
+    weighs it against the contrast."""
+    del pixels  # a mean
+    error = np.minimum(_LOST * _lost(sample, gain), sample.contrasts)
+    loss = float((error / (2 * sample.contrasts + _CONTRAST_FLOOR)).mean(dtype=np.float64)) + 1e-9
+    return -_LOSS_SLOPE * math.log(loss) - interpolate(place / 100, _LOSS)
+
+
+def _lost(sample: _Sample, gain: Float) -> Float:
+    """The squared error of rounding the latents, float32 (positions,), the sum over channels."""
+    lost = sample.latents - np.rint(sample.latents * gain) / gain
+    error: Float = np.square(lost, out=lost).sum(axis=0)
+    return error

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from caesura import cae2026, codec, container, metadata
 from caesura import model as models
 from caesura.container import MAX_PIXELS, Header
+from caesura.decoder import Decoder
+from caesura.encoder import Source
 from caesura.errors import ConfigError, DependencyError, ImageError
 from caesura.metadata import Metadata
 from caesura.parallel import one_blas_thread
-from caesura.picture import Decoder, Source
 from caesura.rate import DEFAULT_EFFORT
 from caesura.target import Target
 
@@ -93,7 +94,7 @@ def encode(
             effort=effort,
             progress=lambda done, total: None,
             max_pixels=max_pixels,
-            measure=lambda name, shown: 0.0,  # nothing but sizes is asked for
+            measure=lambda shown: 0.0,  # nothing but sizes is asked for
         )
 
 

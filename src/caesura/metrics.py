@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ _MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW = 11
 _SIGMA = 1.5
 _PASSES = 16  # about so many times MS-SSIM goes through the pictures
+_KEPT_VALUES = 3 << 23  # of an original up to here, what every comparison needs is kept: 16 bytes a value
 
 
 def bits_per_pixel(size: int, width: int, height: int) -> float:
@@ -40,7 +43,6 @@ def psnr(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
-@one_blas_thread()
 def ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     """Multiscale structural similarity, 0 to 1, the mean over channels.
 
@@ -54,41 +56,92 @@ def ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     Raises:
         ImageError: the shapes differ, or a side is too small for five scales.
     """
-    _same_shape(original, decoded)
-    smallest = (_WINDOW - 1) * 2 ** (len(_MS_SSIM_WEIGHTS) - 1)
-    if min(original.shape[:2]) <= smallest:
-        height, width = original.shape[:2]
-        raise ImageError(f"MS-SSIM needs sides above {smallest} pixels; the picture has {width} x {height}")
-
-    def of(channel: int) -> float:
-        planes = (picture[:, :, channel].astype(np.float32) for picture in (original, decoded))
-        return _ms_ssim(*planes)
-
-    return float(np.mean(each(of, range(original.shape[2]), _PASSES * original.size)))
+    return MsSsim(original, kept=False)(decoded)
 
 
-def _ms_ssim(a: Float, b: Float) -> float:
-    """That of one channel, float32 (H, W)."""
+class MsSsim:
+    """`ms_ssim` of many decoded pictures and one original: two of each five blurs are of that alone."""
+
+    def __init__(self, original: NDArray[np.uint8], *, kept: bool = True) -> None:
+        """Start.
+
+        Args:
+            original: uint8 (H, W, channels).
+            kept: keep what is of the original alone, unless it is too large.
+
+        Raises:
+            ImageError: a side is too small for five scales.
+        """
+        smallest = (_WINDOW - 1) * 2 ** (len(_MS_SSIM_WEIGHTS) - 1)
+        if min(original.shape[:2]) <= smallest:
+            height, width = original.shape[:2]
+            raise ImageError(
+                f"MS-SSIM needs sides above {smallest} pixels; the picture has {width} x {height}"
+            )
+        self._original = original
+        self._keeps = kept and original.size <= _KEPT_VALUES
+        self._kept: dict[int, list[_Scale]] = {}
+
+    @one_blas_thread()
+    def __call__(self, decoded: NDArray[np.uint8]) -> float:
+        """MS-SSIM of a picture, uint8 of the original's shape.
+
+        Raises:
+            ImageError: the shapes differ.
+        """
+        _same_shape(self._original, decoded)
+
+        def of(channel: int) -> float:
+            return _ms_ssim(self._scales(channel), decoded[:, :, channel].astype(np.float32))
+
+        return float(np.mean(each(of, range(decoded.shape[2]), _PASSES * decoded.size)))
+
+    def _scales(self, channel: int) -> Iterable[_Scale]:
+        if channel in self._kept:
+            return self._kept[channel]
+        scales = _scales(self._original[:, :, channel].astype(np.float32))
+        return self._kept.setdefault(channel, list(scales)) if self._keeps else scales
+
+
+class _Scale(NamedTuple):
+    """A channel of the original at one scale, float32 (h, w); and per window its mean and variance."""
+
+    plane: Float
+    mean: Float
+    variance: Float
+
+
+def _scales(plane: Float) -> Iterator[_Scale]:
+    """A channel, float32 (H, W), at each scale."""
+    for scale in range(len(_MS_SSIM_WEIGHTS)):
+        plane = plane if scale == 0 else _halve(plane)
+        mean = _blur(plane)
+        yield _Scale(plane, mean, _blur(plane * plane) - np.square(mean))
+
+
+def _ms_ssim(original: Iterable[_Scale], decoded: Float) -> float:
+    """That of one channel, decoded float32 (H, W)."""
     result = 1.0
-    for scale, weight in enumerate(_MS_SSIM_WEIGHTS):
-        luminance, structure = _ssim_parts(a, b)
-        last = scale == len(_MS_SSIM_WEIGHTS) - 1
-        part = float((luminance * structure if last else structure).mean(dtype=np.float64))
+    last = len(_MS_SSIM_WEIGHTS) - 1
+    for scale, (of_original, weight) in enumerate(zip(original, _MS_SSIM_WEIGHTS, strict=True)):
+        decoded = decoded if scale == 0 else _halve(decoded)
+        luminance, structure = _ssim_parts(of_original, decoded)
+        part = float((luminance * structure if scale == last else structure).mean(dtype=np.float64))
         result *= max(part, 0.0) ** weight
-        if not last:
-            a, b = _halve(a), _halve(b)
     return result
 
 
-def _ssim_parts(a: Float, b: Float) -> tuple[Float, Float]:
+def _ssim_parts(original: _Scale, decoded: Float) -> tuple[Float, Float]:
     """Luminance term, and contrast times structure, per window."""
     c1, c2, two = np.float32((0.01 * 255) ** 2), np.float32((0.03 * 255) ** 2), np.float32(2)
-    mean_a, mean_b = _blur(a), _blur(b)
-    squared_a, squared_b, product = np.square(mean_a), np.square(mean_b), mean_a * mean_b
-    variance_a, variance_b = _blur(a * a) - squared_a, _blur(b * b) - squared_b
-    covariance = _blur(a * b) - product
-    luminance = np.divide(two * product + c1, squared_a + squared_b + c1)
-    structure: Float = (two * covariance + c2) / (variance_a + variance_b + c2)
+    mean = _blur(decoded)
+    product, squared = original.mean * mean, np.square(mean)
+    variance, covariance = (
+        _blur(decoded * decoded) - squared,
+        _blur(original.plane * decoded) - product,
+    )
+    luminance = np.divide(two * product + c1, np.square(original.mean) + squared + c1)
+    structure: Float = (two * covariance + c2) / (original.variance + variance + c2)
     return luminance, structure
 
 

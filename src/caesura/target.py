@@ -22,9 +22,13 @@ T = TypeVar("T")
 
 STRAIGHT = 8  # trials along straight lines; further ones halve what is left
 
-# How close is close enough: below a size, as a share of it or in bytes, whichever is larger; above a quality.
+# How close is close enough: about 1% of the bytes, whatever the target is. Below a size, as a share of it or
+# in bytes, whichever is larger; above a PSNR, in dB; above an MS-SSIM, as a share of what it lacks or in its
+# own unit, whichever is larger; between places.
 SIZE_SHARE, SIZE_BYTES = 0.01, 40
-PSNR_ABOVE, MS_SSIM_ABOVE = 0.02, 0.0002
+PSNR_ABOVE = 0.04
+LACK_SHARE, MS_SSIM_ABOVE = 0.01, 0.0002
+_PLACES = 16
 
 _ALLOWED = {
     "bytes": "an integer of 1 or more",
@@ -145,8 +149,10 @@ def search(
     """The largest place whose bytes are at most the target, or the smallest whose quality reaches it.
 
     It ends at a place that meets the target and is close to it: within 1% or 40 bytes below a size,
-    whichever is larger, within 0.02 dB above a PSNR or 0.0002 above an MS-SSIM; or where its neighbour does
-    not meet the target. No place is tried twice; mostly 3 or 4 are tried, and never more than STRAIGHT + 14.
+    whichever is larger, within 0.04 dB above a PSNR, within 0.0002 or 1% of what lacks to 1 above an MS-SSIM;
+    or where a place nearby does not meet the target: its neighbour for a size, one so near for a quality that
+    less than 1% of the bytes are between. No place is tried twice; mostly 3 are tried, and never more than
+    STRAIGHT + 14.
 
     Args:
         target: what is wanted.
@@ -182,7 +188,7 @@ def search(
         if best is trial and abs(value - bound) <= abs(near - bound):
             break
         bottom, top = low.code if low else QUALITY_MIN - 1, high.code if high else QUALITY_MAX + 1
-        if top - bottom == 1:
+        if top - bottom <= (_PLACES if low and high and not target.is_size else 1):
             break
         if len(trials) < STRAIGHT:
             code = _straight(trials, bottom, top, aim, usual, jump)
@@ -199,7 +205,8 @@ def _rule(target: Target, bound: float) -> tuple[float, Callable[[float], float]
         return bound - max(SIZE_SHARE * bound, SIZE_BYTES), lambda value: math.log(max(value, 1)), 6e-4
     if target.name == "psnr":
         return bound + PSNR_ABOVE, lambda value: min(value, 120.0), 2.3e-3  # equal pictures have no limit
-    return bound + MS_SSIM_ABOVE, lambda value: -math.log(max(1 - value, 1e-7)), 5e-4
+    above = max(MS_SSIM_ABOVE, LACK_SHARE * (1 - bound))
+    return bound + above, lambda value: -math.log(max(1 - value, 1e-7)), 5e-4
 
 
 def _straight(trials: list[_Trial[T]], bottom: int, top: int, aim: float, usual: float, jump: int) -> int:
