@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from cae2026_helpers import config as flagship
 from caesura.bench import pages, prepare, training
 from caesura.errors import ConfigError
 from caesura.train.crops import Pack
+from caesura.train.prepare import MANIFEST
 from train_helpers import make_pack, tiny
 
 
@@ -50,5 +52,5 @@ def test_photos_of_the_benchmark_of_prepare_are_packed(tmp_path: Path) -> None:
     prepare._draw(tmp_path / "photos", 0, 120)
     found = prepare._measure(tmp_path, 1)
     assert found["own"] > 0
-    photos = Pack(tmp_path / "pack").manifest["photos"]
+    photos = json.loads((tmp_path / "pack" / MANIFEST).read_text())["photos"]
     assert len(photos) == len({photo["sha256"] for photo in photos}) == 120

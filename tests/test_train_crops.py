@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,43 @@ def test_a_pack_without_train_squares_cannot_be_trained_on(tmp_path: Path) -> No
 def test_crops_larger_than_the_squares_are_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.crop is 32; the pack's squares have only 24 pixels"):
         batches(Pack(folder), 0, 1, crop=32)
+
+
+def test_a_long_manifest_is_read_without_keeping_its_photos(copy: Path) -> None:
+    values = json.loads((copy / MANIFEST).read_text())
+    counts = np.arange(20_000) % 3
+    starts = np.cumsum(counts) - counts
+    splits = ["validation" if number % 16 == 0 else "train" for number in range(len(counts))]
+    values["count"] = int(counts.sum())
+    values["photos"] = [
+        {
+            "name": f"{number}.jpg",
+            "split": split,
+            "start": int(start),
+            "count": int(count),
+            "sha256": "0" * 64,
+        }
+        for number, (split, start, count) in enumerate(zip(splits, starts, counts, strict=True))
+    ]
+    text = json.dumps(values)
+    (copy / MANIFEST).write_text(text)
+    with (copy / SQUARES).open("r+b") as squares:
+        squares.truncate(values["count"] * SIDE * SIDE * 3)
+    tracemalloc.start()
+    try:
+        pack = Pack(copy)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * len(text)  # its bytes and their text at the same time; photos as objects would be 7
+    assert sorted([*pack.train, *pack.validation]) == list(range(values["count"]))
+    held = {
+        start + k
+        for start, count, split in zip(starts, counts, splits, strict=True)
+        if split != "train"
+        for k in range(count)
+    }
+    assert set(pack.validation) == held
 
 
 @pytest.mark.parametrize("missing", [SQUARES, MANIFEST])

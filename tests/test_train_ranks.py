@@ -247,7 +247,7 @@ class Ranks:
 def test_a_batch_that_ranks_cannot_share_is_refused(pack: Path) -> None:
     data = Pack(pack)
     with pytest.raises(ConfigError, match=r"train\.batch is 3; 2 ranks need a multiple of 2"):
-        loop._check_shared(tiny(train={"batch": 3}).train, data, pack, Ranks(data.manifest["sha256"]))  # type: ignore[arg-type]
+        loop._check_shared(tiny(train={"batch": 3}).train, data, pack, Ranks(data.sha256))  # type: ignore[arg-type]
 
 
 def test_data_that_is_another_on_another_rank_is_refused(pack: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ class Pack:
 
     Attributes:
         squares: uint8 (count, side, side, 3), memory-mapped.
+        side: of a square, in pixels.
         train, validation: indices of the squares of each split.
-        manifest: the pack's manifest as read.
+        sha256: of the squares, as the manifest says.
 
     Raises:
         ConfigError: `path` is not a pack, or its two files disagree.
@@ -38,22 +40,18 @@ class Pack:
 
     def __init__(self, path: Path) -> None:
         try:
-            self.manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-            side, count = int(self.manifest["side"]), int(self.manifest["count"])
+            head, splits = _read(path / MANIFEST)
+            side, count, self.sha256 = int(head["side"]), int(head["count"]), str(head["sha256"])
             size = (path / SQUARES).stat().st_size
-            splits: dict[str, list[NDArray[np.int64]]] = {"train": [], "validation": []}
-            for photo in self.manifest["photos"]:
-                splits[photo["split"]].append(np.arange(photo["start"], photo["start"] + photo["count"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise ConfigError(f"data {path} is not a pack made by `caesura data prepare`: {error}") from error
-        if self.manifest.get("format") != FORMAT or size != count * side * side * 3:
+        if head.get("format") != FORMAT or size != count * side * side * 3:
             raise ConfigError(
                 f"data {path}: {SQUARES} holds {size} bytes, {count} squares of {side} expected"
             )
         self.side = side
         self.squares = np.memmap(path / SQUARES, dtype=np.uint8, mode="r", shape=(count, side, side, 3))
-        self.train = _joined(splits["train"])
-        self.validation = _joined(splits["validation"])
+        self.train, self.validation = splits["train"], splits["validation"]
 
     def validation_crops(self, count: int, crop: int) -> Tensor:
         """Up to `count` centre crops spread evenly over the validation squares, or the train squares if none.
@@ -79,8 +77,30 @@ def planar(crops: Tensor) -> Tensor:
     return crops.permute(0, 3, 1, 2).float() / 255
 
 
-def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+def _read(manifest: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.int64]]]:
+    """A manifest without its photos, and the indices of the squares of each split.
+
+    Of each photo two numbers are kept while the text is read: a million as objects would take a gigabyte.
+    """
+    ranges = {"train": array("q"), "validation": array("q")}
+
+    def noted(entry: dict[str, Any]) -> dict[str, Any] | None:
+        if "split" not in entry:
+            return entry
+        ranges[entry["split"]].extend((entry["start"], entry["count"]))
+        return None
+
+    head = json.loads(manifest.read_bytes(), object_hook=noted)
+    if not isinstance(head, dict) or head.pop("photos") != [None] * (sum(map(len, ranges.values())) // 2):
+        raise ValueError("its photos are no list of ranges")
+    return head, {split: _indices(np.array(found).reshape(-1, 2)) for split, found in ranges.items()}
+
+
+def _indices(ranges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All of each range; int64 (n, 2), starts and counts."""
+    starts, counts = ranges.T
+    before = np.cumsum(counts) - counts  # indices of the ranges before
+    return np.repeat(starts - before, counts) + np.arange(counts.sum())
 
 
 def crop_batches(

@@ -85,7 +85,7 @@ def _train(
     forward, *stepping = fabric.setup(model, *plain_optimizers)  # gives all ranks the weights of rank 0
 
     state: dict[str, Any] = {"step": 0, "pixels": 0, "config": config.as_dict()}
-    state |= {"data": pack.manifest["sha256"], "history": history}
+    state |= {"data": pack.sha256, "history": history}
     if saved is not None:
         was = saved["state"]
         _check_same_run(was, state, run)
@@ -178,7 +178,7 @@ def _check_shared(settings: TrainConfig, pack: Pack, data: Path, fabric: Fabric)
     count = fabric.world_size
     if settings.batch % count:
         raise ConfigError(f"train.batch is {settings.batch}; {count} ranks need a multiple of {count}")
-    if pack.manifest["sha256"] != fabric.broadcast(pack.manifest["sha256"]):
+    if pack.sha256 != fabric.broadcast(pack.sha256):
         raise ConfigError(f"data {data} is not what rank 0 has under this name; all ranks need the same pack")
 
 
