@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -28,6 +29,7 @@ from caesura.archive.work import Work, Worker
 from caesura.cli.archive import is_picture
 from caesura.cli.jobs import Encode
 from caesura.container import MAX_PIXELS
+from caesura.errors import ConfigError, DependencyError
 from cli_helpers import complaint, drawn, run, succeeded
 
 pa = pytest.importorskip("pyarrow", reason="archives need the extra [ray]")
@@ -327,6 +329,27 @@ def test_what_cannot_be_done_is_refused(options: tuple[str, ...], says: str, tmp
     places = [word if "://" in word else str(tmp_path / word) for word in options[:2]]
     assert says in complaint(run("archive", "encode", *places, *options[2:]))
     assert not (tmp_path / "out").exists()
+
+
+def test_more_workers_than_there_are_gpus_for_are_refused(ray_here: None, tmp_path: Path) -> None:
+    photos(tmp_path / "in", 1)
+    with (
+        pytest.raises(
+            ConfigError, match="workers is 1; 0 are allowed in a cluster of 3 processors and 0 GPUs"
+        ),
+        archive(tmp_path / "in", tmp_path / "out").open(1, gpus=0.5),
+    ):
+        pass
+
+
+def test_a_worker_on_a_gpu_needs_what_codes_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", "1")
+    monkeypatch.setenv("CAESURA_DEVICE", "cpu")  # the worker changes it for good
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    work = archive(photos(tmp_path / "in", 1), tmp_path / "out")._work(gpus=0.5)
+    with pytest.raises(DependencyError, match="onnxruntime-gpu is needed"):
+        Worker(work)
+    assert os.environ["CAESURA_DEVICE"] == "cuda"
 
 
 # Parts

@@ -81,7 +81,7 @@ _MAKE_SESSION = transform._session.__wrapped__  # sessions below are not those t
 
 
 @functools.cache
-def _sessions(name: str) -> Callable[[Bundle, str, bytes | None, int], Any]:
+def _sessions(name: str) -> Callable[[Bundle, str, bytes | None, int, str], Any]:
     """Sessions of one configuration, made when first asked for and kept."""
     return functools.cache(_MAKE_SESSION)
 
@@ -110,8 +110,8 @@ def unoptimized(patch: pytest.MonkeyPatch) -> None:
 class Reference:
     """A graph run by the reference implementation of ONNX, NumPy alone, in double precision."""
 
-    def __init__(self, bundle: Bundle, graph: str, mix: bytes | None, threads: int) -> None:
-        del threads
+    def __init__(self, bundle: Bundle, graph: str, mix: bytes | None, threads: int, device: str) -> None:
+        del threads, device
         onnx = pytest.importorskip("onnx")
         from onnx.reference import ReferenceEvaluator
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 from caesura import rate, transform
+from caesura.errors import ConfigError, DependencyError
 from caesura.model import Bundle
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
+CPU = ["CPUExecutionProvider"]
 SIDES = range(6)  # in strides above the smallest side
 
 
@@ -164,3 +170,56 @@ def test_a_graph_that_is_fed_is_loaded_once(coffee: Pixels, fast: Bundle) -> Non
             coffee[:64, :64], fast, transform.Fed(rate.mixing(code, len(fast.log_gain), fast.ladder_top))
         )
     assert transform._session.cache_info().currsize == 1
+
+
+# Devices
+
+
+def test_another_device_is_refused(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
+    monkeypatch.setenv("CAESURA_DEVICE", "tpu")
+    with pytest.raises(ConfigError, match="CAESURA_DEVICE is 'tpu'; cpu or cuda is allowed"):
+        analyse(np.zeros((64, 64, 3), np.uint8), bundle)
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        (["CPUExecutionProvider"], "onnxruntime-gpu is needed"),
+        (["CUDAExecutionProvider", "CPUExecutionProvider"], "libraries or a GPU are missing"),
+    ],
+)
+def test_networks_do_not_run_elsewhere_than_asked(
+    monkeypatch: pytest.MonkeyPatch, bundle: Bundle, there: list[str], says: str
+) -> None:
+    usual = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    # As the library does it where CUDA cannot be used, without its words on standard error.
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *given, providers: usual(*given, providers=CPU)
+    )
+    monkeypatch.setenv("CAESURA_DEVICE", "cuda")
+    with pytest.raises(DependencyError, match=says):
+        analyse(np.zeros((64, 64, 3), np.uint8), bundle)
+
+
+def test_on_a_gpu_products_are_of_whole_floats(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
+    usual, asked = onnxruntime.InferenceSession, []
+
+    class OnGpu:
+        def __init__(self, *given: Any, providers: list[Any]) -> None:
+            asked.append(providers)
+            self.run = usual(*given, providers=CPU).run
+
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider", *CPU]
+
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    expected = analyse(pixels, bundle)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", OnGpu)
+    monkeypatch.setattr(transform, "_session", functools.cache(transform._session.__wrapped__))
+    monkeypatch.setenv("CAESURA_DEVICE", "cuda")
+    np.testing.assert_array_equal(analyse(pixels, bundle), expected)
+    (((name, options), rest),) = asked
+    assert (name, rest) == ("CUDAExecutionProvider", *CPU)
+    assert options["use_tf32"] == "0"

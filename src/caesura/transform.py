@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from caesura import model as models
-from caesura.errors import ModelError
+from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.model import Bundle
 from caesura.parallel import threads
 
@@ -21,6 +21,15 @@ Float = NDArray[np.float32]
 _SESSIONS = 64  # kept loaded
 _FED = b"fed"
 _MIX = "mix"  # what graphs call the rate
+_DEVICES: dict[str, list[Any]] = {
+    "cpu": ["CPUExecutionProvider"],
+    # Without TF32, whose 10 bits would move pixels by more than other machines' rounding does, and without
+    # trying every convolution for each new size of picture.
+    "cuda": [
+        ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}),
+        "CPUExecutionProvider",
+    ],
+}
 
 
 class Fed(NamedTuple):
@@ -92,10 +101,10 @@ def means(number: int, features: Float, known: Float, bundle: Bundle, mix: Mix) 
 def _run(bundle: Bundle, graph: str, mix: Mix | None, **inputs: NDArray[Any]) -> NDArray[Any]:
     feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
     if isinstance(mix, Fed):
-        session = _session(bundle, graph, _FED, threads())
+        session = _session(bundle, graph, _FED, threads(), device())
         feeds[_MIX] = mix.mix
     else:
-        session = _session(bundle, graph, None if mix is None else mix.tobytes(), threads())
+        session = _session(bundle, graph, None if mix is None else mix.tobytes(), threads(), device())
     try:
         output: NDArray[Any] = session.run(None, feeds)[0]
     except Exception as error:  # as below
@@ -105,8 +114,25 @@ def _run(bundle: Bundle, graph: str, mix: Mix | None, **inputs: NDArray[Any]) ->
     return output
 
 
+def device() -> str:
+    """The setting CAESURA_DEVICE: where networks run, "cpu" unless it says "cuda".
+
+    Raises:
+        ConfigError: it says something else.
+        DependencyError: the ONNX Runtime that is installed cannot use it.
+    """
+    name = os.environ.get("CAESURA_DEVICE", "cpu")
+    if name not in _DEVICES:
+        raise ConfigError(f"CAESURA_DEVICE is {name!r}; {' or '.join(_DEVICES)} is allowed")
+    if name == "cuda" and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise DependencyError("CAESURA_DEVICE is 'cuda'; onnxruntime-gpu is needed in place of onnxruntime")
+    return name
+
+
 @lru_cache(maxsize=_SESSIONS)
-def _session(bundle: Bundle, graph: str, mix: bytes | None, threads: int) -> onnxruntime.InferenceSession:
+def _session(
+    bundle: Bundle, graph: str, mix: bytes | None, threads: int, device: str
+) -> onnxruntime.InferenceSession:
     """A graph loaded for one rate, float32 bytes: the runtime folds what depends on it into the weights.
 
     Or for all, `_FED`, to be given to it as it runs.
@@ -124,9 +150,12 @@ def _session(bundle: Bundle, graph: str, mix: bytes | None, threads: int) -> onn
     if mix == _FED:
         model += _input(_MIX, anchors)
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, options, providers=_DEVICES[device])
     except Exception as error:  # the library raises many kinds, none with a common base but this
         raise ModelError(f"model {bundle.name}: {graph} cannot be loaded: {error}") from error
+    if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():  # it would go on without
+        raise DependencyError("CAESURA_DEVICE is 'cuda'; CUDA's libraries or a GPU are missing")
+    return session
 
 
 def _input(name: str, length: int) -> bytes:

@@ -31,11 +31,16 @@ _ENVIRONMENT = {
 
 
 @contextlib.contextmanager
-def cluster(workers: int | None, address: str | None) -> Iterator[int]:
+def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterator[int]:
     """Ray, here or at an address; gives the number of workers. Uses one that is there and leaves it there.
 
+    Args:
+        workers: as many as there is room for unless given.
+        address: of a cluster, this machine unless given.
+        gpus: that each worker takes, perhaps a part of one.
+
     Raises:
-        ConfigError: there is no cluster at the address, or it has fewer processors than workers.
+        ConfigError: there is no cluster at the address, or it has fewer processors or GPUs than workers need.
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
     import ray
@@ -56,12 +61,15 @@ def cluster(workers: int | None, address: str | None) -> Iterator[int]:
             hint = "; where it has a token, RAY_AUTH_MODE=token is needed" if address else ""
             raise ConfigError(f"address {address!r}: {str(error).splitlines()[0]}{hint}") from error
     try:
-        there = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
-        if workers is not None and workers > there - 1:
-            raise ConfigError(
-                f"workers is {workers}; {there - 1} are allowed in a cluster of {there} processors"
-            )
-        yield workers or max(1, there - 1)
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        processors, devices = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
+        room = max(1, processors - 1)
+        if gpus:
+            room = min(room, int(devices / gpus + 1e-9))  # ten workers of a tenth have room on one
+        if room < (workers or 1):
+            found = f"{processors} processors" + (f" and {devices:g} GPUs" if gpus else "")
+            raise ConfigError(f"workers is {workers or 1}; {room} are allowed in a cluster of {found}")
+        yield workers or room
     finally:
         if ours:
             ray.shutdown()
@@ -101,6 +109,7 @@ def run(reading: Reading, work: Work, done: Done, workers: int) -> Generator[Fin
                 fn_constructor_args=(work,),
                 batch_size=1,
                 num_cpus=1,
+                num_gpus=work.gpus,
                 compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
             )
         )

@@ -96,7 +96,7 @@ class Archive:
 
     @contextlib.contextmanager
     def open(
-        self, workers: int | None = None, address: str | None = None, *, force: bool = False
+        self, workers: int | None = None, address: str | None = None, *, gpus: float = 0, force: bool = False
     ) -> Iterator[tuple[Summary, Generator[Finished, None, None]]]:
         """A run: its summary, and the units as they are done; the summary is brought up to date before each.
 
@@ -105,9 +105,9 @@ class Archive:
             FileError: the source is not there, or holds nothing of the kind.
         """
         with _told():
-            reading, work, manifest, done = self._begin(force)
+            reading, work, manifest, done = self._begin(gpus, force)
         summary = Summary(skipped=len(done))
-        with engine.cluster(workers, address) as number:
+        with engine.cluster(workers, address, gpus) as number:
             counting = threading.Thread(target=self._count, args=(reading, done, summary), daemon=True)
             counting.start()  # for the time left; units do not wait for it
 
@@ -121,8 +121,8 @@ class Archive:
         with _told():
             manifest.merge()
 
-    def _begin(self, force: bool) -> tuple[Reading, Work, Manifest, Done]:
-        reading, work = self._reading(), self._work()
+    def _begin(self, gpus: float, force: bool) -> tuple[Reading, Work, Manifest, Done]:
+        reading, work = self._reading(), self._work(gpus)
         manifest = Manifest(Store(work.destination))
         manifest.open(self._settings(), force=force)
         done = Done(manifest.done())
@@ -151,8 +151,8 @@ class Archive:
         kind = self.kind or kind_of(url, self.wanted)
         return Reading(url, kind, self.wanted, self.batch, self.batch_bytes, self.column)
 
-    def _work(self) -> Work:
-        return Work(self.job, as_url(self.source), as_url(self.destination), self.to, self.ending)
+    def _work(self, gpus: float) -> Work:
+        return Work(self.job, as_url(self.source), as_url(self.destination), self.to, self.ending, gpus)
 
     def _settings(self) -> dict[str, Any]:
         """What must be alike in all runs on an archive."""

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from caesura import transform
 from caesura.archive.manifest import Attempt, Manifest, Row
 from caesura.archive.outputs import named, write_together
 from caesura.archive.store import Store
@@ -41,6 +42,7 @@ class Work:
         source: URL that files are read from.
         destination, kind: URL, and one of `units.KINDS`.
         ending: of the results' names, with its dot.
+        gpus: that a worker has, a part of one if several share it; 0 for networks on the processor.
     """
 
     job: Encode | Decode
@@ -48,6 +50,7 @@ class Work:
     destination: str
     kind: str
     ending: str
+    gpus: float = 0
 
 
 @dataclass
@@ -81,6 +84,9 @@ class Worker:
 
     def __init__(self, work: Work) -> None:
         os.environ["CAESURA_THREADS"] = "1"  # as many workers as processors
+        if work.gpus:
+            os.environ["CAESURA_DEVICE"] = "cuda"
+        transform.device()  # or no picture could be coded
         self._work = work
         self._source, self._destination = Store(work.source), Store(work.destination)
         self._manifest = Manifest(self._destination)

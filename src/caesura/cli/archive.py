@@ -54,6 +54,15 @@ Workers = Annotated[
 Address = Annotated[
     str | None, typer.Option(help="Of a Ray cluster to run on, as host:6379 or auto. [default: this machine]")
 ]
+Gpus = Annotated[
+    float,
+    typer.Option(
+        "--gpus-per-worker",
+        metavar="X",
+        min=0.0,
+        help="Networks on a GPU, or a part of one if workers share it. Needs onnxruntime-gpu.",
+    ),
+]
 Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Pictures done and noted together, at most.")]
 BatchBytes = Annotated[
     int, typer.Option(metavar="N", min=1, help="Bytes of pictures done and noted together, about.")
@@ -82,6 +91,7 @@ def encode(
     column: Column = None,
     workers: Workers = None,
     address: Address = None,
+    gpus: Gpus = 0,
     batch: Batch = 64,
     batch_bytes: BatchBytes = 32 << 20,
     max_pixels: MaxPixels = MAX_PIXELS,
@@ -100,7 +110,7 @@ def encode(
     target = None if bpp is None else Target(bpp=bpp)
     job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels)
     archive = Archive(source, destination, job, ".cae", is_picture, kind, to, column, batch, batch_bytes)
-    _run(archive, workers, address, force, as_json, dry_run)
+    _run(archive, workers, address, gpus, force, as_json, dry_run)
 
 
 def decode(
@@ -114,6 +124,7 @@ def decode(
     column: Column = None,
     workers: Workers = None,
     address: Address = None,
+    gpus: Gpus = 0,
     batch: Batch = 64,
     batch_bytes: BatchBytes = 32 << 20,
     max_pixels: MaxPixels = MAX_PIXELS,
@@ -130,7 +141,7 @@ def decode(
     ending = f".{picture.lower()}"
     job = Decode(pictures.writer(ending), None, 1, False, max_pixels)
     archive = Archive(source, destination, job, ending, is_coded, kind, to, column, batch, batch_bytes)
-    _run(archive, workers, address, force, as_json, dry_run)
+    _run(archive, workers, address, gpus, force, as_json, dry_run)
 
 
 def is_picture(path: PurePosixPath) -> bool:
@@ -148,13 +159,19 @@ def is_coded(path: PurePosixPath) -> bool:
 
 
 def _run(
-    archive: Archive, workers: int | None, address: str | None, force: bool, as_json: bool, dry_run: bool
+    archive: Archive,
+    workers: int | None,
+    address: str | None,
+    gpus: float,
+    force: bool,
+    as_json: bool,
+    dry_run: bool,
 ) -> None:
     if dry_run:
         todo, done = archive.count(force=force)
         typer.echo(f"{todo} pictures would be done, {done} are done already")
         return
-    with archive.open(workers, address, force=force) as (summary, finished):
+    with archive.open(workers, address, gpus=gpus, force=force) as (summary, finished):
         for unit in _shown(summary, finished):
             for row in unit.rows:
                 if row["error"]:
