@@ -64,7 +64,7 @@ def configurations(draw: st.DrawFn) -> Config:
                 "clip": draw(positive),
                 "ema": draw(st.floats(0, 0.9999)),
                 "seed": draw(st.integers(0, 2**31 - 1)),
-                "precision": draw(st.sampled_from(["bf16-mixed", "32-true"])),
+                "precision": draw(st.sampled_from(["auto", "bf16-mixed", "32-true"])),
                 "validate_every": draw(count),
                 "validation_squares": draw(count),
                 "checkpoint_every": draw(count),

@@ -28,6 +28,7 @@ from caesura.train import config as configs
 from caesura.train import loss, models, schedule
 from caesura.train.crops import Pack, crop_batches, planar
 from caesura.train.optim import optimizers
+from caesura.train.precision import dtype, resolve
 from caesura.train.prepare import prepare
 
 _WARM_UP = 4
@@ -72,7 +73,7 @@ def main(
         table.add_row(title, *map(show, found))
     console = Console()
     console.print(table)
-    console.print(f"peak: {peak / 1e9:.0f} GFLOP/s in convolutions of 128 channels, 3x3, bf16")
+    console.print(f"peak: {peak / 1e9:.0f} GFLOP/s in convolutions of 128 channels, 3x3, {_fastest(device)}")
 
 
 def read(name: str) -> configs.Config:
@@ -86,7 +87,7 @@ def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int
     settings = dataclasses.replace(config.train, steps=steps + _WARM_UP)
     model = models.make(config, pack.squares[pack.train[:64]])
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    steppers = optimizers(model, 1e-4, settings.precision)
+    steppers = optimizers(model, 1e-4, dtype(resolve(settings.precision, device.type)))
     whole, network, waits, work = [], [], [], 0
     batches = crop_batches(pack, settings, first_step=0, device=device)
     started = time.perf_counter()
@@ -121,7 +122,8 @@ def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int
 def _forward_and_backward(
     model: models.RateModel, pixels: torch.Tensor, place: torch.Tensor, config: configs.Config
 ) -> None:
-    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=config.train.precision == "bf16-mixed"):
+    precision = resolve(config.train.precision, pixels.device.type)
+    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
         output = model(pixels, place)
     distortions = loss.distortion(pixels, output.pixels, config.loss.distortion)
     bpp = output.bits / config.train.crop**2
@@ -139,11 +141,11 @@ def _pipeline(settings: configs.TrainConfig, pack: Pack, device: torch.device) -
 
 @torch.no_grad()
 def convolution_peak(device: torch.device) -> float:
-    """Floating-point operations per second of a convolution that suits the machine: bf16, channels-last."""
-    conv = nn.Conv2d(128, 128, 3, padding=1, device=device, dtype=torch.bfloat16)
+    """Floating-point operations per second of a convolution that suits the machine, channels-last."""
+    conv = nn.Conv2d(128, 128, 3, padding=1, device=device, dtype=_fastest(device))
     conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batch = 64 if device.type == "cuda" else 8
-    x = torch.rand(batch, 128, 64, 64, device=device, dtype=torch.bfloat16)
+    x = torch.rand(batch, 128, 64, 64, device=device, dtype=_fastest(device))
     x = x.to(memory_format=torch.channels_last)
 
     def call() -> None:
@@ -152,6 +154,10 @@ def convolution_peak(device: torch.device) -> float:
 
     call()
     return 2 * 128 * 128 * 9 * x.numel() / 128 / median(call, 25)
+
+
+def _fastest(device: torch.device) -> torch.dtype:
+    return dtype(resolve("auto", device.type))
 
 
 def _wait(device: torch.device) -> None:

@@ -60,7 +60,8 @@ class TrainConfig:
     new rates. A step takes `batch` crops, on all ranks together. The first `mask_steps` steps enable latent
     channels one after another (the paper's incremental training); 0 switches that off. The learning rate
     rises linearly for `warmup` steps and falls along a half cosine over the last `decay` share of the run;
-    `decay = 0` keeps it constant, for a run that a later one takes further.
+    `decay = 0` keeps it constant, for a run that a later one takes further. The precision "auto" is
+    "bf16-mixed" where the device has instructions for it, else "32-true".
     """
 
     steps: int = 1000
@@ -74,7 +75,7 @@ class TrainConfig:
     clip: float = 1.0
     ema: float = 0.999
     seed: int = 0
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
     validate_every: int = 1000
     validation_squares: int = 16
     checkpoint_every: int = 250

@@ -24,6 +24,7 @@ from caesura.train.config import Config, TrainConfig
 from caesura.train.crops import Pack, crop_batches, planar, spread
 from caesura.train.monitor import Figures, Monitor, RungFigures, Silence
 from caesura.train.optim import optimizers
+from caesura.train.precision import dtype, resolve
 
 _KLT_SQUARES = 256
 
@@ -80,7 +81,9 @@ def _train(
     model.shard = shard
     model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = AveragedModel(model, multi_avg_fn=_ema(settings.ema), use_buffers=False)
-    plain_optimizers = optimizers(model, settings.learning_rate, settings.precision)
+    plain_optimizers = optimizers(
+        model, settings.learning_rate, dtype(resolve(settings.precision, fabric.device.type))
+    )
     _freeze_idle(model, settings)
     forward, *stepping = fabric.setup(model, *plain_optimizers)  # gives all ranks the weights of rank 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,11 +74,11 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tens
     return result
 
 
-def optimizers(
-    model: RateModel, lr: float, precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
-) -> list[Optimizer]:
-    """Muon and Adam over the parameters that require gradients; Muon is left out where it has none."""
-    dtype = torch.float32 if precision == "32-true" else torch.bfloat16
+def optimizers(model: RateModel, lr: float, dtype: torch.dtype = torch.bfloat16) -> list[Optimizer]:
+    """Muon and Adam over the parameters that require gradients; Muon is left out where it has none.
+
+    `dtype` is that of Muon's products.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     chosen = {id(weight) for weight in model.inner_weights()}
     inner = [p for p in trained if id(p) in chosen]

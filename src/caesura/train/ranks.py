@@ -10,8 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Literal
 
+import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, distributed, nn
@@ -19,19 +19,22 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from caesura.errors import TrainingError
+from caesura.train.precision import Setting, resolve
 from caesura.train.shard import Shard
 
 # A rank that is there but silent for this long has failed; one that ends is noticed at once.
 _PATIENCE = timedelta(minutes=5)
 
 
-def start(accelerator: str, precision: Literal["bf16-mixed", "32-true"]) -> Fabric:
+def start(accelerator: str, setting: Setting) -> Fabric:
     """Join the ranks that torchrun started, or be the only one.
 
     Args:
         accelerator: as Lightning Fabric names them: "auto", "cpu", "cuda".
-        precision: as Lightning Fabric names them.
+        setting: `train.precision`.
     """
+    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    precision = resolve(setting, "cuda" if on_gpu else "cpu")
     strategy: str | DDPStrategy = "auto"
     here = hosts = 1
     if distributed.is_torchelastic_launched():
