@@ -218,11 +218,12 @@ class Encoder(Layers):
             return self._architecture.encode(self._analyse(strip, place), self._at, self._effort)
 
         def packed(coded: Any) -> _Coded:
-            if self._trials is not None:
+            if self._trials is not None and based:  # perhaps to be looked at, and never written
                 later = cache(lambda: bytes(self._architecture.pack(coded)))
                 return _Coded(later, coded.plane, coded.magnitudes)
             payload = self._architecture.pack(coded)  # now: symbols take more memory
-            plane, magnitudes = (coded.plane, coded.magnitudes) if based else (None, None)
+            looked_at = based or self._trials is not None
+            plane, magnitudes = (coded.plane, coded.magnitudes) if looked_at else (None, None)
             return _Coded(lambda: payload, plane, magnitudes)
 
         def coded() -> list[_Coded]:
