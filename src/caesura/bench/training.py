@@ -73,7 +73,8 @@ def main(
         table.add_row(title, *map(show, found))
     console = Console()
     console.print(table)
-    console.print(f"peak: {peak / 1e9:.0f} GFLOP/s in convolutions of 128 channels, 3x3, {_fastest(device)}")
+    precision = str(_fastest(device)).removeprefix("torch.")
+    console.print(f"peak: {peak / 1e9:.0f} GFLOP/s in convolutions of 128 channels, 3x3, {precision}")
 
 
 def read(name: str) -> configs.Config:
