@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +344,15 @@ def test_more_workers_than_there_are_gpus_for_are_refused(ray_here: None, tmp_pa
         pass
 
 
+@pytest.mark.parametrize("gpus", [math.nan, 1e-5, -1, 1.5])
+def test_parts_of_gpus_that_ray_does_not_share_are_refused(gpus: float) -> None:
+    with (
+        pytest.raises(ConfigError, match=r"a part of one from 0\.01 on and whole numbers are allowed"),
+        engine.cluster(1, None, gpus),
+    ):
+        pass
+
+
 def test_a_worker_on_a_gpu_needs_what_codes_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CAESURA_THREADS", "1")
     monkeypatch.setenv("CAESURA_DEVICE", "cpu")  # the worker changes it for good
@@ -350,6 +361,23 @@ def test_a_worker_on_a_gpu_needs_what_codes_there(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(DependencyError, match="onnxruntime-gpu is needed"):
         Worker(work)
     assert os.environ["CAESURA_DEVICE"] == "cuda"
+    Worker(replace(work, gpus=0))
+    assert os.environ["CAESURA_DEVICE"] == "cpu"
+
+
+def test_what_is_not_installed_is_no_pictures_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", "1")
+    monkeypatch.setenv("CAESURA_DEVICE", "cpu")
+    source = photos(tmp_path / "in", 1)
+    worker = Worker(archive(source, tmp_path / "out")._work(gpus=0))
+
+    def missing(*given: Any) -> None:
+        raise DependencyError("CUDA's libraries are missing")
+
+    monkeypatch.setattr(Encode, "__call__", missing)
+    with pytest.raises(DependencyError, match="libraries are missing"):
+        worker.do(Unit([Item("a/000.png", "a/000.png")]))
+    assert not rows(tmp_path / "out")
 
 
 # Parts

@@ -126,7 +126,7 @@ def close(target: Target, value: float) -> bool:
     bound = target.bound(PIXELS)
     if target.is_size:
         return value >= min(bound * 0.99, bound - 40) - 1e-9
-    return value <= bound + (0.04 if target.name == "psnr" else max(0.0002, 0.01 * (1 - bound))) + 1e-9
+    return value <= bound + (0.04 if target.name == "psnr" else max(5e-5, 0.01 * (1 - bound))) + 1e-9
 
 
 def sizes(logarithm: Curve, noise: float = 0, seed: int = 0) -> Curve:
@@ -201,7 +201,7 @@ def test_decibels_out_of_range_are_refused(value: Any) -> None:
         Target(psnr=value)
 
 
-@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, 1.5, -0.5, True, "0.9", math.nan])
+@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, 1.5, -0.5, True, "0.9", math.nan, np.float32(1)])
 def test_an_ms_ssim_out_of_range_is_refused(value: Any) -> None:
     with pytest.raises(
         ConfigError, match=r"ms_ssim is .+; a number between 0 and 1, both left out, is allowed"
@@ -270,6 +270,12 @@ def test_a_quality_within_the_leap_ends_above_it() -> None:
     found = Picture(decibels(PHOTO_PSNR)).find(Target(psnr=39), jump=TOP)
     assert found.code == TOP + 1
     assert found.trials <= 6
+
+
+@pytest.mark.parametrize("guess", [TOP - 5, TOP + 5])
+def test_a_quality_just_below_the_leap_ends_before_it(guess: int) -> None:
+    target = Target(psnr=PHOTO_PSNR(TOP) - 0.002)  # as near as this, the line ends on the other side
+    assert Picture(decibels(PHOTO_PSNR)).find(target, guess, TOP).code == TOP
 
 
 def test_a_good_guess_is_one_trial() -> None:

@@ -233,7 +233,15 @@ def test_a_manifest_that_is_none_is_refused(copy: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("side", None), ("count", []), ("photos", 3), ("photos", [{}]), ("photos", [{"split": "test"}])],
+    [
+        ("side", None),
+        ("count", []),
+        ("side", -8),
+        ("count", 10**15),
+        ("photos", 3),
+        ("photos", [{}]),
+        ("photos", [{"split": "test"}]),
+    ],
 )
 def test_a_manifest_with_a_field_of_the_wrong_kind_is_refused(copy: Path, key: str, value: Any) -> None:
     values = json.loads((copy / MANIFEST).read_text())

@@ -6,7 +6,7 @@ rows -> window of each segment -> latents, payload -> detail layer, transparency
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -89,12 +89,9 @@ def _once(kept: dict[int, T], number: int, make: Callable[[], T]) -> T:
 
 
 class _Coded(NamedTuple):
-    """A segment whose latents are coded, and what its pixels are made from, if they are looked at.
+    """A segment whose latents are coded, and what its pixels are made from, if they are looked at."""
 
-    `payload` gives it packed: a trial that is only looked at never asks.
-    """
-
-    payload: Callable[[], bytes]
+    payload: bytes
     plane: NDArray[np.float32] | None
     magnitudes: NDArray[np.uint8] | None
 
@@ -218,13 +215,11 @@ class Encoder(Layers):
             return self._architecture.encode(self._analyse(strip, place), self._at, self._effort)
 
         def packed(coded: Any) -> _Coded:
-            if self._trials is not None and based:  # perhaps to be looked at, and never written
-                later = cache(lambda: bytes(self._architecture.pack(coded)))
-                return _Coded(later, coded.plane, coded.magnitudes)
-            payload = self._architecture.pack(coded)  # now: symbols take more memory
+            payload = self._architecture.pack(coded)  # even if it is only looked at: symbols take more memory
             looked_at = based or self._trials is not None
-            plane, magnitudes = (coded.plane, coded.magnitudes) if looked_at else (None, None)
-            return _Coded(lambda: payload, plane, magnitudes)
+            return (
+                _Coded(payload, coded.plane, coded.magnitudes) if looked_at else _Coded(payload, None, None)
+            )
 
         def coded() -> list[_Coded]:
             if self._refines:
@@ -264,7 +259,7 @@ class Encoder(Layers):
         if strip.alpha is not None:
             kept = self._seen(strip, strip.alpha, place.row.kept, place.column.kept)
             transparency = None if kept.min() == alpha.OPAQUE else alpha.encode(kept)
-        return Segment(coded.payload(), residual, transparency)
+        return Segment(coded.payload, residual, transparency)
 
     def _show(self, shown: Pixels, strip: _Strip, pair: _CodedPlace) -> None:
         """Fill in a segment's colours: the mirror of `Decoder._layered`, with no payload between."""

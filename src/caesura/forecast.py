@@ -34,9 +34,10 @@ _LOST = 16.0
 _LOSS_SLOPE = 0.869
 _LOSS = [(1.0, -0.241), (15.0, -0.712), (30.0, -1.233), (45.0, -1.725), (60.0, -2.025), (72.0, -2.222)]
 _CONTRAST_FLOOR = (0.03 * 255) ** 2  # of structural similarity
-# The detail layer's end: bits a pixel more than the ladder's top takes, and dB and the log of 1 - MS-SSIM, of
-# photographs on average.
-_DETAIL_BITS, _DETAIL_PSNR, _DETAIL_LOSS = 2.3, 47.3, -6.7
+# The detail layer's end, of photographs on average: bits a pixel more than the ladder's top takes, dB, minus
+# the log of 1 - MS-SSIM. It is above the ladder's top, whatever that is.
+_DETAIL_BITS, _DETAIL_PSNR, _DETAIL_SIMILARITY = 2.3, 47.3, 6.7
+_DETAIL_LEAST = 0.5
 _ROUND_UP = np.float32(0.65)
 _SAMPLE = 1 << 17  # latents that are enough to count
 
@@ -48,7 +49,7 @@ class Forecast(NamedTuple):
 
     Attributes:
         code: the place on the model's scale.
-        slope: how much what `target.search` calls the height grows there from one place to the next.
+        slope: how much `Target.height` grows there from one place to the next.
     """
 
     code: int
@@ -76,14 +77,10 @@ def forecast(
         pixels: of the picture, width times height.
 
     Returns:
-        None where it is beyond what the model reaches.
+        None where it is beyond what the model reaches, or the ladder seems not to rise.
     """
-    if target.is_size:
-        height, aim = _log_bytes, math.log(target.bound(pixels))
-    elif target.name == "psnr":
-        height, aim = _psnr, target.bound(pixels)
-    else:
-        height, aim = _similarity, -math.log(1 - target.bound(pixels))
+    height = _log_bytes if target.is_size else _psnr if target.name == "psnr" else _similarity
+    aim = target.height(target.bound(pixels))
     sampled = _sampled(latents, contrasts)
     anchors = len(bundle.log_gain)
     places: list[float] = [
@@ -96,7 +93,8 @@ def forecast(
         if target.is_size:
             heights.append(math.log(math.exp(heights[-1]) + _DETAIL_BITS * pixels / 8))
         else:
-            heights.append(_DETAIL_PSNR if target.name == "psnr" else -_DETAIL_LOSS)
+            usual = _DETAIL_PSNR if target.name == "psnr" else _DETAIL_SIMILARITY
+            heights.append(max(usual, heights[-1] + _DETAIL_LEAST))
     if heights[-1] < aim or any(a >= b for a, b in itertools.pairwise(heights)):
         return None
     place = interpolate(aim, list(zip(heights, places, strict=True)))

@@ -9,6 +9,7 @@ target.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -27,7 +28,7 @@ STRAIGHT = 8  # trials along straight lines; further ones halve what is left
 # own unit, whichever is larger; between places.
 SIZE_SHARE, SIZE_BYTES = 0.01, 40
 PSNR_ABOVE = 0.04
-LACK_SHARE, MS_SSIM_ABOVE = 0.01, 0.0002
+LACK_SHARE, MS_SSIM_ABOVE = 0.01, 5e-5
 _PLACES = 16
 
 _ALLOWED = {
@@ -82,10 +83,13 @@ class Target:
             )
         value = getattr(self, self.name)
         number = isinstance(value, Integral if self.name == "bytes" else Real) and not isinstance(value, bool)
-        highest = {"psnr": 100, "ms_ssim": math.nextafter(1, 0)}.get(self.name, math.inf)
+        highest = {"psnr": 100, "ms_ssim": math.nextafter(1, 0)}.get(self.name, sys.float_info.max)
         lowest = 1 if self.name in {"bytes", "psnr"} else math.nextafter(0, 1)
-        if not (number and lowest <= value <= highest and math.isfinite(value)):
+        if number:  # NumPy's would round what they are compared with
+            value = int(value) if isinstance(value, Integral) else float(value)
+        if not (number and lowest <= value <= highest):
             raise ConfigError(f"{self.name} is {value!r}; {_ALLOWED[self.name]} is allowed")
+        object.__setattr__(self, self.name, value)
 
     @property
     def name(self) -> str:
@@ -105,6 +109,17 @@ class Target:
         """
         value: float = getattr(self, self.name)
         return math.floor(value * pixels / 8) if self.name == "bpp" else value
+
+    def height(self, value: float) -> float:
+        """A measurement on a scale on which those along a ladder are nearly straight.
+
+        The natural logarithm of bytes, dB, minus that of 1 - MS-SSIM.
+        """
+        if self.is_size:
+            return math.log(max(value, 1))
+        if self.name == "psnr":
+            return min(value, 120.0)  # equal pictures have no limit
+        return -math.log(max(1 - value, 1e-7))
 
     def guess(self, pixels: int) -> float:
         """A quality to begin with, 1 to 100: where photographs meet the target on average."""
@@ -149,8 +164,8 @@ def search(
     """The largest place whose bytes are at most the target, or the smallest whose quality reaches it.
 
     It ends at a place that meets the target and is close to it: within 1% or 40 bytes below a size,
-    whichever is larger, within 0.04 dB above a PSNR, within 0.0002 or 1% of what lacks to 1 above an MS-SSIM;
-    or where a place nearby does not meet the target: its neighbour for a size, one so near for a quality that
+    whichever is larger, within 0.04 dB above a PSNR, within 1% of what lacks to 1 (or 0.00005) above
+    an MS-SSIM; or where a place nearby does not do: its neighbour for a size, one so near for a quality that
     less than 1% of the bytes are between. No place is tried twice; mostly 3 are tried, and never more than
     STRAIGHT + 14.
 
@@ -161,24 +176,23 @@ def search(
             rise with the place; where they do not quite, the target is met all the same.
         pixels: of the picture, width times height.
         guess: the place that is tried first.
-        slope: how much the logarithm of the bytes, or the dB, grow there from one place to the next; the
-            usual unless given.
+        slope: how much `target.height` grows there from one place to the next; the usual unless given.
         jump: values may jump between this place and the next; a bundle's `ladder_top`.
 
     Raises:
         ConfigError: no place meets the target; the message says what is possible.
     """
     bound = target.bound(pixels)
-    near, height, usual = _rule(target, bound)
+    near, usual = _rule(target, bound)
     usual = usual if slope is None else slope
-    aim = height((bound + near) / 2)
+    aim = target.height((bound + near) / 2)
     trials: list[_Trial[T]] = []
     low: _Trial[T] | None = None  # the last that is below the bound (a size may be equal to it) ...
     high: _Trial[T] | None = None  # ... and the first that is not
     code = min(max(int(guess), QUALITY_MIN), QUALITY_MAX)
     while True:
         value, result = attempt(code)
-        trial = _Trial(code, value, height(value), result)
+        trial = _Trial(code, value, target.height(value), result)
         trials.append(trial)
         if value <= bound if target.is_size else value < bound:
             low = trial
@@ -188,7 +202,8 @@ def search(
         if best is trial and abs(value - bound) <= abs(near - bound):
             break
         bottom, top = low.code if low else QUALITY_MIN - 1, high.code if high else QUALITY_MAX + 1
-        if top - bottom <= (_PLACES if low and high and not target.is_size else 1):
+        smooth = low and high and not target.is_size and not bottom <= jump < top
+        if top - bottom <= (_PLACES if smooth else 1):
             break
         if len(trials) < STRAIGHT:
             code = _straight(trials, bottom, top, aim, usual, jump)
@@ -199,14 +214,13 @@ def search(
     return Found(best.code, best.value, best.result, len(trials))
 
 
-def _rule(target: Target, bound: float) -> tuple[float, Callable[[float], float], float]:
-    """The value that is just close enough, a scale on which values are nearly straight, its usual slope."""
+def _rule(target: Target, bound: float) -> tuple[float, float]:
+    """The value that is just close enough, and the usual slope of heights."""
     if target.is_size:
-        return bound - max(SIZE_SHARE * bound, SIZE_BYTES), lambda value: math.log(max(value, 1)), 6e-4
+        return bound - max(SIZE_SHARE * bound, SIZE_BYTES), 6e-4
     if target.name == "psnr":
-        return bound + PSNR_ABOVE, lambda value: min(value, 120.0), 2.3e-3  # equal pictures have no limit
-    above = max(MS_SSIM_ABOVE, LACK_SHARE * (1 - bound))
-    return bound + above, lambda value: -math.log(max(1 - value, 1e-7)), 5e-4
+        return bound + PSNR_ABOVE, 2.3e-3
+    return bound + max(MS_SSIM_ABOVE, LACK_SHARE * (1 - bound)), 5e-4
 
 
 def _straight(trials: list[_Trial[T]], bottom: int, top: int, aim: float, usual: float, jump: int) -> int:

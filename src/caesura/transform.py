@@ -24,9 +24,17 @@ _MIX = "mix"  # what graphs call the rate
 _DEVICES: dict[str, list[Any]] = {
     "cpu": ["CPUExecutionProvider"],
     # Without TF32, whose 10 bits would move pixels by more than other machines' rounding does, and without
-    # trying every convolution for each new size of picture.
+    # trying every convolution for each new size of picture. Many sessions share the memory: each takes what
+    # it needs, not the next power of two.
     "cuda": [
-        ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}),
+        (
+            "CUDAExecutionProvider",
+            {
+                "use_tf32": "0",
+                "cudnn_conv_algo_search": "HEURISTIC",
+                "arena_extend_strategy": "kSameAsRequested",
+            },
+        ),
         "CPUExecutionProvider",
     ],
 }
@@ -108,7 +116,7 @@ def _run(bundle: Bundle, graph: str, mix: Mix | None, **inputs: NDArray[Any]) ->
     try:
         output: NDArray[Any] = session.run(None, feeds)[0]
     except Exception as error:  # as below
-        if "allocate" in str(error):
+        if "alloc" in str(error).lower() or "out of memory" in str(error):
             raise MemoryError(f"{graph}: {error}") from error
         raise
     return output

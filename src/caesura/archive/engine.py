@@ -40,8 +40,13 @@ def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterat
         gpus: that each worker takes, perhaps a part of one.
 
     Raises:
-        ConfigError: there is no cluster at the address, or it has fewer processors or GPUs than workers need.
+        ConfigError: there is no cluster at the address, it has fewer processors or GPUs than workers need, or
+            Ray does not share GPUs so.
     """
+    if gpus and not (0.01 <= gpus <= 1 or (gpus > 1 and float(gpus).is_integer())):
+        raise ConfigError(
+            f"gpus is {gpus} a worker; 0, a part of one from 0.01 on and whole numbers are allowed"
+        )
     os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
     import ray
 
@@ -64,8 +69,8 @@ def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterat
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         processors, devices = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
         room = max(1, processors - 1)
-        if gpus:
-            room = min(room, int(devices / gpus + 1e-9))  # ten workers of a tenth have room on one
+        if gpus:  # a part is of one GPU; 1e-9: ten workers of a tenth have room on it
+            room = min(room, int(devices / gpus) if gpus >= 1 else int(devices) * int(1 / gpus + 1e-9))
         if room < (workers or 1):
             found = f"{processors} processors" + (f" and {devices:g} GPUs" if gpus else "")
             raise ConfigError(f"workers is {workers or 1}; {room} are allowed in a cluster of {found}")

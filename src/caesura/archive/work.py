@@ -27,7 +27,7 @@ from caesura.cli.files import STREAM, Source
 from caesura.cli.jobs import Decode, Encode
 from caesura.cli.plan import Task
 from caesura.container import SIGNATURE, read_header
-from caesura.errors import CaesuraError
+from caesura.errors import CaesuraError, DependencyError
 from caesura.rate import DEFAULT_QUALITY
 
 _READERS = 8  # files read side by side: what is far away answers late
@@ -84,8 +84,7 @@ class Worker:
 
     def __init__(self, work: Work) -> None:
         os.environ["CAESURA_THREADS"] = "1"  # as many workers as processors
-        if work.gpus:
-            os.environ["CAESURA_DEVICE"] = "cuda"
+        os.environ["CAESURA_DEVICE"] = "cuda" if work.gpus else "cpu"
         transform.device()  # or no picture could be coded
         self._work = work
         self._source, self._destination = Store(work.source), Store(work.destination)
@@ -166,6 +165,9 @@ class Worker:
             warnings.simplefilter("always", UserWarning)  # of every picture, even if it is the same
             try:
                 made = self._work.job(_Content(content, item.path), Task(STREAM, STREAM), _silent)
+            except DependencyError:  # the same with every picture
+                attempt.survived(item.path)
+                raise
             except Exception as error:  # no picture ends the work on millions
                 attempt.survived(item.path)
                 reason = str(error) if isinstance(error, CaesuraError) else _reason(error)

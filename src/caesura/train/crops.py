@@ -40,10 +40,12 @@ class Pack:
 
     def __init__(self, path: Path) -> None:
         try:
-            head, splits = _read(path / MANIFEST)
+            head, ranges = _read(path / MANIFEST)
             side, count, self.sha256 = int(head["side"]), int(head["count"]), str(head["sha256"])
+            if side < 1 or any(np.any(r < 0) or np.any(r.sum(axis=1) > count) for r in ranges.values()):
+                raise ValueError(f"its photos are beyond {count} squares of {side}")
             size = (path / SQUARES).stat().st_size
-        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ConfigError(f"data {path} is not a pack made by `caesura data prepare`: {error}") from error
         if head.get("format") != FORMAT or size != count * side * side * 3:
             raise ConfigError(
@@ -51,7 +53,7 @@ class Pack:
             )
         self.side = side
         self.squares = np.memmap(path / SQUARES, dtype=np.uint8, mode="r", shape=(count, side, side, 3))
-        self.train, self.validation = splits["train"], splits["validation"]
+        self.train, self.validation = _indices(ranges["train"]), _indices(ranges["validation"])
 
     def validation_crops(self, count: int, crop: int) -> Tensor:
         """Up to `count` centre crops spread evenly over the validation squares, or the train squares if none.
@@ -78,14 +80,14 @@ def planar(crops: Tensor) -> Tensor:
 
 
 def _read(manifest: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.int64]]]:
-    """A manifest without its photos, and the indices of the squares of each split.
+    """A manifest without its photos, and of each split where theirs are: int64 (n, 2), starts and counts.
 
     Of each photo two numbers are kept while the text is read: a million as objects would take a gigabyte.
     """
     ranges = {"train": array("q"), "validation": array("q")}
 
     def noted(entry: dict[str, Any]) -> dict[str, Any] | None:
-        if "split" not in entry:
+        if not entry.keys() >= {"split", "start", "count"}:
             return entry
         ranges[entry["split"]].extend((entry["start"], entry["count"]))
         return None
@@ -93,7 +95,7 @@ def _read(manifest: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.int64]]]
     head = json.loads(manifest.read_bytes(), object_hook=noted)
     if not isinstance(head, dict) or head.pop("photos") != [None] * (sum(map(len, ranges.values())) // 2):
         raise ValueError("its photos are no list of ranges")
-    return head, {split: _indices(np.array(found).reshape(-1, 2)) for split, found in ranges.items()}
+    return head, {split: np.array(found).reshape(-1, 2) for split, found in ranges.items()}
 
 
 def _indices(ranges: NDArray[np.int64]) -> NDArray[np.int64]:
