@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from caesura.bench import html, plot
+from caesura.bench import html, plot, words
 from caesura.errors import CaesuraError, ConfigError
 from cli_helpers import drawn
 
@@ -485,7 +485,7 @@ def test_the_sentence_claims_no_more_than_the_interval() -> None:
 
 
 def test_nothing_has_no_sign() -> None:
-    assert [html.signed(value) for value in (-0.04, 0.0, 0.06, None)] == ["0.0", "0.0", "+0.1", html.NONE]
+    assert [words.signed(value) for value in (-0.04, 0.0, 0.06, None)] == ["0.0", "0.0", "+0.1", words.NONE]
 
 
 def test_variants_of_a_codec_are_one_family() -> None:

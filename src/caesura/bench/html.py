@@ -9,7 +9,6 @@ made here and are there without JavaScript too; it only reads out, sorts and mov
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import math
 import re
@@ -19,19 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
-from PIL import Image
 
-from caesura.bench import plot
+from caesura.bench import plot, samples
 from caesura.bench.plot import Plot, Style
+from caesura.bench.words import count, figure, setting, signed, span
 from caesura.cli import files
 from caesura.errors import ConfigError
 
 FORMAT = "caesura-bench-1"
-_MEDIA = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 _VARIANT = re.compile(r",|\s+(?:speed|effort|method|preset|level|\d:\d:\d)\b")
-_LOUPE = 128  # the side, in pixels, of what is looked for where codecs differ most
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,6 @@ METRICS = (
 )
 MEAN_MSE = Metric("psnr_of_mean_mse", "PSNR of mean MSE", "PSNR of mean MSE (dB)")
 _RATE = "bits per pixel"
-NONE = "\N{EN DASH}"
 
 
 def main() -> None:
@@ -139,7 +134,7 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         pages[f"pictures/{names[picture['name']]}"] = environment.get_template("picture.html").render(
             shared,
             picture=picture,
-            samples=load_samples(results, picture["name"], folder, styles),
+            samples=samples.load(results, picture["name"], folder, styles),
             plots=picture_plots(results, picture["name"], styles),
             before=order[number - 1] if number else None,
             after=order[number + 1] if number + 1 < len(order) else None,
@@ -371,103 +366,6 @@ def table(
             }
         )
     return rows
-
-
-def load_samples(
-    results: dict[str, Any], picture: str, folder: Path, styles: dict[str, Style]
-) -> dict[str, Any] | None:
-    """A picture's decoded pixels as data URIs, the original first, and where codecs differ most.
-
-    Returns:
-        None where the picture has none.
-
-    Raises:
-        ConfigError: a sample lies elsewhere, cannot be read, or is neither PNG nor WebP.
-    """
-    entries = [entry for entry in results["samples"] if entry["picture"] == picture]
-    entries.sort(key=lambda entry: entry["codec"] != "original")
-    if not entries:
-        return None
-    samples = (folder / "samples").resolve()
-    loaded = []
-    for entry in entries:
-        path = (samples / entry["file"]).resolve()
-        if not path.is_relative_to(samples):
-            raise ConfigError(f"sample {entry['file']!r} lies outside samples/; a path below it is allowed")
-        content = files.read(path)
-        if content[:4] not in _MEDIA:
-            raise ConfigError(f"sample {path} is neither PNG nor WebP")
-        uri = f"data:{_MEDIA[content[:4]]};base64,{base64.b64encode(content).decode()}"
-        loaded.append({**entry, "uri": uri, "style": styles.get(entry["codec"])})
-    left = next((e["codec"] for e in loaded if e["codec"] == "original"), loaded[0]["codec"])
-    right = next((e["codec"] for e in loaded if e["codec"] != left), left)
-    across, down = busiest([samples / entry["file"] for entry in entries])
-    first = entries[0]
-    return {
-        "entries": loaded,
-        "left": left,
-        "right": right,
-        "x": across,
-        "y": down,
-        **{key: first[key] for key in ("width", "height")},
-        "place": f"{first['width']} x {first['height']} pixels at ({first['x']}, {first['y']})",
-    }
-
-
-def busiest(paths: Sequence[Path]) -> tuple[int, int]:
-    """The middle (x, y) of the square in which pictures of one size differ most from the first of them.
-
-    Raises:
-        ConfigError: a file cannot be read.
-    """
-    try:
-        arrays = [np.asarray(Image.open(path).convert("RGB"), np.float64) for path in paths]
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ConfigError(f"sample cannot be read: {error}") from error
-    height, width = arrays[0].shape[:2]
-    differences = np.zeros((height, width))
-    for array in arrays[1:]:
-        if array.shape == arrays[0].shape:
-            differences += np.abs(array - arrays[0]).mean(2)
-    sums = np.pad(differences.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    rows, columns = min(_LOUPE, height), min(_LOUPE, width)
-    boxes = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
-    top, left = np.unravel_index(int(boxes.argmax()), boxes.shape)
-    return int(left) + columns // 2, int(top) + rows // 2
-
-
-def signed(value: float | None, digits: int = 1) -> str:
-    """A number with its sign, a true minus; a dash for none."""
-    if value is None:
-        return NONE
-    text = f"{value:+.{digits}f}".replace("-", plot.MINUS)
-    return text if any(figure in "123456789" for figure in text) else text[1:]
-
-
-def figure(value: float | None, digits: int | None = None) -> str:
-    """A number, three figures of it unless `digits` says how many decimals; a dash for none."""
-    if value is None:
-        return NONE
-    if digits is None:
-        digits = max(0, 2 - math.floor(math.log10(max(value, 0.1)))) if value > 0 else 0
-    return f"{value:,.{digits}f}".replace("-", plot.MINUS)
-
-
-def span(low: float | None, high: float | None, digits: int = 1) -> str:
-    """An interval; nothing for none."""
-    if low is None or high is None:
-        return ""
-    return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", plot.MINUS)
-
-
-def setting(value: float | str) -> str:
-    """A codec's setting: most are numbers, an external command's may be a word."""
-    return value if isinstance(value, str) else f"{value:g}"
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":
