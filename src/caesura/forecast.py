@@ -1,11 +1,8 @@
 """What a picture will cost along a model's ladder, by its latents alone: where a search for a target begins.
 
 Bits grow with how many scaled latents leave zero and how far; the error of the pixels with what rounding
-takes from them; what is lost in similarity with that error where there is little contrast to hide it. On
-photographs the first is right within 5 to 12% of the bytes, the second within about 0.7 dB and the third
-within about a sixth of 1 - MS-SSIM over most of the ladder, where the average of all photographs is off by a
-factor of 2, by 3 dB and by half.
-Nothing is promised: the search measures (`target.py`).
+takes from them; what is lost in similarity with that error where there is little contrast to hide it. That
+is nearer than the average of all photographs. Nothing is promised: the search measures (`target.py`).
 """
 
 from __future__ import annotations
