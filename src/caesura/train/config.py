@@ -17,20 +17,32 @@ from caesura.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
-    """Analysis and synthesis transforms.
+class TransformConfig:
+    """The network of one transform of cae2026: channels and blocks at 1/8 of the sides, fine, and 1/16, coarse.
 
-    `padding` and `init` belong to cae2017, the numbers of hyperlatent channels, widths and blocks (at 1/8,
-    fine, and 1/16, coarse) to cae2026.
+    Without fine blocks there is no stage at 1/8 and `fine_width` means nothing.
+    """
+
+    fine_width: int = 128
+    fine_blocks: int = 3
+    coarse_width: int = 192
+    coarse_blocks: int = 2
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Analysis and synthesis transforms, and the prior's networks.
+
+    `padding` and `init` belong to cae2017; `hyperlatent_channels`, `prior_width` (channels inside the networks
+    of the hyperprior and the means), `analysis` and `synthesis` to cae2026.
     """
 
     name: Literal["cae2017", "cae2026"] = "cae2017"
     latent_channels: int = 96
     hyperlatent_channels: int = 96
-    fine_width: int = 128
-    fine_blocks: int = 3
-    coarse_width: int = 192
-    coarse_blocks: int = 2
+    prior_width: int = 128
+    analysis: TransformConfig = field(default_factory=TransformConfig)
+    synthesis: TransformConfig = field(default_factory=TransformConfig)
     padding: Literal["zeros", "mirror"] = "zeros"
     init: Literal["klt", "random"] = "klt"
 
@@ -44,11 +56,24 @@ class PriorConfig:
 
 
 @dataclass(frozen=True)
+class MixConfig:
+    """Weights of what the distortion "perceptual" is made of, each in units of the squared error (`loss.py`)."""
+
+    mse: float = 0.1
+    ssimulacra2: float = 0.5
+    psnr_hvs: float = 0.4
+
+
+@dataclass(frozen=True)
 class LossConfig:
-    """Rate + beta * distortion, one beta per rung of the rate ladder, ascending (`loss.py`)."""
+    """Rate + beta * distortion, one beta per rung of the rate ladder, ascending (`loss.py`).
+
+    `mix` belongs to the distortion "perceptual".
+    """
 
     betas: tuple[float, ...]
-    distortion: Literal["mse", "ms-ssim"] = "mse"
+    distortion: Literal["mse", "ms-ssim", "perceptual"] = "mse"
+    mix: MixConfig = field(default_factory=MixConfig)
 
 
 @dataclass(frozen=True)
@@ -56,7 +81,7 @@ class TrainConfig:
     """The run itself (`loop.py`).
 
     stage "joint" trains everything but the detail layer's entropy control, which "detail" trains alone, last;
-    "scales" freezes all but the scale vectors of cae2017, the paper's way to move a trained network to
+    "synthesis" trains the synthesis of cae2026 alone, which gives frozen latents a new decoder; "scales" freezes all but the scale vectors of cae2017, the paper's way to move a trained network to
     new rates. A step takes `batch` crops, on all ranks together. The first `mask_steps` steps enable latent
     channels one after another (the paper's incremental training); 0 switches that off. The learning rate
     rises linearly for `warmup` steps and falls along a half cosine over the last `decay` share of the run;
@@ -65,7 +90,7 @@ class TrainConfig:
     """
 
     steps: int = 1000
-    stage: Literal["joint", "scales", "detail"] = "joint"
+    stage: Literal["joint", "synthesis", "scales", "detail"] = "joint"
     mask_steps: int = 0
     batch: int = 8
     crop: int = 128
@@ -114,6 +139,12 @@ class Config:
         # MS-SSIM halves the picture four times and then needs an 11-pixel window (Wang et al. 2003).
         if self.loss.distortion == "ms-ssim" and train.crop <= 160:
             raise ConfigError(f"train.crop is {train.crop}; it must be above 160 for loss.distortion ms-ssim")
+        mix = dataclasses.asdict(self.loss.mix)
+        for name, share in mix.items():
+            if not 0 <= share < math.inf:
+                raise ConfigError(f"loss.mix.{name} is {share}; it must be 0 or more and finite")
+        if not any(mix.values()):
+            raise ConfigError("loss.mix is 0 in all its weights; one must be above 0")
         if not 0 <= train.decay <= 1:
             raise ConfigError(f"train.decay is {train.decay}; it must be between 0 and 1")
         if not 0 <= train.ema < 1:
@@ -136,17 +167,19 @@ class Config:
             )
         if network.padding == "mirror" and train.crop < 16:
             raise ConfigError(f"train.crop is {train.crop}; it must be 16 or more for network.padding mirror")
-        if train.stage == "detail":
-            raise ConfigError(f"train.stage is 'detail'; network {network.name} has no detail layer")
+        if train.stage in {"detail", "synthesis"}:
+            raise ConfigError(f"train.stage is {train.stage!r}, which belongs to cae2026; network.name is {network.name!r}")
 
     def _check_flagship(self) -> None:
         network, train = self.network, self.train
-        for name in ("hyperlatent_channels", "fine_width", "coarse_width"):
+        for name in ("hyperlatent_channels", "prior_width"):
             if getattr(network, name) < 1:
                 raise ConfigError(f"network.{name} is {getattr(network, name)}; it must be 1 or more")
-        for name in ("fine_blocks", "coarse_blocks"):
-            if getattr(network, name) < 0:
-                raise ConfigError(f"network.{name} is {getattr(network, name)}; it must be 0 or more")
+        for transform in ("analysis", "synthesis"):
+            for name, value in dataclasses.asdict(getattr(network, transform)).items():
+                low = 0 if name.endswith("blocks") else 1
+                if value < low:
+                    raise ConfigError(f"network.{transform}.{name} is {value}; it must be {low} or more")
         if network.latent_channels % 4 or network.latent_channels > 768:
             raise ConfigError(
                 f"network.latent_channels is {network.latent_channels}; a multiple of 4 up to 768 is allowed"

@@ -116,7 +116,7 @@ def _train(
             pixels = planar(crops)
             output = forward(pixels, place, *masks)
             bpp = output.bits / settings.crop**2
-            distortions = loss.distortion(pixels, output.pixels, config.loss.distortion)
+            distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
             total = loss.rate_distortion(bpp, distortions, beta, weight)
             fabric.backward(total)
             for optimizer in stepping:
@@ -150,9 +150,9 @@ def _new_model(
     model = models.make(config, pack.squares[spread(pack.train, _KLT_SQUARES)])
     history = []
     if start is not None:
-        record = starts.load(model, start, config.loss)
+        record = starts.load(model, start, config)
         history = [*record.pop("history", []), record]
-    trained = {"joint": ("",), "scales": ("log_gain", "log_inverse"), "detail": ("detail.",)}
+    trained = {"joint": ("",), "synthesis": ("synthesis.",), "scales": ("log_gain", "log_inverse"), "detail": ("detail.",)}
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(trained[config.train.stage])
     return model, history
@@ -224,7 +224,7 @@ def _validate(
             with fabric.autocast():
                 output = model(pixels, torch.tensor([float(number)], device=fabric.device))
             rate = output.bits / (pixels.shape[2] * pixels.shape[3])
-            distortion = loss.distortion(pixels, output.pixels, config.loss.distortion)
+            distortion = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
             losses += float(beta**-0.5 * (rate + beta * distortion))
             bpp += float(rate)
             error = float(((pixels - torch.round(output.pixels * 255) / 255) ** 2).mean())

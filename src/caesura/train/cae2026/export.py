@@ -34,7 +34,8 @@ _PRIOR_PARTS = ("hyper_prior.", "control.", "shape.", "detail.")
 
 def facts(model: FlagshipModel) -> dict[str, Any]:
     """The manifest's fields."""
-    reach = 8 * len(model.analysis.fine) + STRIDE * len(model.analysis.coarse)
+    transforms = model.analysis, model.synthesis
+    reach = max(BLOCK * len(network.fine) + STRIDE * len(network.coarse) for network in transforms)
     return {
         "architecture": "cae2026",
         "stride": STRIDE,

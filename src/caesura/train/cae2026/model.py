@@ -59,19 +59,10 @@ class FlagshipModel(nn.Module):
         super().__init__()
         self.shard: Shard = WHOLE
         network, anchors = config.network, len(config.loss.betas)
-        latents, hyperlatents, width = (
-            network.latent_channels,
-            network.hyperlatent_channels,
-            network.fine_width,
-        )
-        shape = {
-            "fine": network.fine_width,
-            "fine_blocks": network.fine_blocks,
-            "coarse": network.coarse_width,
-            "coarse_blocks": network.coarse_blocks,
-        }
-        self.analysis = Analysis(latents, anchors, **shape)
-        self.synthesis = Synthesis(latents, anchors, **shape)
+        latents, hyperlatents = network.latent_channels, network.hyperlatent_channels
+        width = network.prior_width
+        self.analysis = Analysis(latents, anchors, network.analysis)
+        self.synthesis = Synthesis(latents, anchors, network.synthesis)
         self.hyper_analysis = HyperAnalysis(latents, hyperlatents, anchors, width)
         self.hyper_synthesis = HyperSynthesis(hyperlatents, anchors, width, width)
         self.hyper_prior = HyperPrior(hyperlatents, anchors)

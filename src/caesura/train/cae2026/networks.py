@@ -5,6 +5,11 @@
     Analysis   unshuffle 8 | 1x1 W8 | blocks at 1/8 | 2x2 /2 W16 | blocks at 1/16 | 1x1 C               + K x
     Synthesis  1x1 W16 | blocks at 1/16 | 1x1, shuffle 2 W8 | blocks at 1/8 | 1x1, shuffle 8            + K' y
 
+Without blocks at 1/8 that stage is left out:
+
+    Analysis   unshuffle 8 | 2x2 /2 W16 | blocks at 1/16 | 1x1 C                                        + K x
+    Synthesis  1x1 W16 | blocks at 1/16 | 1x1 | shuffle 16                                              + K' y
+
 H and W are multiples of 16. K starts as the principal components of photographs and the network beside it at
 zero, so that training starts from a working transform codec (`klt.py`). One set of weights serves every rate:
 `mix` (N, anchors) holds each sample's interpolation weights over the ladder's anchors, and every block scales
@@ -16,6 +21,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from caesura.train.config import TransformConfig
 
 STRIDE = 16
 BLOCK = 8  # pixels a side that become channels
@@ -108,15 +115,17 @@ class _Normalised(nn.Module):
 class Analysis(_Normalised):
     """Pixels to latents: float (N, 3, H, W) in [0, 1] to float (N, C, H/16, W/16)."""
 
-    def __init__(
-        self, latents: int, anchors: int, *, fine: int, fine_blocks: int, coarse: int, coarse_blocks: int
-    ) -> None:
+    def __init__(self, latents: int, anchors: int, shape: TransformConfig) -> None:
         super().__init__()
+        fine, coarse = shape.fine_width, shape.coarse_width
         self.linear = nn.Conv2d(BLOCK_CHANNELS, latents, 2, 2, bias=False)
-        self.enter = conv1x1(BLOCK_CHANNELS, fine)
-        self.fine = Blocks(fine_blocks, fine, anchors)
-        self.down = conv1x1(fine, coarse, side=2)
-        self.coarse = Blocks(coarse_blocks, coarse, anchors)
+        self.fine = Blocks(shape.fine_blocks, fine, anchors)
+        if self.fine:
+            self.enter = conv1x1(BLOCK_CHANNELS, fine)
+            self.down = conv1x1(fine, coarse, side=2)
+        else:
+            self.enter = conv1x1(BLOCK_CHANNELS, coarse, side=2)
+        self.coarse = Blocks(shape.coarse_blocks, coarse, anchors)
         self.leave = conv1x1(coarse, latents, zero=True)
 
     def forward(self, pixels: Tensor, mix: Tensor) -> Tensor:
@@ -127,9 +136,10 @@ class Analysis(_Normalised):
         """The same of pixels in blocks, float (N, 192, H/8, W/8): colour, row and column of a block."""
         x = (blocks - self.block_mean) / PIXEL_DEVIATION
         linear = self.linear(x) / self.unit
-        x = self.fine(F.leaky_relu(self.enter(x), SLOPE), mix)
-        x = self.coarse(self.down(x), mix)
-        latent: Tensor = linear + self.leave(x)
+        x = F.leaky_relu(self.enter(x), SLOPE)
+        if self.fine:
+            x = self.down(self.fine(x, mix))
+        latent: Tensor = linear + self.leave(self.coarse(x, mix))
         return latent
 
 
@@ -138,17 +148,19 @@ class Synthesis(_Normalised):
 
     input_scale: Tensor
 
-    def __init__(
-        self, latents: int, anchors: int, *, fine: int, fine_blocks: int, coarse: int, coarse_blocks: int
-    ) -> None:
+    def __init__(self, latents: int, anchors: int, shape: TransformConfig) -> None:
         super().__init__()
+        fine, coarse = shape.fine_width, shape.coarse_width
         self.register_buffer("input_scale", torch.ones(1, latents, 1, 1))
         self.linear = nn.Conv2d(latents, 3 * STRIDE**2, 1, bias=False)
         self.enter = conv1x1(latents, coarse)
-        self.coarse = Blocks(coarse_blocks, coarse, anchors)
-        self.up = conv1x1(coarse, 4 * fine)
-        self.fine = Blocks(fine_blocks, fine, anchors)
-        self.leave = conv1x1(fine, BLOCK_CHANNELS, zero=True)
+        self.coarse = Blocks(shape.coarse_blocks, coarse, anchors)
+        self.fine = Blocks(shape.fine_blocks, fine, anchors)
+        if self.fine:
+            self.up = conv1x1(coarse, 4 * fine)
+            self.leave = conv1x1(fine, BLOCK_CHANNELS, zero=True)
+        else:
+            self.leave = conv1x1(coarse, 3 * STRIDE**2, zero=True)
 
     def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
         """See the class; `mix` float (N, anchors)."""
@@ -158,8 +170,11 @@ class Synthesis(_Normalised):
         """The same, to pixels in blocks, float (N, 192, 2h, 2w): colour, row and column of a block."""
         linear = self.linear(latent) * self.unit
         x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
-        x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
-        x = F.pixel_shuffle(linear, 2) + self.leave(x)
+        if self.fine:
+            x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
+            x = F.pixel_shuffle(linear, 2) + self.leave(x)
+        else:
+            x = F.pixel_shuffle(linear + self.leave(x), 2)
         blocks: Tensor = x * PIXEL_DEVIATION + self.block_mean
         return blocks
 
