@@ -63,6 +63,7 @@ def configurations(draw: st.DrawFn) -> Config:
                 "decay": draw(st.floats(0, 1)),
                 "clip": draw(positive),
                 "ema": draw(st.floats(0, 0.9999)),
+                "drawn": draw(st.floats(0, 0.9999)),
                 "seed": draw(st.integers(0, 2**31 - 1)),
                 "precision": draw(st.sampled_from(["auto", "bf16-mixed", "32-true"])),
                 "validate_every": draw(count),
@@ -195,6 +196,8 @@ def test_a_section_must_be_a_table(section: str) -> None:
         ("train", "decay", 1.1),
         ("train", "ema", -0.1),
         ("train", "ema", 1.0),
+        ("train", "drawn", -0.1),
+        ("train", "drawn", 1.0),
         ("train", "learning_rate", 0.0),
         ("train", "learning_rate", -1e-3),
         ("train", "clip", 0.0),
@@ -252,6 +255,7 @@ def test_the_papers_model_has_no_detail_layer_to_train() -> None:
         ("train", "clip", False),
         ("train", "decay", False),
         ("train", "ema", False),
+        ("train", "drawn", False),
     ],
 )
 def test_numbers_that_are_not_finite_are_refused(section: str, key: str, in_list: bool, value: float) -> None:

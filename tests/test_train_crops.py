@@ -19,6 +19,7 @@ from torch import Tensor
 from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
 from caesura.train.crops import Pack, crop_batches
+from caesura.train.drawn import Drawings, drawn
 from caesura.train.prepare import MANIFEST, SQUARES, prepare
 from train_helpers import names, position_photo, save
 
@@ -48,7 +49,7 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 
 def draw(pack: Pack, first: int, last: int, **options: Any) -> Iterator[Tensor]:
     """The batches of the steps first .. last - 1."""
-    values: dict[str, Any] = {"batch": 4, "crop": CROP, "seed": 5, "steps": last, **options}
+    values: dict[str, Any] = {"batch": 4, "crop": CROP, "drawn": 0.0, "seed": 5, "steps": last, **options}
     return crop_batches(pack, TrainConfig(**values), first_step=first, device=torch.device("cpu"))
 
 
@@ -120,6 +121,57 @@ def test_a_crop_may_be_the_whole_square(folder: Path) -> None:
     for crop in batch.numpy():
         _, top, _, left, _, _ = placement(crop)
         assert (top, left) == (0, 0)
+
+
+def replaced(pack: Pack, first: int, last: int, **options: Any) -> list[bool]:
+    """Whether each crop of the steps is drawn by code; fails where a crop is neither that nor as without."""
+    plain, mixed = (torch.cat(batches(pack, first, last, drawn=share, **options)) for share in (0.0, 0.25))
+    differs = (plain != mixed).flatten(1).any(1).tolist()
+    for crop, differ in zip(mixed.numpy(), differs, strict=True):
+        if not differ:
+            placement(crop)
+    return differs
+
+
+def test_a_share_of_the_crops_is_drawn_and_the_others_stay(folder: Path) -> None:
+    share = np.mean(replaced(Pack(folder), 0, 300))
+    assert share == pytest.approx(0.25, abs=0.05)
+
+
+def test_drawn_crops_are_parts_of_drawn_squares(folder: Path) -> None:
+    pack = Pack(folder)
+    (batch,) = batches(pack, 3, 4, batch=64, crop=SIDE, drawn=0.25)
+    plain, seed = batches(pack, 3, 4, batch=64, crop=SIDE)[0], 5
+    squares = [drawn(np.random.default_rng((seed, n, 3)), SIDE) for n in range(Drawings.count)]
+    known = {s.tobytes() for square in squares for s in turns(square)}
+    crops = [crop.numpy() for crop, other in zip(batch, plain, strict=True) if not torch.equal(crop, other)]
+    assert len(crops) > 5
+    assert all(crop.tobytes() in known for crop in crops)
+
+
+def turns(square: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """A square in all eight ways of flips and a transpose."""
+    both = (square, square.swapaxes(0, 1))
+    return [s[::down, ::right] for s in both for down in (1, -1) for right in (1, -1)]
+
+
+def test_a_steps_drawn_crops_depend_on_seed_and_step_alone(folder: Path) -> None:
+    pack = Pack(folder)
+    whole, resumed = batches(pack, 0, 9, drawn=0.5), batches(pack, 5, 9, drawn=0.5)
+    for expected, got in zip(whole[5:], resumed, strict=True):
+        assert torch.equal(expected, got)
+
+
+def test_without_drawn_crops_a_step_is_what_it_always_was(folder: Path) -> None:
+    """The photographs of a step are drawn as in the first version, so that old runs can be repeated."""
+    pack = Pack(folder)
+    for step, batch in enumerate(batches(pack, 0, 3)):
+        random = np.random.default_rng((5, step))
+        photo = random.integers(TRAINED, size=4)
+        assert [placement(crop)[-1] for crop in batch.numpy()] == photo.tolist()
+        top, left = random.integers(SIDE - CROP + 1, size=(2, 4))
+        places = [placement(crop) for crop in batch.numpy()]
+        assert [(p[1], p[3]) for p in places] == list(zip(top.tolist(), left.tolist(), strict=True))
 
 
 def test_a_finished_run_gets_no_batches(folder: Path) -> None:

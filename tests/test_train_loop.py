@@ -197,6 +197,17 @@ def test_a_run_is_resumed_with_its_own_configuration_only(
         run_tiny(tiny(**sections), pack, finished, resume=True)
 
 
+def test_a_run_begun_before_crops_were_drawn_is_resumed_without_them(pack: Path, tmp_path: Path) -> None:
+    without = tiny(train={"steps": 3, "drawn": 0.0})
+    last = run_tiny(without, pack, tmp_path / "run")
+    state = json.loads((last / "state.json").read_text())
+    del state["config"]["train"]["drawn"]
+    (last / "state.json").write_text(json.dumps(state))
+    with pytest.raises(ConfigError, match=r"train\.drawn is 0\.05; run .* was started with 0\.0"):
+        run_tiny(tiny(train={"steps": 3}), pack, tmp_path / "run", resume=True)
+    assert run_tiny(without, pack, tmp_path / "run", resume=True) == last
+
+
 def test_a_run_is_resumed_with_its_own_data_only(finished: Path, tmp_path: Path) -> None:
     save(tmp_path / "photos" / names(1)[0], photo(64, 64, 300, 300))
     prepare(tmp_path / "photos", tmp_path / "other", sizes=(32,), side=32)

@@ -86,7 +86,8 @@ class TrainConfig:
     channels one after another (the paper's incremental training); 0 switches that off. The learning rate
     rises linearly for `warmup` steps and falls along a half cosine over the last `decay` share of the run;
     `decay = 0` keeps it constant, for a run that a later one takes further. The precision "auto" is
-    "bf16-mixed" where the device has instructions for it, else "32-true".
+    "bf16-mixed" where the device has instructions for it, else "32-true". The share `drawn` of the crops is
+    drawn by code instead of cut out of photos (`drawn.py`).
     """
 
     steps: int = 1000
@@ -94,6 +95,7 @@ class TrainConfig:
     mask_steps: int = 0
     batch: int = 8
     crop: int = 128
+    drawn: float = 0.05
     learning_rate: float = 1.5e-3
     warmup: int = 100
     decay: float = 1.0
@@ -145,13 +147,20 @@ class Config:
                 raise ConfigError(f"loss.mix.{name} is {share}; it must be 0 or more and finite")
         if not any(mix.values()):
             raise ConfigError("loss.mix is 0 in all its weights; one must be above 0")
-        if not 0 <= train.decay <= 1:
-            raise ConfigError(f"train.decay is {train.decay}; it must be between 0 and 1")
-        if not 0 <= train.ema < 1:
-            raise ConfigError(f"train.ema is {train.ema}; it must be at least 0 and below 1")
-        for name, real in (("train.learning_rate", train.learning_rate), ("train.clip", train.clip)):
-            if not 0 < real < math.inf:
-                raise ConfigError(f"{name} is {real}; it must be above 0 and finite")
+        for name, real, fits, allowed in (
+            ("train.decay", train.decay, 0 <= train.decay <= 1, "between 0 and 1"),
+            ("train.ema", train.ema, 0 <= train.ema < 1, "at least 0 and below 1"),
+            ("train.drawn", train.drawn, 0 <= train.drawn < 1, "at least 0 and below 1"),
+            (
+                "train.learning_rate",
+                train.learning_rate,
+                0 < train.learning_rate < math.inf,
+                "above 0 and finite",
+            ),
+            ("train.clip", train.clip, 0 < train.clip < math.inf, "above 0 and finite"),
+        ):
+            if not fits:
+                raise ConfigError(f"{name} is {real}; it must be {allowed}")
         if train.seed >= 1 << 31:
             raise ConfigError(f"train.seed is {train.seed}; it must be below {1 << 31}")
         if network.name == "cae2026":

@@ -1,4 +1,4 @@
-"""Random crops from a pack of squares.
+"""Random crops from a pack of squares, a share of them from squares drawn by code.
 
 What a step sees is a function of (seed, step) alone: no state to save, and a resumed run draws what an
 uninterrupted one would have drawn. Ranks share each step's batch: each takes its shard of it.
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
+from caesura.train.drawn import Drawings
 from caesura.train.prepare import FORMAT, MANIFEST, SQUARES
 from caesura.train.shard import WHOLE, Shard
 
@@ -111,8 +112,10 @@ def crop_batches(
     """Yield one uint8 (batch / ranks, crop, crop, 3) tensor on `device` per step.
 
     Steps are [first_step, config.steps). Squares are drawn uniformly, cropped at a random place, flipped and
-    transposed at random. On a GPU with room the whole train split lives in its memory and is cropped there;
-    elsewhere a background thread crops from the memory map and stays a few steps ahead.
+    transposed at random; then about the share `config.drawn` of the crops is replaced by crops of squares
+    drawn by code, and the others stay as they are. On a GPU with room the whole train split lives in its
+    memory and is cropped there; elsewhere a background thread crops from the memory map and stays a few
+    steps ahead.
 
     Raises:
         ConfigError: the pack has no train squares, or they are smaller than `config.crop`.
@@ -126,17 +129,28 @@ def crop_batches(
         random = np.random.default_rng((config.seed, step))
         return _plan(random, len(pack.train), config.batch, config.crop, pack.side, shard)
 
+    def with_drawn(crops: Tensor, step: int, row: NDArray[np.int64], column: NDArray[np.int64]) -> Tensor:
+        chosen, square = _drawn(np.random.default_rng((config.seed, step, 2)), config, shard)
+        if len(chosen):
+            crops[chosen] = drawings.crops(square, row[chosen], column[chosen])
+        return crops
+
     steps = range(first_step, config.steps)
-    if device.type == "cuda" and _fits(pack, device):
+    resides = device.type == "cuda" and _fits(pack, device)
+    drawings = Drawings(config.seed, pack.side, device if resides else torch.device("cpu"))
+    if resides:
         resident = torch.from_numpy(pack.squares[pack.train]).to(device)
         for step in steps:
-            yield resident[tuple(torch.from_numpy(index).to(device) for index in plan(step))]
+            photo, row, column = plan(step)
+            index = tuple(torch.from_numpy(part).to(device) for part in (photo, row, column))
+            yield with_drawn(resident[index], step, row, column)
         return
 
     def crops() -> Iterator[Tensor]:
         for step in steps:
             photo, row, column = plan(step)
-            yield torch.from_numpy(pack.squares[pack.train[photo], row, column])
+            crops = torch.from_numpy(pack.squares[pack.train[photo], row, column])
+            yield with_drawn(crops, step, row, column)
 
     for host in _prefetched(crops()):
         yield host.to(device, non_blocking=True)
@@ -162,6 +176,15 @@ def _plan(
     swapped_row = top + (row - top).swapaxes(1, 2)
     swapped_column = left + (column - left).swapaxes(1, 2)
     return photo, np.where(transpose, swapped_row, row), np.where(transpose, swapped_column, column)
+
+
+def _drawn(
+    random: np.random.Generator, config: TrainConfig, shard: Shard
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of a shard's crops are drawn by code, (n,), and out of which square, (n, 1, 1)."""
+    replaced = random.random(config.batch)[shard.rows] < config.drawn
+    square = random.integers(Drawings.count, size=(config.batch, 1, 1))[shard.rows]
+    return np.flatnonzero(replaced), square[replaced]
 
 
 def _prefetched(items: Iterator[Tensor], ahead: int = 4) -> Iterator[Tensor]:

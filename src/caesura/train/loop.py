@@ -27,6 +27,7 @@ from caesura.train.optim import optimizers
 from caesura.train.precision import dtype, resolve
 
 _KLT_SQUARES = 256
+_BEFORE = {"drawn": 0.0}  # what runs did that were begun before there was a setting
 
 
 def train(
@@ -190,7 +191,7 @@ def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None
         raise ConfigError(f"data is not what run {run} was started with; resume needs the same pack")
     for section, settings in now["config"].items():
         for name, value in settings.items():
-            before = was["config"][section].get(name)
+            before = was["config"][section].get(name, _BEFORE.get(name))
             if before != (list(value) if isinstance(value, tuple) else value):
                 raise ConfigError(f"{section}.{name} is {value}; run {run} was started with {before}")
 

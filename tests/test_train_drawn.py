@@ -1,0 +1,75 @@
+"""drawn.py: pictures drawn by code, and the squares of a run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import ImageFont
+
+from caesura.train import drawn as drawings
+from caesura.train.drawn import Drawings, drawn
+
+CPU = torch.device("cpu")
+Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Pixels]:
+    return [drawn(np.random.default_rng((0, number)), 64) for number in range(1000)]
+
+
+@pytest.mark.parametrize("side", [8, 9, 24, 64, 256])
+def test_pictures_may_have_any_side(side: int) -> None:
+    random = np.random.default_rng(side)
+    for _ in range(100):
+        picture = drawn(random, side)
+        assert picture.shape == (side, side, 3)
+        assert picture.dtype == np.uint8
+
+
+def test_a_picture_depends_on_the_generator_alone(pictures: list[Pixels]) -> None:
+    for number in range(50):
+        np.testing.assert_array_equal(drawn(np.random.default_rng((0, number)), 64), pictures[number])
+
+
+def test_pictures_differ(pictures: list[Pixels]) -> None:
+    assert len({picture.tobytes() for picture in pictures}) > 0.85 * len(pictures)  # but some white pages
+
+
+@pytest.mark.parametrize(("value", "low", "high"), [(255, 0.65, 0.85), (0, 0.1, 0.25)])
+def test_many_pictures_hold_a_large_area_of_pure_white_or_black(
+    pictures: list[Pixels], value: int, low: float, high: float
+) -> None:
+    areas = [(picture == value).all(axis=2).mean() for picture in pictures]
+    assert low < np.mean([area >= 0.2 for area in areas]) < high
+
+
+def test_pictures_hold_more_than_white_and_black(pictures: list[Pixels]) -> None:
+    busy = [len(np.unique(picture)) > 8 for picture in pictures]
+    assert np.mean(busy) > 0.6
+
+
+def test_no_file_is_read_for_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def truetype(font: object, *options: object, **named: object) -> ImageFont.FreeTypeFont:
+        assert not isinstance(font, str), f"{font} is a file"
+        return original(font, *options, **named)  # type: ignore[arg-type]
+
+    original = ImageFont.FreeTypeFont
+    monkeypatch.setattr(ImageFont, "FreeTypeFont", truetype)
+    drawings._font.cache_clear()
+    assert drawings._font(20).getbbox("caesura")[2] > 50
+
+
+def test_squares_are_what_drawn_gives() -> None:
+    squares = Drawings(7, 16, CPU)
+    row, column = np.mgrid[:16, :16][:, None]
+    crops = squares.crops(np.array([3, 400, 3])[:, None, None], row, column)
+    for number, crop in zip((3, 400, 3), crops.numpy(), strict=True):
+        np.testing.assert_array_equal(crop, drawn(np.random.default_rng((7, number, 3)), 16))
+
+
+def test_squares_of_another_seed_are_others() -> None:
+    index = np.arange(32)[:, None, None], *np.mgrid[:16, :16][:, None]
+    assert not torch.equal(Drawings(7, 16, CPU).crops(*index), Drawings(8, 16, CPU).crops(*index))
