@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +19,11 @@ from caesura.train import checkpoint
 from caesura.train.config import Config, TransformConfig, from_dict
 from caesura.train.models import RateModel
 
-_BLOCK = re.compile(r"(analysis|synthesis)\.(fine|coarse)\.\d+\.")
-_LINEAR = re.compile(r"(analysis|synthesis)\.(linear\.weight|unit|block_mean|input_scale)$")
+# The stages of the flagship's transforms beside their linear part, in the order in which data passes them.
+_STAGES = (
+    ("analysis.enter.", "analysis.fine.", "analysis.down.", "analysis.coarse.", "analysis.leave."),
+    ("synthesis.enter.", "synthesis.coarse.", "synthesis.up.", "synthesis.fine.", "synthesis.leave."),
+)
 # Settings of the flagship's transforms before each had its own.
 _SHARED = ("fine_width", "fine_blocks", "coarse_width", "coarse_blocks")
 _PER_ANCHOR = {"log_gain": 1, "log_inverse": -1, "control.bias": 1}  # and how they move with the gain
@@ -72,10 +74,11 @@ def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
     """Load weights into a model of `config`, whose ladder and transforms may be others.
 
     An anchor starts from what the old anchor with the nearest beta has; scale vectors, and the table indices
-    that go with them, move as high-rate theory has it: steps go with 1 / sqrt(beta). Betas of two kinds of
-    distortion cannot be compared: then anchors keep their positions along the ladder. Blocks of the flagship
+    that go with them, move as high-rate theory has it: steps go with 1 / sqrt(beta). Betas for MS-SSIM
+    cannot be compared with others: then anchors keep their positions along the ladder. Blocks of the flagship
     that the start has not got begin as the identity: a deeper network starts as good as the one it is from.
-    A transform of other widths, or of fewer blocks, keeps its linear part alone; its network begins anew.
+    A transform of another shape keeps its linear part and the stages of its network before the first that does
+    not fit; the rest begins anew.
 
     Raises:
         ConfigError: the weights do not fit the model; or see `read`.
@@ -84,7 +87,7 @@ def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
     trained = from_dict(training["config"])
     before, loss = trained.loss, config.loss
     old, new = np.log(before.betas), np.log(loss.betas)
-    if before.distortion == loss.distortion:
+    if (before.distortion == "ms-ssim") == (loss.distortion == "ms-ssim"):
         nearest = np.abs(new[:, None] - old[None, :]).argmin(1)
         shift = torch.from_numpy((new - old[nearest]) / 2).float()[:, None]
     else:
@@ -94,32 +97,30 @@ def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
             weights[name] = weights[name][nearest]
     for name in _PER_ANCHOR.keys() & weights.keys():
         weights[name] = weights[name] + _PER_ANCHOR[name] * shift
-    anew = tuple(f"{name}." for name in ("analysis", "synthesis") if _is_other(name, trained, config))
     own = model.state_dict()
-    fresh = {
-        name: value
-        for name, value in own.items()
-        if _BLOCK.match(name) or (name.startswith(anew) and not _LINEAR.match(name))
-    }
-    kept = {name: value for name, value in weights.items() if not name.startswith(anew) or _LINEAR.match(name)}
+    fresh: dict[str, Tensor] = {}
+    for stages in _STAGES:
+        weights = _fitting(weights, own, stages)
+        fresh |= {name: value for name, value in own.items() if name.startswith(stages)}
     try:
-        model.load_state_dict(fresh | kept)
+        model.load_state_dict(fresh | weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"start {source} does not fit the configured network: {reason}") from error
     return training
 
 
-def _is_other(transform: str, trained: Config, config: Config) -> bool:
-    """Whether a transform's network cannot begin with the weights of the one that was trained."""
-    if config.network.name != "cae2026" or trained.network.name != config.network.name:
-        return False
-    old: TransformConfig = getattr(trained.network, transform)
-    new: TransformConfig = getattr(config.network, transform)
-    fine = new.fine_width != old.fine_width and (new.fine_blocks or old.fine_blocks)
-    fewer = new.fine_blocks < old.fine_blocks or new.coarse_blocks < old.coarse_blocks
-    first = new.fine_blocks > 0 and not old.fine_blocks
-    return bool(fine or fewer or first or new.coarse_width != old.coarse_width)
+def _fitting(weights: dict[str, Tensor], own: dict[str, Tensor], stages: tuple[str, ...]) -> dict[str, Tensor]:
+    """The weights without those of a transform's stages from the first on that does not fit.
+
+    What comes behind a stage that begins anew must do so too: the last stage then starts at zero.
+    """
+    for number, stage in enumerate(stages):
+        old = {name: value.shape for name, value in weights.items() if name.startswith(stage)}
+        new = {name: value.shape for name, value in own.items() if name.startswith(stage)}
+        if bool(old) != bool(new) or not old.items() <= new.items():
+            return {name: value for name, value in weights.items() if not name.startswith(stages[number:])}
+    return weights
 
 
 def read_bundle(bundle: bundles.Bundle) -> Start:
