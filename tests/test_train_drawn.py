@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -52,14 +54,16 @@ def test_pictures_hold_more_than_white_and_black(pictures: list[Pixels]) -> None
 
 
 def test_no_file_is_read_for_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    def truetype(font: object, *options: object, **named: object) -> ImageFont.FreeTypeFont:
-        assert not isinstance(font, str), f"{font} is a file"
-        return original(font, *options, **named)  # type: ignore[arg-type]
+    def truetype(font: object, *options: object) -> ImageFont.FreeTypeFont:
+        loaded.append(font)
+        return original(font, *options)  # type: ignore[arg-type]
 
+    loaded: list[object] = []
     original = ImageFont.FreeTypeFont
     monkeypatch.setattr(ImageFont, "FreeTypeFont", truetype)
     drawings._font.cache_clear()
     assert drawings._font(20).getbbox("caesura")[2] > 50
+    assert [type(font) for font in loaded] == [io.BytesIO]
 
 
 def test_squares_are_what_drawn_gives() -> None:
