@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from caesura.errors import ConfigError
 from caesura.train import checkpoint, loss, models, ranks, schedule
 from caesura.train import start as starts
+from caesura.train.cae2026.networks import STRIDE
 from caesura.train.config import Config, TrainConfig
 from caesura.train.crops import Pack, crop_batches, planar, spread
 from caesura.train.monitor import Figures, Monitor, RungFigures, Silence
@@ -115,8 +116,10 @@ def _train(
             place, beta, weight = (part[shard.rows] for part in (places, betas, loss.sample_weights(betas)))
             masks = schedule.channel_masks(step, settings, config.network.latent_channels, fabric.device)
             pixels = planar(crops)
+            if config.network.name == "cae2026":
+                pixels = schedule.trimmed(pixels, step, settings, STRIDE)
             output = forward(pixels, place, *masks)
-            bpp = output.bits / settings.crop**2
+            bpp = output.bits / (pixels.shape[2] * pixels.shape[3])
             distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
             total = loss.rate_distortion(bpp, distortions, beta, weight)
             fabric.backward(total)
@@ -124,7 +127,7 @@ def _train(
                 fabric.clip_gradients(forward, optimizer, max_norm=settings.clip)
                 optimizer.step()
             ema.update_parameters(model)
-            seen = settings.batch * settings.crop**2
+            seen = settings.batch * pixels.shape[2] * pixels.shape[3]
             state |= {"step": step + 1, "pixels": state["pixels"] + seen}
             error = ((pixels - output.pixels.detach()) ** 2).mean()
             figures = ranks.mean(fabric, torch.stack([total.detach(), bpp.detach().mean(), error]))

@@ -19,8 +19,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from caesura.entropy.passes import PASSES
+from caesura.model import HYPER
 from caesura.train.cae2026 import klt
 from caesura.train.cae2026.control import LOG_STEP, Control, clip_index, groups, index_of, magnitude
 from caesura.train.cae2026.detail import Detail
@@ -101,7 +103,7 @@ class FlagshipModel(nn.Module):
         """Training pass: rounded latents for the reconstruction, noisy ones for the rate.
 
         Args:
-            pixels: float (N, 3, H, W) in [0, 1]; H and W multiples of 64.
+            pixels: float (N, 3, H, W) in [0, 1]; H and W multiples of 16.
             place: float (N,), each sample's place on the ladder, 0 to anchors - 1. In the stage "detail" the
                 base stays at the ladder's top, and 0 to anchors - 1 means from there to quality 100.
         """
@@ -123,9 +125,13 @@ class FlagshipModel(nn.Module):
         return Output(((base + detail) / 255).clamp(0, 1), bits(log_mass))
 
     def analyse(self, pixels: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels to scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4)."""
+        """Pixels to scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4), rounded up.
+
+        As in the codec, the last row and column of latents are repeated up to a whole number of hyperlatents.
+        """
         target = self.analysis(pixels, mix).float() * _interpolated(mix, self.log_gain)
-        return target, self.hyper_analysis(target, mix).float()
+        whole = F.pad(target, (0, -target.shape[3] % HYPER, 0, -target.shape[2] % HYPER), mode="replicate")
+        return target, self.hyper_analysis(whole, mix).float()
 
     def code(
         self, target: Tensor, hyperlatent: Tensor, mix: Tensor, quantize: Quantizer = round_identity
@@ -134,8 +140,10 @@ class FlagshipModel(nn.Module):
         gain, inverse = (_interpolated(mix, table) for table in (self.log_gain, self.log_inverse))
         rounded = quantize(hyperlatent)
         hyper_mass = self.hyper_prior.log_mass(self._for_rate(hyperlatent, rounded), mix)
-        features = self.hyper_synthesis(rounded, mix).float()
-        index = self.control.base(rounded, mix).float()
+        rows, columns = target.shape[2:]
+        odd = (0, columns % 2, 0, rows % 2)  # the codec computes means for whole cells of 2x2 latents
+        features = self.hyper_synthesis(rounded, mix).float()[..., : rows + odd[3], : columns + odd[1]]
+        index = self.control.base(rounded, mix).float()[..., :rows, :columns]
 
         order = groups(target.shape[1], *target.shape[2:]).to(target.device)
         deviation = self.deviation[:, None, None]
@@ -146,7 +154,8 @@ class FlagshipModel(nn.Module):
         magnitudes = torch.zeros_like(target)
         for number, net in enumerate(self.means):
             now = order == number
-            update = net(features, known * scale_in, mix).float() * scale_out
+            means = net(features, F.pad(known * scale_in, odd), mix)[..., :rows, :columns]
+            update = means.float() * scale_out
             mean = torch.where(now, update, mean)
             if number:
                 index = index + now * self.control.step(magnitudes, number).float()
