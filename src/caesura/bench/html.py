@@ -141,13 +141,17 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         )
     anchors = list(dict.fromkeys(entry["anchor"] for entry in results["bd"]))
     anchor = max(anchors, key=lambda name: sum(known(bd, c, name) for c in styles), default=None)
-    strongest = standing(results, bd, ours)
+    hardest = {metric.key: standing(results, bd, ours, metric.key) for metric in metrics}
+    strongest = hardest.get("psnr", [])
+    families = list(dict.fromkeys(family(name) for names in hardest.values() for name in names))
+    rivals = list(dict.fromkeys(name for names in hardest.values() for name in names))
     pages["index.html"] = environment.get_template("index.html").render(
         shared,
         metrics=metrics,
         absent=[metric.name for metric in METRICS if metric not in metrics],
         sentence=sentence(bd, ours, strongest),
-        standing=strongest,
+        standing=sorted(rivals, key=lambda name: families.index(family(name))),
+        hardest=hardest,
         bd=bd,
         plots=curve_plots(results, metrics, styles),
         anchors=anchors,
@@ -211,13 +215,13 @@ def known(bd: Entries, codec: str, anchor: str, metric: str = "psnr") -> bool:
     return bd.get((codec, anchor, metric), {"percent": None})["percent"] is not None
 
 
-def standing(results: dict[str, Any], bd: Entries, ours: str | None) -> list[str]:
+def standing(results: dict[str, Any], bd: Entries, ours: str | None, metric: str = "psnr") -> list[str]:
     """Of each other codec the variant that our first model finds hardest to beat, from easy to hard."""
     best: dict[str, str] = {}
-    percent: Callable[[str], float] = lambda name: bd[ours or "", name, "psnr"]["percent"]  # noqa: E731
+    percent: Callable[[str], float] = lambda name: bd[ours or "", name, metric]["percent"]  # noqa: E731
     for codec in results["codecs"]:
         name = codec["name"]
-        if ours is not None and not codec["ours"] and known(bd, ours, name):
+        if ours is not None and not codec["ours"] and known(bd, ours, name, metric):
             best[family(name)] = max(best.get(family(name), name), name, key=percent)
     return sorted(best.values(), key=percent)
 
