@@ -82,21 +82,23 @@ def csv_files(results: Results) -> dict[str, str]:
 def summary(results: Results, anchor: str) -> Table:
     """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds.
 
-    These are of encoder and decoder. Metrics that were not measured have no column.
+    These are of encoder and decoder. Metrics that were not measured have no column; those of `--metrics` take
+    the place of interval and overlap, so that it fits 80 characters.
     """
     others = [key for key, (_, short) in _METRICS.items() if short and key != "psnr" and _has(results, key)]
     title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures, speed"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     table.add_column("codec", no_wrap=True)
-    for name in ("PSNR", "interval", "dB", *(_METRICS[key][1] or key for key in others), "MP/s"):
+    roomy = not {"psnr_hvs_m", "cvvdp"}.intersection(others)
+    certainty = ("interval", "dB") if roomy else ()
+    for name in ("PSNR", *certainty, *(_METRICS[key][1] or key for key in others), "MP/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for curve in results.curves:
         rates, *rest = (results.difference(curve.codec, anchor, metric) for metric in ("psnr", *others))
         table.add_row(
             curve.codec,
             percent(rates.percent) if rates else "",
-            _interval(rates),
-            "{:.0f}-{:.0f}".format(*rates.overlap) if rates and rates.overlap else "",
+            *((_interval(rates), _overlap(rates)) if roomy else ()),
             *(percent(one.percent) if one else "" for one in rest),
             f"{_short(speed(curve, 'encode_mps'))}/{_short(speed(curve, 'decode_mps'))}",
         )
@@ -149,6 +151,10 @@ def _rates(title: str, results: Results, pairs: Sequence[tuple[str, str]], told_
         over = "{:.1f} to {:.1f} dB".format(*common) if common else ""
         lines.append(f"| {pair[told_of]} | {' | '.join(map(told, found))} | {over} |")
     return lines
+
+
+def _overlap(difference: Difference | None) -> str:
+    return "{:.0f}-{:.0f}".format(*difference.overlap) if difference and difference.overlap else ""
 
 
 def _has(results: Results, metric: str) -> bool:
