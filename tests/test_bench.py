@@ -9,11 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import AvifImagePlugin
 
 import caesura
 from caesura import metrics
-from caesura.bench import coding_loss
-from caesura.bench.codecs import AVIF, JPEG, JPEG_2000, OTHERS, WEBP, Codec, Heic, JpegXl, choose, installed
+from caesura.bench import coding_loss, quality
+from caesura.bench.bd import bd_rate
+from caesura.bench.codecs import (
+    AVIF_IQ,
+    AVIF_PSNR,
+    JPEG,
+    JPEG_2000,
+    OTHERS,
+    WEBP,
+    Avif,
+    Codec,
+    Heic,
+    JpegXl,
+    choose,
+    installed,
+)
 from caesura.bench.matched import encode_within, within
 from caesura.bench.ours import Caesura, Crops, size_of
 from caesura.bench.schema import Point
@@ -152,10 +167,46 @@ def test_a_codec_that_is_not_installed_is_listed_with_the_reason(monkeypatch: py
         _ = Heic().version
 
 
+# The tunings of AVIF
+
+
+def test_avif_is_measured_at_both_tunings_named_so() -> None:
+    names = [codec.name for codec in OTHERS if isinstance(codec, Avif)]
+    assert sorted(names) == [f"AVIF speed {n} tune={tune}" for n in (4, 6, 9) for tune in ("iq", "psnr")]
+    assert (AVIF_PSNR.name, AVIF_IQ.name) == ("AVIF speed 6 tune=psnr", "AVIF speed 6 tune=iq")
+    assert choose("avif speed 6 tune=iq", OTHERS) == [AVIF_IQ]
+
+
+def test_each_tuning_is_ahead_by_what_it_is_for(part: Pixels) -> None:
+    points = {
+        codec.tune: [
+            (len(data), metrics.psnr(part, decoded), quality.ssimulacra2(part, decoded))
+            for data in (codec.encode(part, setting) for setting in codec.settings)
+            for decoded in [codec.decode(data)]
+        ]
+        for codec in (AVIF_PSNR, AVIF_IQ)
+    }
+    curves = {tune: np.array(rows, float).T for tune, rows in points.items()}
+    for column, first, second in ((1, "psnr", "iq"), (2, "iq", "psnr")):
+        saved = bd_rate(*(list(zip(curves[t][0], curves[t][column], strict=True)) for t in (second, first)))
+        assert saved is not None
+        assert saved < -3, column
+
+
+def test_avif_needs_a_libaom_that_knows_the_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AvifImagePlugin, "get_codec_version", lambda name: "3.11.0")
+    assert "libaom 3.11.0" in AVIF_PSNR.version
+    with pytest.raises(DependencyError, match=r"libaom is 3\.11\.0; tune=iq came with 3\.12"):
+        _ = AVIF_IQ.version
+    monkeypatch.setattr(AvifImagePlugin, "get_codec_version", lambda name: None)
+    with pytest.raises(DependencyError, match="this Pillow is built without libaom"):
+        _ = AVIF_PSNR.version
+
+
 # A file of a size
 
 
-@pytest.mark.parametrize("codec", [JPEG, WEBP, AVIF], ids=of_name)
+@pytest.mark.parametrize("codec", [JPEG, WEBP, AVIF_PSNR], ids=of_name)
 @pytest.mark.parametrize("share", [0.05, 0.5])
 def test_a_file_within_a_size_fits_and_uses_most_of_it(codec: Codec, share: float, astronaut: Pixels) -> None:
     pixels = np.ascontiguousarray(astronaut[:128, 160:288])

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import caesura
 from caesura import metrics
 from caesura.bench import curves, demo, machine, quality, report
 from caesura.bench.bd import bd_rate, interval, overlap
-from caesura.bench.schema import CodecFacts, Picture, Point, Published, Results
+from caesura.bench.schema import CodecFacts, Curve, Picture, Point, Published, Results
 from caesura.errors import ConfigError, ImageError
 from cli_helpers import strict_json
 
@@ -188,6 +189,7 @@ def point(codec: str, setting: float, **figures: Any) -> Point:
     """A measured point; what is not given matters not."""
     given = {"picture": "a", "bytes": 1, "bpp": 1.0, "mse": 65.025, "psnr": 30.0, "psnr_luma": 31.0}
     others = {"ms_ssim": 0.9, "ssimulacra2": 50.0, "encode_seconds": 0.1, "decode_seconds": 0.2}
+    others |= {"psnr_hvs_m": 35.0, "cvvdp": 9.0}
     return Point(codec, setting, **(given | others | figures))
 
 
@@ -217,7 +219,7 @@ def test_mean_curves_are_means_over_pictures_by_rising_rate() -> None:
     assert b.points("psnr") == [(low.bpp, low.psnr), (high.bpp, high.psnr)]
 
 
-@pytest.mark.parametrize("metric", ["psnr", "psnr_luma", "ms_ssim", "ssimulacra2"])
+@pytest.mark.parametrize("metric", ["psnr", "psnr_luma", "ms_ssim", "ssimulacra2", "psnr_hvs_m", "cvvdp"])
 def test_there_is_no_mean_where_a_picture_has_none(metric: str) -> None:
     points = [point("a", 1), point("a", 1, picture="z", **{metric: None})]
     (mean,) = curves.mean_curves(points, [picture("a"), picture("z")])
@@ -316,6 +318,38 @@ def test_tables_tell_rate_differences_with_their_intervals() -> None:
     assert list(table.columns[0].cells) == ["ours", "base", "other"]
 
 
+def test_metrics_have_columns_where_they_were_measured() -> None:
+    asked = results()
+    without = {"psnr_hvs_m": None, "cvvdp": None}
+    plain = replace(
+        asked, curves=[Curve(c.codec, [replace(s, **without) for s in c.samples]) for c in asked.curves]
+    )
+    text = report.markdown(asked, "base")
+    assert "| MS-SSIM (dB) | SSIMULACRA 2 | PSNR-HVS-M | CVVDP | overlap (PSNR) |" in text
+    assert "| 50.0 | 35.00 | 9.000 |" in text
+    assert "PSNR of luma" not in text
+    assert "CVVDP" not in report.markdown(plain, "base")
+    heads = [[column.header for column in report.summary(one, "base").columns] for one in (asked, plain)]
+    assert heads == [
+        ["codec", "PSNR", "MS-SSIM", "SSIMU2", "HVS-M", "CVVDP", "MP/s"],
+        ["codec", "PSNR", "interval", "dB", "MS-SSIM", "SSIMU2", "MP/s"],
+    ]
+
+
+def test_a_rate_difference_at_equal_jod_is_like_any_other() -> None:
+    jods = [7.5, 9.0, 9.6, 9.85, 9.95]
+    points = [
+        point(codec, number, picture=name, bpp=rate * factor, cvvdp=jod)
+        for codec, factor in (("ours", 0.5), ("base", 1))
+        for name in ("a", "z")
+        for number, ((rate, _), jod) in enumerate(zip(CURVE, jods, strict=True))
+    ]
+    means = curves.mean_curves(points, [picture("a"), picture("z")])
+    found = [d for d in curves.differences(points, means, "base", ["ours"]) if d.metric == "cvvdp"]
+    assert found[0].percent == pytest.approx(-50)
+    assert found[0].overlap == [7.5, 9.95]
+
+
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     measured = results()
     report.plot(measured.curves, measured.published, tmp_path / "rd.png", "a title")
@@ -355,7 +389,7 @@ def test_ssimulacra_2_is_the_librarys(part: Pixels) -> None:
 
 def test_equal_pictures_and_tiny_ones_have_qualities_too() -> None:
     pixels = np.full((5, 7, 3), 90, np.uint8)
-    assert quality.measure(pixels, pixels) == (0, None, None, None, None)
+    assert quality.measure(pixels, pixels) == (0, *[None] * 6)
     with pytest.raises(ImageError, match=r"decoded is \(5, 7, 3\); the picture's \(5, 6, 3\) is allowed"):
         quality.measure(pixels[:, :6], pixels)
 

@@ -15,6 +15,7 @@ from PIL import Image
 import caesura
 from caesura import metrics
 from caesura.bench import codecs as known
+from caesura.bench import cvvdp, quality
 from caesura.bench.codecs import JPEG
 from caesura.bench.ours import Caesura
 from caesura.bench.schema import Cost
@@ -338,6 +339,50 @@ def test_a_report_goes_to_a_folder_only(picture: Path) -> None:
     assert picture.read_bytes() == before
     with Image.open(picture) as still:
         still.load()
+
+
+@pytest.mark.usefixtures("no_costs")
+def test_metrics_are_added_and_a_measurement_without_them_is_not_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = """import json, sys
+print('{"version": "1"}', flush=True)
+while line := sys.stdin.buffer.readline():
+    size = json.loads(line)
+    sys.stdin.buffer.read(6 * size["height"] * size["width"])
+    print('{"jod": 9.5}', flush=True)
+"""
+    pictures = {"a.png": drawn(40, 56)}
+    plain = measured(tmp_path, pictures)
+    assert {point["psnr_hvs_m"] for point in plain.results["points"]} == {None}
+    monkeypatch.setattr(cvvdp, "command", lambda: [sys.executable, "-c", worker])
+    asked = measured(tmp_path, pictures, "--metrics", "psnr-hvs-m,cvvdp")
+    assert {point["cvvdp"] for point in asked.results["points"]} == {9.5}
+    for point in asked.results["points"]:
+        decoded = caesura.decode_array(caesura.encode(pictures["a.png"], quality=point["setting"]))
+        assert point["psnr_hvs_m"] == quality.psnr_hvs_m(pictures["a.png"], decoded)
+    kept = (asked.folder / "cache.jsonl").read_bytes()
+    assert (
+        measured(tmp_path, pictures, "--metrics", "cvvdp,psnr-hvs-m").results["points"]
+        == asked.results["points"]
+    )
+    assert (asked.folder / "cache.jsonl").read_bytes() == kept
+    page = (asked.folder / "index.html").read_text()
+    assert "PSNR-HVS-M" in page
+    assert "CVVDP (JOD)" in page
+
+
+def test_metrics_that_are_not_there_are_refused(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAESURA_CVVDP", str(tmp_path / "none"))
+    command = ["bench", picture.parent, "-o", tmp_path / "report", "--codecs", "none", "--metrics"]
+    assert complaint(run(*command, "cvvdp")).startswith(
+        f"caesura: cvvdp is not built in {tmp_path / 'none'}; make cvvdp"
+    )
+    assert complaint(run(*command, "vmaf")) == (
+        "caesura: metrics has 'vmaf'; psnr-hvs-m and cvvdp are allowed, separated by commas"
+    )
 
 
 @pytest.mark.parametrize("library", ["bjontegaard", "imagecodecs", "matplotlib", "ssimulacra2"])

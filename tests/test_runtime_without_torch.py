@@ -16,7 +16,7 @@ from caesura import errors
 PACKAGE = Path(caesura.__file__).parent
 EXTRAS = (
     "torch lightning lightning_fabric onnx onnxscript pytorch_msssim tensorboard "
-    "bjontegaard imagecodecs matplotlib scipy skimage"
+    "bjontegaard imagecodecs matplotlib psnr_hvsm pycvvdp scipy skimage torchvision"
 )
 SCALE = "ray pyarrow fsspec s3fs pandas"  # of the extra `[ray]`
 

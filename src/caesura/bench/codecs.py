@@ -25,6 +25,8 @@ from caesura.errors import ConfigError, DependencyError
 
 Pixels = NDArray[np.uint8]
 
+_FIRST_WITH_IQ = (3, 12)  # libaom
+
 
 class Codec(Protocol):
     """A lossy codec of RGB pictures.
@@ -88,16 +90,68 @@ class PillowCodec:
         """See `Codec`."""
         out = io.BytesIO()
         value: Any = [setting] if self.argument == "quality_layers" else round(setting)
-        limit = {"max_threads": threads()} if self.kind == "AVIF" else {}
-        Image.fromarray(pixels).save(out, self.kind, **dict(self.options), **{self.argument: value}, **limit)
+        Image.fromarray(pixels).save(out, self.kind, **dict(self.options), **{self.argument: value})
         return out.getvalue()
 
     def decode(self, data: bytes) -> Pixels:
         """See `Codec`."""
-        if self.kind == "AVIF":
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture.convert("RGB"))
+
+
+@dataclass(frozen=True)
+class Avif:
+    """AVIF, 4:4:4, by libaom through Pillow.
+
+    Attributes:
+        speed: 0 (slowest) to 10.
+        tune: what libaom optimises for: "psnr" the squared error, "iq" (image quality) what people see.
+            Without one, libavif 1.3 and later take "iq", which costs PSNR: each is for its own metrics.
+    """
+
+    speed: int
+    tune: str
+    settings: tuple[float, ...] = (4, 14, 26, 38, 50, 62, 76, 91)
+
+    @property
+    def name(self) -> str:
+        """As reports show it."""
+        return f"AVIF speed {self.speed} tune={self.tune}"
+
+    @property
+    def version(self) -> str:
+        """See `Codec`."""
+        number, aom = features.version("avif"), None
+        if number is not None:
             from PIL import AvifImagePlugin
 
-            AvifImagePlugin.DEFAULT_MAX_THREADS = threads()
+            aom = AvifImagePlugin.get_codec_version("aom")
+        if aom is None:
+            raise DependencyError("this Pillow is built without libaom")
+        if self.tune == "iq" and tuple(map(int, aom.split(".")[:2])) < _FIRST_WITH_IQ:
+            raise DependencyError(f"this Pillow's libaom is {aom}; tune=iq came with 3.12")
+        return f"libaom {aom}, libavif {number} (Pillow {version('pillow')}), 4:4:4"
+
+    def encode(self, pixels: Pixels, setting: float) -> bytes:
+        """See `Codec`."""
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(
+            out,
+            "AVIF",
+            codec="aom",
+            speed=self.speed,
+            subsampling="4:4:4",
+            quality=round(setting),
+            max_threads=threads(),
+            advanced={"tune": self.tune},
+        )
+        return out.getvalue()
+
+    def decode(self, data: bytes) -> Pixels:
+        """See `Codec`."""
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = threads()
         with Image.open(io.BytesIO(data)) as picture:
             return np.asarray(picture.convert("RGB"))
 
@@ -193,11 +247,6 @@ class Heic:
         return np.asarray(heif.open_heif(io.BytesIO(data)).to_pillow().convert("RGB"))
 
 
-def _avif(speed: int, settings: tuple[float, ...] = (4, 14, 26, 38, 50, 62, 76, 91)) -> PillowCodec:
-    options = (("codec", "aom"), ("speed", speed), ("subsampling", "4:4:4"))
-    return PillowCodec(f"AVIF speed {speed}", settings, "AVIF", "avif", options)
-
-
 def _jpeg(subsampling: str, settings: tuple[float, ...]) -> PillowCodec:
     options = (("subsampling", subsampling), ("optimize", True))
     return PillowCodec(f"JPEG {subsampling}", settings, "JPEG", "libjpeg_turbo", options)
@@ -216,14 +265,16 @@ JPEG_2000 = PillowCodec(
     "quality_layers",
 )
 WEBP = PillowCodec("WebP method 6", (1, 8, 22, 40, 60, 78, 90, 97), "WEBP", "webp", (("method", 6),))
-AVIF = _avif(6)
+AVIF_PSNR, AVIF_IQ = Avif(6, "psnr"), Avif(6, "iq")
 SLOW: tuple[Codec, ...] = (
     Heic(),
-    _avif(4, (4, 20, 38, 55, 73, 91)),
+    Avif(4, "psnr", (4, 20, 38, 55, 73, 91)),
+    Avif(4, "iq", (4, 20, 38, 55, 73, 91)),
     JpegXl(9, (15, 8, 4.2, 2.2, 1.1, 0.5)),
 )  # left out by --quick
 OTHERS: tuple[Codec, ...] = (
-    JPEG, JPEG_444, Jpegli(), JPEG_2000, WEBP, _avif(9), AVIF, JpegXl(3), JpegXl(7), *SLOW
+    JPEG, JPEG_444, Jpegli(), JPEG_2000, WEBP, Avif(9, "psnr"), Avif(9, "iq"), AVIF_PSNR, AVIF_IQ,
+    JpegXl(3), JpegXl(7), *SLOW,
 )  # fmt: skip
 
 

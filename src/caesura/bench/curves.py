@@ -55,6 +55,8 @@ def mean_curves(points: Sequence[Point], pictures: Iterable[Picture]) -> list[Cu
                     ssimulacra2=_mean([p.ssimulacra2 for p in group]),
                     encode_mps=megapixels / sum(p.encode_seconds for p in group),
                     decode_mps=megapixels / sum(p.decode_seconds for p in group),
+                    psnr_hvs_m=_mean([p.psnr_hvs_m for p in group]),
+                    cvvdp=_mean([p.cvvdp for p in group]),
                 )
             )
         curves.append(Curve(codec, sorted(samples, key=lambda sample: sample.bpp)))

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from caesura import codec, image, metrics
-from caesura.bench.codecs import AVIF, JPEG, WEBP
+from caesura.bench.codecs import AVIF_PSNR, JPEG, WEBP
 from caesura.bench.matched import encode_within
 from caesura.errors import DependencyError
 
@@ -41,7 +41,7 @@ def run(pixels: NDArray[np.uint8], out: Path, quality: float) -> None:
     height, width, _ = pixels.shape
     ours = codec.encode(pixels, quality=quality)
     files = {"photo.cae": ("caesura", ours, np.asarray(codec.decode_array(ours)))}
-    for coder, name in ((JPEG, "photo.jpg"), (WEBP, "photo.webp"), (AVIF, "photo.avif")):
+    for coder, name in ((JPEG, "photo.jpg"), (WEBP, "photo.webp"), (AVIF_PSNR, "photo.avif")):
         data = encode_within(coder, pixels, len(ours), 0, 100)
         files[name] = (coder.name, data, coder.decode(data))
     out.mkdir(parents=True, exist_ok=True)

@@ -32,21 +32,28 @@ _VARIANT = re.compile(r",|\s+(?:speed|effort|method|preset|level|\d:\d:\d)\b")
 
 @dataclass(frozen=True)
 class Metric:
-    """A measure of quality: its name in results.json, in words, as an axis, and decimals shown."""
+    """A measure of quality: its name in results.json, in words, its unit, and decimals shown."""
 
     key: str
     name: str
-    axis: str
+    unit: str = ""
     digits: int = 2
+
+    @property
+    def axis(self) -> str:
+        """Name and unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
 
 
 METRICS = (
-    Metric("psnr", "PSNR", "PSNR (dB)"),
-    Metric("psnr_luma", "luma PSNR", "luma PSNR (dB)"),
-    Metric("ms_ssim_db", "MS-SSIM", "MS-SSIM (dB)"),
-    Metric("ssimulacra2", "SSIMULACRA 2", "SSIMULACRA 2"),
+    Metric("psnr", "PSNR", "dB"),
+    Metric("psnr_luma", "luma PSNR", "dB"),
+    Metric("ms_ssim_db", "MS-SSIM", "dB"),
+    Metric("ssimulacra2", "SSIMULACRA 2"),
+    Metric("psnr_hvs_m", "PSNR-HVS-M", "dB"),
+    Metric("cvvdp", "CVVDP", "JOD", 3),
 )
-MEAN_MSE = Metric("psnr_of_mean_mse", "PSNR of mean MSE", "PSNR of mean MSE (dB)")
+MEAN_MSE = Metric("psnr_of_mean_mse", "PSNR of mean MSE", "dB")
 _RATE = "bits per pixel"
 
 
@@ -119,7 +126,9 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
     metrics = [
         metric
         for metric in METRICS
-        if any(sample[metric.key] is not None for curve in results["curves"] for sample in curve["samples"])
+        if any(
+            sample.get(metric.key) is not None for curve in results["curves"] for sample in curve["samples"]
+        )
     ]
     shared = {
         "results": results,
@@ -141,13 +150,17 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         )
     anchors = list(dict.fromkeys(entry["anchor"] for entry in results["bd"]))
     anchor = max(anchors, key=lambda name: sum(known(bd, c, name) for c in styles), default=None)
-    strongest = standing(results, bd, ours)
+    hardest = {metric.key: standing(results, bd, ours, metric.key) for metric in metrics}
+    strongest = hardest.get("psnr", [])
+    families = list(dict.fromkeys(family(name) for names in hardest.values() for name in names))
+    rivals = list(dict.fromkeys(name for names in hardest.values() for name in names))
     pages["index.html"] = environment.get_template("index.html").render(
         shared,
         metrics=metrics,
         absent=[metric.name for metric in METRICS if metric not in metrics],
         sentence=sentence(bd, ours, strongest),
-        standing=strongest,
+        standing=sorted(rivals, key=lambda name: families.index(family(name))),
+        hardest=hardest,
         bd=bd,
         plots=curve_plots(results, metrics, styles),
         anchors=anchors,
@@ -211,13 +224,13 @@ def known(bd: Entries, codec: str, anchor: str, metric: str = "psnr") -> bool:
     return bd.get((codec, anchor, metric), {"percent": None})["percent"] is not None
 
 
-def standing(results: dict[str, Any], bd: Entries, ours: str | None) -> list[str]:
+def standing(results: dict[str, Any], bd: Entries, ours: str | None, metric: str = "psnr") -> list[str]:
     """Of each other codec the variant that our first model finds hardest to beat, from easy to hard."""
     best: dict[str, str] = {}
-    percent: Callable[[str], float] = lambda name: bd[ours or "", name, "psnr"]["percent"]  # noqa: E731
+    percent: Callable[[str], float] = lambda name: bd[ours or "", name, metric]["percent"]  # noqa: E731
     for codec in results["codecs"]:
         name = codec["name"]
-        if ours is not None and not codec["ours"] and known(bd, ours, name):
+        if ours is not None and not codec["ours"] and known(bd, ours, name, metric):
             best[family(name)] = max(best.get(family(name), name), name, key=percent)
     return sorted(best.values(), key=percent)
 
@@ -292,13 +305,12 @@ def _of_point(point: dict[str, Any], metric: Metric) -> float | None:
     if metric.key == "ms_ssim_db":
         similarity = point["ms_ssim"]
         return None if similarity is None or similarity >= 1 else -10 * math.log10(1 - similarity)
-    value: float | None = point[metric.key]
+    value: float | None = point.get(metric.key)  # results of before it was measured lack it
     return value
 
 
 def _readout(sample: dict[str, Any], metric: Metric, *speeds: float | None) -> str:
-    unit = " dB" if "dB" in metric.axis else ""
-    value = f"{sample[metric.key]:.{metric.digits}f}{unit}"
+    value = f"{sample[metric.key]:.{metric.digits}f} {metric.unit}".rstrip()
     text = f"setting {setting(sample['setting'])}: {sample['bpp']:.3f} bpp, {value}"
     if speeds and None not in speeds:
         text += f"\nencode {speeds[0]:.2f} MP/s, decode {speeds[1]:.2f} MP/s"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from caesura import metrics
-from caesura.bench import quality
+from caesura.bench import optional, quality
 from caesura.bench.cache import Cache
 from caesura.bench.codecs import Codec, Pixels
 from caesura.bench.external import External
@@ -62,6 +62,7 @@ def points(
     conditions: Conditions,
     cache: Cache,
     tell: Callable[[str], None] = lambda doing: None,
+    more: optional.Measures | None = None,
 ) -> Iterator[Point]:
     """Every picture by every codec at every setting; from the cache where that has it.
 
@@ -70,12 +71,15 @@ def points(
         conditions: threads are those that codecs find in CAESURA_THREADS.
         cache: gets every point as it is measured.
         tell: called with what is being done.
+        more: metrics besides those that are always measured, see `optional.opened`.
     """
+    more = more or {}
     versions = {codec.name: codec.version for codec in codecs}
 
     def key(photo: Photo, codec: Codec, setting: float) -> dict[str, Any]:
         kinds = {"codec": codec.name, "version": versions[codec.name], "setting": float(setting)}
-        return photo.key | kinds | asdict(conditions)
+        asked = {"metrics": sorted(more)} if more else {}
+        return photo.key | kinds | asdict(conditions) | asked
 
     for photo in photos:
         pixels: Pixels | None = None
@@ -93,7 +97,7 @@ def points(
             if not todo:
                 continue
             pixels = photo.pixels() if pixels is None else pixels
-            for coding, found in _measured(todo, pixels, conditions.repeats, photo.name, tell):
+            for coding, found in _measured(todo, pixels, conditions.repeats, photo.name, tell, more):
                 size = size_of(coding.codec, coding.data, pixels)
                 point = Point(
                     codec=coding.codec.name,
@@ -110,7 +114,12 @@ def points(
 
 
 def _measured(
-    todo: list[_Coding], pixels: Pixels, repeats: int, name: str, tell: Callable[[str], None]
+    todo: list[_Coding],
+    pixels: Pixels,
+    repeats: int,
+    name: str,
+    tell: Callable[[str], None],
+    more: optional.Measures,
 ) -> Iterator[tuple[_Coding, quality.Quality]]:
     tiny = np.ascontiguousarray(pixels[:TINY, :TINY])
     for coding in todo:
@@ -136,7 +145,7 @@ def _measured(
     workers = 1 if pixels.shape[0] * pixels.shape[1] > _LARGE else os.cpu_count() or 1
     pool = ThreadPoolExecutor(workers)
     try:
-        found = pool.map(lambda coding: quality.measure(pixels, coding.decoded), todo)
+        found = pool.map(lambda coding: quality.measure(pixels, coding.decoded, more), todo)
         yield from zip(todo, found, strict=True)
     finally:
         pool.shutdown(cancel_futures=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
+import io
 import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caesura import metrics
-from caesura.errors import ImageError
+from caesura.errors import DependencyError, ImageError
 
 Pixels = NDArray[np.uint8]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, full range
@@ -26,10 +31,20 @@ class Quality(NamedTuple):
     psnr_luma: float | None
     ms_ssim: float | None
     ssimulacra2: float | None
+    psnr_hvs_m: float | None = None
+    cvvdp: float | None = None
 
 
-def measure(original: Pixels, decoded: Pixels) -> Quality:
+def measure(
+    original: Pixels,
+    decoded: Pixels,
+    more: Mapping[str, Callable[[Pixels, Pixels], float | None]] = MappingProxyType({}),
+) -> Quality:
     """All of it, of two pictures, uint8 (H, W, 3) each.
+
+    Args:
+        original, decoded: the pictures.
+        more: what measures the fields that are None otherwise, see `optional.opened`.
 
     Raises:
         ImageError: the shapes differ.
@@ -44,7 +59,9 @@ def measure(original: Pixels, decoded: Pixels) -> Quality:
     except ImageError:  # too small for five scales
         similarity = None
     luma_mse = float(np.mean(luma * luma, dtype=np.float64))
-    return Quality(mse, decibels(mse), decibels(luma_mse), similarity, ssimulacra2(original, decoded))
+    asked = {field: function(original, decoded) for field, function in more.items()}
+    perceived = ssimulacra2(original, decoded)
+    return Quality(mse, decibels(mse), decibels(luma_mse), similarity, perceived, **asked)
 
 
 def decibels(mse: float) -> float | None:
@@ -81,6 +98,41 @@ def ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
         scale.avg_edgediff = library.edge_diff_map(picture, mean, other, other_mean)
         total.scales.append(scale)
     return float(total.score())
+
+
+def psnr_hvs_m(original: Pixels, decoded: Pixels) -> float | None:
+    """PSNR-HVS-M in dB, of luma, by the library psnr-hvsm (Ponomarenko et al. 2007).
+
+    Luma is the library's: Y of BT.601 between 16 and 235, in whole levels, against a peak of 255. Squared
+    differences of the DCT of 8 x 8 blocks, less what the block masks, weighted by the eye's contrast
+    sensitivity. Blocks begin at the upper left; those that the edge cuts are left out, as by Ponomarenko's
+    own program.
+
+    Returns:
+        None where no difference is visible by it, and where a side is below 8 pixels.
+    """
+    from psnr_hvsm.numpy import bt601ycbcr, hvs_hvsm_mse
+
+    height, width = (side // 8 * 8 for side in original.shape[:2])
+    if not height or not width:
+        return None
+    one, two = (bt601ycbcr(pixels[:height, :width])[0] for pixels in (original, decoded))
+    with np.errstate(divide="ignore", invalid="ignore"):  # flat blocks
+        _, masked = hvs_hvsm_mse(one, two)
+    return -10 * math.log10(masked) if masked > 0 else None
+
+
+def need_psnr_hvsm() -> None:
+    """Import the library psnr-hvsm, which prints what it lacks, and takes seconds where there is a torch.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            importlib.import_module("psnr_hvsm")
+    except ImportError as error:
+        raise DependencyError("psnr-hvsm is not installed; pip install 'caesura[bench]'") from error
 
 
 @functools.lru_cache(maxsize=1)

@@ -17,11 +17,23 @@ from rich.table import Table
 from caesura.bench.schema import Curve, Difference, Point, Published, Results, Sample
 from caesura.errors import ConfigError
 
-_METRICS = {
-    "psnr": "PSNR",
-    "psnr_luma": "PSNR of luma",
-    "ms_ssim_db": "MS-SSIM (dB)",
-    "ssimulacra2": "SSIMULACRA 2",
+_METRICS = {  # that have rate differences: in tables of these, and in the terminal's
+    "psnr": ("PSNR", "PSNR"),
+    "psnr_luma": ("PSNR of luma", None),
+    "ms_ssim_db": ("MS-SSIM (dB)", "MS-SSIM"),
+    "ssimulacra2": ("SSIMULACRA 2", "SSIMU2"),
+    "psnr_hvs_m": ("PSNR-HVS-M", "HVS-M"),
+    "cvvdp": ("CVVDP", "CVVDP"),
+}
+_QUALITIES = {  # of samples: title and decimals
+    "psnr": ("PSNR (dB)", 3),
+    "psnr_of_mean_mse": ("of mean MSE (dB)", 3),
+    "psnr_luma": ("luma (dB)", 3),
+    "ms_ssim": ("MS-SSIM", 5),
+    "ms_ssim_db": ("MS-SSIM (dB)", 2),
+    "ssimulacra2": ("SSIMULACRA 2", 1),
+    "psnr_hvs_m": ("PSNR-HVS-M (dB)", 2),
+    "cvvdp": ("CVVDP (JOD)", 3),
 }
 
 
@@ -70,25 +82,24 @@ def csv_files(results: Results) -> dict[str, str]:
 def summary(results: Results, anchor: str) -> Table:
     """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds.
 
-    These are of encoder and decoder.
+    These are of encoder and decoder. Metrics that were not measured have no column; those of `--metrics` take
+    the place of interval and overlap, so that it fits 80 characters.
     """
+    others = [key for key, (_, short) in _METRICS.items() if short and key != "psnr" and _has(results, key)]
     title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures, speed"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     table.add_column("codec", no_wrap=True)
-    for name in ("PSNR", "interval", "dB", "MS-SSIM", "SSIMU2", "MP/s"):
+    roomy = not {"psnr_hvs_m", "cvvdp"}.intersection(others)
+    certainty = ("interval", "dB") if roomy else ()
+    for name in ("PSNR", *certainty, *(_METRICS[key][1] or key for key in others), "MP/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for curve in results.curves:
-        rates, similar, perceived = (
-            results.difference(curve.codec, anchor, metric)
-            for metric in ("psnr", "ms_ssim_db", "ssimulacra2")
-        )
+        rates, *rest = (results.difference(curve.codec, anchor, metric) for metric in ("psnr", *others))
         table.add_row(
             curve.codec,
             percent(rates.percent) if rates else "",
-            _interval(rates),
-            "{:.0f}-{:.0f}".format(*rates.overlap) if rates and rates.overlap else "",
-            percent(similar.percent) if similar else "",
-            percent(perceived.percent) if perceived else "",
+            *((_interval(rates), _overlap(rates)) if roomy else ()),
+            *(percent(one.percent) if one else "" for one in rest),
             f"{_short(speed(curve, 'encode_mps'))}/{_short(speed(curve, 'decode_mps'))}",
         )
     return table
@@ -116,25 +127,13 @@ def markdown(results: Results, anchor: str) -> str:
         )
         speeds = (speed(curve, name) for name in ("encode_mps", "decode_mps"))
         lines.append(f"| {curve.codec} | {' | '.join(f'{one:.2f}' for one in speeds)} | {rest} |")
-    lines += [
-        "",
-        "| codec | setting | bpp | PSNR (dB) | of mean MSE (dB) | luma (dB) | MS-SSIM | MS-SSIM (dB) "
-        "| SSIMULACRA 2 | encode (MP/s) | decode (MP/s) |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    measured = {key: shown for key, shown in _QUALITIES.items() if _has(results, key)}
+    titles = ["codec", "setting", "bpp", *(title for title, _ in measured.values())]
+    titles += ["encode (MP/s)", "decode (MP/s)"]
+    lines += ["", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for curve in results.curves:
         for s in curve.samples:
-            qualities = [
-                _number(one, digits)
-                for one, digits in (
-                    (s.psnr, 3),
-                    (s.psnr_of_mean_mse, 3),
-                    (s.psnr_luma, 3),
-                    (s.ms_ssim, 5),
-                    (s.ms_ssim_db, 2),
-                    (s.ssimulacra2, 1),
-                )
-            ]
+            qualities = [_number(getattr(s, key), digits) for key, (_, digits) in measured.items()]
             row = [curve.codec, f"{s.setting:g}", f"{s.bpp:.4f}", *qualities]
             lines.append(f"| {' | '.join([*row, f'{s.encode_mps:.2f}', f'{s.decode_mps:.2f}'])} |")
     return "\n".join(lines) + "\n"
@@ -142,13 +141,25 @@ def markdown(results: Results, anchor: str) -> str:
 
 def _rates(title: str, results: Results, pairs: Sequence[tuple[str, str]], told_of: int = 0) -> list[str]:
     """A table of BD-rates of pairs of codec and anchor, each line under the name of one of them."""
-    lines = [f"| {title} | {' | '.join(_METRICS.values())} | overlap (PSNR) |", "|---|---|---|---|---|---|"]
+    measured = [key for key in _METRICS if _has(results, key)]
+    names = " | ".join(_METRICS[key][0] for key in measured)
+    lines = [f"| {title} | {names} | overlap (PSNR) |", "|---" * (len(measured) + 2) + "|"]
     for pair in pairs:
-        found = [results.difference(*pair, metric) for metric in _METRICS]
-        common = found[0].overlap if found[0] else None
+        found = [results.difference(*pair, metric) for metric in measured]
+        rates = results.difference(*pair, "psnr")
+        common = rates.overlap if rates else None
         over = "{:.1f} to {:.1f} dB".format(*common) if common else ""
         lines.append(f"| {pair[told_of]} | {' | '.join(map(told, found))} | {over} |")
     return lines
+
+
+def _overlap(difference: Difference | None) -> str:
+    return "{:.0f}-{:.0f}".format(*difference.overlap) if difference and difference.overlap else ""
+
+
+def _has(results: Results, metric: str) -> bool:
+    """Whether it was measured."""
+    return any(curve.points(metric) for curve in results.curves)
 
 
 def speed(curve: Curve, name: str) -> float:

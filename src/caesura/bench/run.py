@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from caesura import __version__, rate
 from caesura.bench import codecs as known
-from caesura.bench import costs, curves, html, machine, matched, measure, report
+from caesura.bench import costs, curves, html, machine, matched, measure, optional, report
 from caesura.bench.cache import Cache
 from caesura.bench.codecs import Codec
 from caesura.bench.external import External
@@ -51,6 +51,7 @@ class Plan:
         crop: code NxN crops one by one by our codec; 0 codes whole pictures.
         repeats: of each timing.
         threads: that a codec may use; 0 for all processors.
+        metrics: of `optional.NAMES`, besides those that are always measured.
         quick: four pictures, at most 768 x 512, five settings, without slow codecs.
         command: that made it, as reports show it.
     """
@@ -67,6 +68,7 @@ class Plan:
     crop: int = 0
     repeats: int = 3
     threads: int = 0
+    metrics: Sequence[str] = ()
     quick: bool = False
     command: str = "caesura bench"
 
@@ -79,6 +81,8 @@ def bench(plan: Plan, console: Console) -> Results:
     Raises:
         ConfigError: there is no picture, or a setting cannot be used.
         CommandError: an external command failed.
+        DependencyError: a metric is not installed.
+        MetricError: CVVDP's process failed.
     """
     published = report.read_published(plan.reference) if plan.reference else []
     photos = find(plan.folder, quick=plan.quick)
@@ -118,13 +122,13 @@ def bench(plan: Plan, console: Console) -> Results:
         transient=True,
     )
     try:
-        with machine.threads_are(threads), bar:
+        with optional.opened(plan.metrics) as more, machine.threads_are(threads), bar:
             task = bar.add_task("", total=rungs + len(everything) * (1 + len(photos)))
 
             def tell(doing: str) -> None:
                 bar.update(task, description=doing)
 
-            for point in measure.points(photos, everything, conditions, cache, tell):
+            for point in measure.points(photos, everything, conditions, cache, tell, more):
                 results.points.append(point)
                 bar.advance(task)
             for cost in _costs(photos, everything, conditions, cache):

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = "caesura-bench-1"
-METRICS = ("psnr", "psnr_luma", "ms_ssim_db", "ssimulacra2")  # that have rate differences
+METRICS = (
+    "psnr",
+    "psnr_luma",
+    "ms_ssim_db",
+    "ssimulacra2",
+    "psnr_hvs_m",
+    "cvvdp",
+)  # that have rate differences
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,9 @@ class Point:
         ms_ssim: 0 to 1; None where a side is below 161 pixels.
         ssimulacra2: up to 100; None where a side is below 8 pixels, or above 2^24 pixels.
         encode_seconds, decode_seconds: wall time, medians of the repeats.
+        psnr_hvs_m: dB; None where no difference is visible by it, a side is below 8 pixels, or it was not
+            asked for.
+        cvvdp: JOD, up to 10; None where a side is below 8 pixels, above 2^24 pixels, or not asked for.
     """
 
     codec: str
@@ -89,6 +99,8 @@ class Point:
     ssimulacra2: float | None
     encode_seconds: float
     decode_seconds: float
+    psnr_hvs_m: float | None = None
+    cvvdp: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,7 @@ class Sample:
 
     Attributes:
         setting: of the codec.
-        bpp, psnr, psnr_luma, ms_ssim, ssimulacra2: means of the pictures' values.
+        bpp, psnr, psnr_luma, ms_ssim, ssimulacra2, psnr_hvs_m, cvvdp: means of the pictures' values.
         psnr_of_mean_mse: dB of the mean over pictures of the squared error.
         ms_ssim_db: mean of the pictures' -10 log10(1 - MS-SSIM).
         encode_mps, decode_mps: megapixels a second, all pixels over all seconds.
@@ -113,6 +125,8 @@ class Sample:
     ssimulacra2: float | None
     encode_mps: float
     decode_mps: float
+    psnr_hvs_m: float | None = None
+    cvvdp: float | None = None
 
 
 @dataclass(frozen=True)

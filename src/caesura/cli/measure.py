@@ -66,6 +66,14 @@ def bench(
     reference: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Published rate-distortion points to draw beside.")
     ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Besides PSNR, MS-SSIM and SSIMULACRA 2: psnr-hvs-m, cvvdp (which make cvvdp builds).",
+            show_default="none",
+        ),
+    ] = "",
     repeats: Annotated[int, typer.Option(min=1, help="Of each timing; the median counts.")] = 3,
     threads: Annotated[
         int, typer.Option(min=0, help="That a codec may use; 0 is as many as there are processors.")
@@ -95,6 +103,7 @@ def bench(
     from rich.console import Console
 
     from caesura.bench import external as commands
+    from caesura.bench import optional
     from caesura.bench import speed as speeds
     from caesura.bench.run import Plan
     from caesura.bench.run import bench as run
@@ -121,6 +130,7 @@ def bench(
         crop=crop,
         repeats=repeats,
         threads=threads,
+        metrics=optional.choose(metrics),
         quick=quick,
         command=shlex.join(["caesura", *sys.argv[1:]]),
     )
