@@ -50,7 +50,7 @@ def test_a_codecs_ladder_runs_from_small_and_rough_to_large_and_fine(codec: Code
 
 def test_the_codecs_have_names_of_their_own() -> None:
     assert len({codec.name for codec in (OURS, PAPER, *OTHERS)}) == len(OTHERS) + 2
-    assert OURS.name == "caesura fast"
+    assert OURS.name == "caesura photo"
     assert PAPER.name == "caesura cae2017"
     assert Caesura("models/mine", (50,)).name == "caesura mine"
 
@@ -71,8 +71,8 @@ def test_our_codec_takes_a_grey_picture_and_gives_rgb(part: Pixels) -> None:
 
 def test_our_codec_takes_an_effort_and_says_so_unless_it_is_the_usual(part: Pixels) -> None:
     quick = Caesura(DEFAULT, (50,), 1)
-    assert quick.name == "caesura fast effort 1"
-    assert Caesura(DEFAULT, (50,), 5).name == "caesura fast"
+    assert quick.name == "caesura photo effort 1"
+    assert Caesura(DEFAULT, (50,), 5).name == "caesura photo"
     assert quick.encode(part, 50) == caesura.encode(part, quality=50, effort=1) != OURS.encode(part, 50)
 
 
@@ -111,7 +111,7 @@ def test_a_crop_as_large_as_the_picture_is_the_picture(part: Pixels) -> None:
 
 def test_crops_keep_the_ladder_and_say_their_side() -> None:
     crops = Crops(OURS, 128)
-    assert crops.name == "caesura fast, 128 px crops"
+    assert crops.name == "caesura photo, 128 px crops"
     assert crops.settings == OURS.settings
 
 
