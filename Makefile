@@ -4,14 +4,18 @@
 # make fuzz     hostile files for the decoder  (SECONDS=600)
 # make bench    speed and memory of coding and training  (tables and a plot in bench-output/speed)
 # make results  docs/RESULTS.md and its plot again  (KODAK=folder of the 24 pictures)
+# make ship     what is measured of a bundle, its golden files and attacks again  (NAME=photo PHOTOS=folder BUNDLE=exported)
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 IMAGE ?=
 KODAK ?= kodak
 SECONDS ?= 600
+NAME ?= photo
+PHOTOS ?= photos
+BUNDLE ?=
 
-.PHONY: demo test check fuzz bench results clean
+.PHONY: demo test check fuzz bench results ship clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m caesura.bench.demo $(if $(IMAGE),"$(IMAGE)")
@@ -33,6 +37,16 @@ bench: $(VENV)/.dev
 
 results: $(VENV)/.dev
 	$(BIN)/python -m caesura.bench.results $(KODAK)
+
+ship: SHIPPED = src/caesura/models/$(NAME)
+ship: export PYTHONPATH = src
+ship: $(VENV)/.dev
+	$(if $(BUNDLE),rm -rf $(SHIPPED) && cp -r $(BUNDLE) $(SHIPPED))
+	$(BIN)/python -m caesura.train.preview $(SHIPPED) $(PHOTOS)
+	$(BIN)/python -m caesura.train.quality_scale $(SHIPPED) $(PHOTOS)
+	$(BIN)/python -m caesura.train.forecast $(SHIPPED) $(PHOTOS)
+	$(BIN)/python tests/golden/make.py $(NAME)
+	$(BIN)/python attacks/make.py
 
 # Old pips take minutes to find versions that fit together, of the extra [dev] above all.
 $(BIN)/python:
