@@ -11,14 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 import caesura
-from caesura import metrics
+from caesura import metrics, rate
 from caesura.bench import coding_loss
 from caesura.bench.codecs import AVIF, JPEG, JPEG_2000, OTHERS, WEBP, Codec, Heic, JpegXl, choose, installed
 from caesura.bench.matched import encode_within, within
 from caesura.bench.ours import Caesura, Crops, size_of
 from caesura.bench.schema import Point
 from caesura.errors import ConfigError, DependencyError
-from caesura.model import DEFAULT, Bundle
+from caesura.model import DEFAULT, Bundle, load
 
 Pixels = NDArray[np.uint8]
 
@@ -182,7 +182,8 @@ def test_a_setting_between_whole_numbers_serves_our_codec(part: Pixels) -> None:
     size = (len(OURS.encode(part, 40)) + len(OURS.encode(part, 41))) // 2
     data = encode_within(OURS, part, size, 1, 100)
     assert len(data) <= size
-    assert 3900 <= caesura.read_header(data).quality < 4100
+    lowest, highest = (rate.quality_code(quality, load(DEFAULT).quality_scale) for quality in (39, 41))
+    assert lowest <= caesura.read_header(data).quality < highest
 
 
 def known_points(codec: Codec, pixels: Pixels) -> list[Point]:
