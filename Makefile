@@ -5,6 +5,7 @@
 # make bench    speed and memory of coding and training  (tables and a plot in bench-output/speed)
 # make cvvdp    an environment of its own for the metric CVVDP, of 1.2 GB, more where torch comes with CUDA
 # make results  docs/RESULTS.md and its plot again  (KODAK=folder of the 24 pictures)
+# make ship     what is measured of a bundle, its golden files and attacks again  (NAME=photo PHOTOS=folder BUNDLE=exported)
 PYTHON ?= python3
 VENV ?= .venv
 CAESURA_CVVDP ?= .cvvdp
@@ -12,8 +13,15 @@ BIN = $(VENV)/bin
 IMAGE ?=
 KODAK ?= kodak
 SECONDS ?= 600
+NAME ?= photo
+PHOTOS ?= photos
+BUNDLE ?=
 
+<<<<<<< HEAD
 .PHONY: demo test check fuzz bench cvvdp results clean
+=======
+.PHONY: demo test check fuzz bench results ship clean
+>>>>>>> names
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m caesura.bench.demo $(if $(IMAGE),"$(IMAGE)")
@@ -37,6 +45,16 @@ cvvdp: $(CAESURA_CVVDP)/.built
 
 results: $(VENV)/.dev $(CAESURA_CVVDP)/.built
 	CAESURA_CVVDP=$(CAESURA_CVVDP) $(BIN)/python -m caesura.bench.results $(KODAK)
+
+ship: SHIPPED = src/caesura/models/$(NAME)
+ship: export PYTHONPATH = src
+ship: $(VENV)/.dev
+	$(if $(BUNDLE),rm -rf $(SHIPPED) && cp -r $(BUNDLE) $(SHIPPED))
+	$(BIN)/python -m caesura.train.preview $(SHIPPED) $(PHOTOS)
+	$(BIN)/python -m caesura.train.quality_scale $(SHIPPED) $(PHOTOS)
+	$(BIN)/python -m caesura.train.forecast $(SHIPPED) $(PHOTOS)
+	$(BIN)/python tests/golden/make.py $(NAME)
+	$(BIN)/python attacks/make.py
 
 # Old pips take minutes to find versions that fit together, of the extra [dev] above all.
 $(BIN)/python:

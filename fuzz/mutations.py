@@ -61,11 +61,11 @@ def seeds() -> list[bytes]:
     picture = Image.fromarray(waves[:20, :20])
     picture.info.update(icc_profile=b"profile", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0", xmp=b"<x/>")
     with mock.patch.object(segments, "choose", return_value=1):
-        for model in ("cae2017", "fast", "fast-ms-ssim"):
+        for model in ("cae2017", "photo", "photo-psnr"):
             made += [caesura.encode(waves, quality=quality, model=model) for quality in (1, 50, 100)]
-        made.append(caesura.encode(alpha, quality=90, model="fast"))
+        made.append(caesura.encode(alpha, quality=90, model="photo"))
         made.append(caesura.encode(alpha[:, :, [0, 3]], quality=30, model="cae2017"))
-        made.append(caesura.encode(picture, quality=30, model="fast"))
+        made.append(caesura.encode(picture, quality=30, model="photo"))
     return made
 
 

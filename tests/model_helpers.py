@@ -11,7 +11,7 @@ import pytest
 from caesura import model as models
 
 MakeBundle = Callable[..., Path]
-SHIPPED = {"cae2017": "cae2017", "fast": "cae2026"}  # architecture by name
+SHIPPED = {"cae2017": "cae2017", "photo": "cae2026", "photo-psnr": "cae2026"}  # architecture by name
 
 
 def set_models(patch: pytest.MonkeyPatch, *roots: Path) -> None:

@@ -38,7 +38,7 @@ pa = pytest.importorskip("pyarrow", reason="archives need the extra [ray]")
 pq = pytest.importorskip("pyarrow.parquet", reason="archives need the extra [ray]")
 
 PATIENCE = 180  # seconds, of a machine with much else to do
-JOB = Encode(50, None, "fast", "psnr", 2, False, False, MAX_PIXELS)
+JOB = Encode(50, None, "photo", None, 2, False, False, MAX_PIXELS)
 
 
 @pytest.fixture(scope="module")

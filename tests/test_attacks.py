@@ -87,8 +87,8 @@ def test_the_reference_decoder_agrees(name: str) -> None:
     if name == "nothing-4-megapixels":
         pytest.skip("it takes its time")
     attack = ATTACKS[name]
-    fast, old = (next(f for f in models.folders() if f.name == n) for n in ("fast", "cae2017"))
-    folder = old if attack.data[7:11] == make.CAE2017.to_bytes(4, "little") else fast
+    flagship, old = (next(f for f in models.folders() if f.name == n) for n in ("photo", "cae2017"))
+    folder = old if attack.data[7:11] == make.CAE2017.to_bytes(4, "little") else flagship
     if attack.error:
         with pytest.raises(reference_decoder.RefusedError):
             reference_decoder.decode(attack.data, folder)

@@ -38,7 +38,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, speed.Speed
 # Stages
 
 
-@pytest.mark.parametrize("model", ["fast", "cae2017"])
+@pytest.mark.parametrize("model", ["photo", "cae2017"])
 @pytest.mark.parametrize("quality", [50, 100])
 def test_every_stage_takes_time(model: str, quality: float) -> None:
     photo = pictures.photo(64, 96)
@@ -142,12 +142,12 @@ def test_the_peak_is_a_rate() -> None:
     assert peak.gemm(1, side=64, repeats=2) > 0
 
 
-@pytest.mark.parametrize("model", ["fast", "cae2017"])
+@pytest.mark.parametrize("model", ["photo", "cae2017"])
 def test_symbols_that_are_certainly_zero_are_told_apart(model: str) -> None:
     bundle = models.load(model)
     found = symbols.coding(pictures.photo(64, 96), bundle, 50, 1)
     plane = bundle.channels * (64 // bundle.stride) * (96 // bundle.stride)
-    if model == "fast":
+    if model == "photo":
         assert 0 < found.coded < found.symbols
         assert found.symbols == plane + bundle.tables.channels * 1 * 2
         assert found.control > 0
@@ -177,8 +177,8 @@ def test_shares_sum_to_one_and_every_case_is_there(written: tuple[Path, speed.Sp
 def test_json_markdown_and_a_picture_are_written(written: tuple[Path, speed.Speed, str]) -> None:
     folder, found, shown = written
     (content,) = json.loads((folder / "speed.json").read_text())
-    assert content["model"] == found.model == "fast"
-    assert content["id"] == f"{models.load('fast').id:08x}"
+    assert content["model"] == found.model == "photo"
+    assert content["id"] == f"{models.load('photo').id:08x}"
     assert all(entry["speed"] > 0 and entry["peak_share"] > 0 for entry in content["rates"])
     assert all(sum(entry["shares"].values()) == pytest.approx(1) for entry in content["splits"])
     text = (folder / "speed.md").read_text()
@@ -224,7 +224,7 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, settings: dict[str, o
 
 def test_a_model_that_is_not_there_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="'none' is not known"):
-        speed.run(tmp_path / "out", model=["fast", "none"])
+        speed.run(tmp_path / "out", model=["photo", "none"])
     assert not (tmp_path / "out").exists()
 
 
@@ -237,7 +237,7 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
 
 def test_progress_ends_where_it_said() -> None:
     steps = []
-    timing.measure("fast", (TINY, LESS_TINY), (1,), 2, lambda: steps.append(1))
+    timing.measure("photo", (TINY, LESS_TINY), (1,), 2, lambda: steps.append(1))
     assert len(steps) == timing.rounds((TINY, LESS_TINY), 2)
 
 

@@ -35,7 +35,7 @@ def test_work_is_that_of_the_convolutions_counted_by_hand(tmp_path: Path) -> Non
 
 
 def test_a_configuration_has_the_name_of_a_shipped_one_or_a_files() -> None:
-    assert training.read("fast").network.name == "cae2026"
+    assert training.read("photo-psnr").network.name == "cae2026"
     with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read"):
         training.read("nowhere.toml")
 

@@ -64,7 +64,7 @@ def test_info_starts_without_numpy_pillow_onnxruntime_and_torch(file: Path) -> N
 def test_encode_writes_beside_the_picture_what_the_library_makes(picture: Path) -> None:
     out = succeeded(run("encode", picture))
     data = picture.with_suffix(".cae").read_bytes()
-    assert data == caesura.encode(drawn(40, 56), quality=50, model="fast")
+    assert data == caesura.encode(drawn(40, 56), quality=50, model="photo")
     assert f"{len(data)} bytes" in out
     assert f"{metrics.bits_per_pixel(len(data), 56, 40):.3f} bpp" in out
 
@@ -234,7 +234,7 @@ def test_the_ends_of_the_quality_scale_are_allowed(quality: int, picture: Path) 
 
 def test_an_unknown_model_is_named_beside_the_known(picture: Path) -> None:
     line = complaint(run("encode", picture, "--model", "nothing"))
-    assert "'nothing' is not known; known: best, cae2017, fast" in line
+    assert "'nothing' is not known; known: cae2017, photo, photo-psnr" in line
     assert list(files(picture.parent)) == ["picture.png"]
 
 

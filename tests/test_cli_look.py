@@ -22,12 +22,13 @@ from cli_helpers import (
     strict_json,
     succeeded,
 )
+from model_helpers import folder_of
 from train_helpers import save
 
 # info
 
 
-@pytest.mark.parametrize("name", ["cae2017", "fast"])
+@pytest.mark.parametrize("name", ["cae2017", "photo-psnr"])
 def test_info_shows_what_the_header_says(tmp_path: Path, name: str) -> None:
     file = coded(tmp_path / "picture.cae", drawn(40, 56), quality=60, model=name)
     lines = dict(line.split(maxsplit=1) for line in succeeded(run("info", file)).splitlines())
@@ -141,11 +142,12 @@ def test_compare_names_what_cannot_be_read(picture: Path, file: Path, tmp_path: 
 # models, and the command itself
 
 
-def test_models_lists_what_is_shipped_with_its_licence(shipped: Path, shipped_fast: Path) -> None:
+def test_models_lists_what_is_shipped_with_its_licence(shipped: Path) -> None:
     out = succeeded(run("models"))
-    for folder in (shipped, shipped_fast):
+    default_folder = folder_of(model.DEFAULT)
+    for folder in (shipped, default_folder):
         bundle = model.load(folder)
-        default = "  (default)" if folder is shipped_fast else ""
+        default = "  (default)" if folder is default_folder else ""
         name = f"{folder.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}{default}"
         assert name in out.splitlines()
         assert f"licence: {bundle.manifest['licence']}" in out

@@ -57,7 +57,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 
 def test_bench_measures_real_files(whole: Report) -> None:
-    points = [point for point in whole.results["points"] if point["codec"] == "caesura fast"]
+    points = [point for point in whole.results["points"] if point["codec"] == "caesura photo"]
     assert len(points) == 4
     for point in points:
         pixels = whole.pictures[point["picture"]]
@@ -86,7 +86,7 @@ def test_results_say_what_was_measured_and_where(whole: Report) -> None:
         ("small.png", 56, 40),
     ]
     assert [(c["name"], c["ours"], len(c["settings"])) for c in results["codecs"]] == [
-        ("caesura fast", True, 2),
+        ("caesura photo", True, 2),
         ("JPEG 4:2:0", False, 8),
     ]
     for cost in results["costs"]:
@@ -101,7 +101,7 @@ def test_rate_differences_are_of_the_mean_curves_and_of_each_picture(whole: Repo
     (found,) = (
         d
         for d in whole.results["bd"]
-        if (d["codec"], d["anchor"], d["metric"]) == ("caesura fast", "JPEG 4:2:0", "psnr")
+        if (d["codec"], d["anchor"], d["metric"]) == ("caesura photo", "JPEG 4:2:0", "psnr")
     )
     assert set(found["pictures"]) == set(whole.pictures)
     assert found["overlap"][0] < found["overlap"][1]
@@ -113,7 +113,7 @@ def test_rate_differences_are_of_the_mean_curves_and_of_each_picture(whole: Repo
 def test_pictures_at_matched_bytes_lie_beside(whole: Report) -> None:
     shown = whole.results["samples"]
     assert len(shown) == 6
-    ours = {one["picture"]: one["bytes"] for one in shown if one["codec"] == "caesura fast"}
+    ours = {one["picture"]: one["bytes"] for one in shown if one["codec"] == "caesura photo"}
     for one in shown:
         pixels = whole.pictures[one["picture"]]
         there = opened(whole.folder / "samples" / one["file"])
@@ -141,17 +141,17 @@ def test_bench_by_crops_codes_each_crop_on_its_own(tmp_path: Path) -> None:
                 data = caesura.encode(np.ascontiguousarray(pixels[part]), quality=point["setting"])
                 decoded[part] = caesura.decode_array(data)
                 size += len(data)
-        assert point["codec"] == "caesura fast, 32 px crops"
+        assert point["codec"] == "caesura photo, 32 px crops"
         assert point["bytes"] == size
         assert point["psnr"] == pytest.approx(metrics.psnr(pixels, decoded), abs=0.01)
 
 
 @pytest.mark.usefixtures("no_costs")
 def test_models_and_efforts_stand_side_by_side(tmp_path: Path) -> None:
-    options = ["--model", "fast", "--model", "cae2017", "--effort", 1, "--effort", 5]
+    options = ["--model", "photo", "--model", "cae2017", "--effort", 1, "--effort", 5]
     report = measured(tmp_path, {"photo.png": photo(40, 56)}, *options)
     names = [curve["codec"] for curve in report.results["curves"]]
-    assert names == ["caesura fast effort 1", "caesura fast", "caesura cae2017 effort 1", "caesura cae2017"]
+    assert names == ["caesura photo effort 1", "caesura photo", "caesura cae2017 effort 1", "caesura cae2017"]
     for point in report.results["points"]:
         _, model, *effort = point["codec"].split()
         data = caesura.encode(
@@ -183,10 +183,10 @@ def test_published_curves_and_commands_of_the_user_are_beside(tmp_path: Path) ->
         *("--anchor", "mine"),
     )
     assert report.results["published"][0]["source"] == "a paper"
-    assert [c["name"] for c in report.results["codecs"]] == ["caesura fast", "mine"]
+    assert [c["name"] for c in report.results["codecs"]] == ["caesura photo", "mine"]
     assert report.results["missing"] == [{"name": "far", "reason": "no-such-program is not found"}]
     assert "not measured: far: no-such-program is not found" in report.out
-    assert {d["anchor"] for d in report.results["bd"]} == {"caesura fast", "mine"}
+    assert {d["anchor"] for d in report.results["bd"]} == {"caesura photo", "mine"}
 
 
 # Runs that are cut off
@@ -286,7 +286,7 @@ def test_quick_needs_no_folder_and_leaves_slow_codecs_out(
         "rocket.jpg",
     ]
     assert all((p["width"], p["height"]) == (64, 48) for p in results["pictures"])
-    assert {c["name"]: len(c["settings"]) for c in results["codecs"]} == {"caesura fast": 5, "JPEG 4:2:0": 5}
+    assert {c["name"]: len(c["settings"]) for c in results["codecs"]} == {"caesura photo": 5, "JPEG 4:2:0": 5}
     assert {one["reason"] for one in results["missing"]} == {"left out by --quick"}
     for codec in known.SLOW:
         assert f"not measured: {codec.name}: left out by --quick" in out
@@ -303,9 +303,9 @@ def test_quick_needs_no_folder_and_leaves_slow_codecs_out(
         (["--model", "nothing"], "'nothing' is not known"),
         (["--reference", "missing.json"], "missing.json is not a file of published points"),
         (["--codecs", "gif"], "codecs has 'gif'; parts of these names are allowed"),
-        (["--anchor", "gif"], "anchor is 'gif'; a codec that is measured is allowed: caesura fast"),
+        (["--anchor", "gif"], "anchor is 'gif'; a codec that is measured is allowed: caesura photo"),
         (["--external", "gif"], "external is 'gif'; allowed is 'name=enc {in} {out} {q} ; dec {in} {out}'"),
-        (["--model", "fast", "--model", "fast"], "codec caesura fast comes 2 times"),
+        (["--model", "photo", "--model", "photo"], "codec caesura photo comes 2 times"),
     ],
 )
 def test_bench_refuses_settings_that_cannot_be_used(
@@ -402,5 +402,5 @@ def test_a_codec_that_fails_is_named(picture: Path, tmp_path: Path) -> None:
     command = ["bench", picture.parent, "-o", tmp_path / "report", "--codecs", "none", "--qualities", "50"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Caesura, "decode", fail)
-        assert complaint(run(*command)) == "caesura: caesura fast at 50: a word of the library"
+        assert complaint(run(*command)) == "caesura: caesura photo at 50: a word of the library"
     succeeded(run(*command))

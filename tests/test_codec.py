@@ -116,7 +116,7 @@ def test_a_turned_photo_is_turned_where_its_orientation_is_dropped() -> None:
     ("model", "qualities"),
     [
         ("cae2017", (1, 25, 38, 50, 100)),
-        ("fast", (1, 25, 50, 72, 75, 100)),  # 75 is above the ladder
+        ("photo-psnr", (1, 25, 50, 72, 75, 100)),  # 75 is above the ladder
     ],
 )
 def test_higher_quality_is_better_and_bigger(
@@ -143,7 +143,7 @@ def test_one_quality_means_about_one_picture_whatever_the_model(coffee: Pixels) 
     picture = coffee[100:292, 200:456]
     one, other = (
         metrics.psnr(picture, caesura.decode_array(caesura.encode(picture, quality=40, model=model)))
-        for model in ("cae2017", "fast")
+        for model in ("cae2017", "photo-psnr")
     )
     assert one == pytest.approx(other, abs=2)
 
@@ -259,9 +259,9 @@ def test_tables_change_the_size_and_nothing_else(
 
 
 def test_a_file_is_decoded_with_the_model_that_coded_it(
-    bundle: Bundle, fast: Bundle, escaping_bundle: Bundle
+    bundle: Bundle, flagship: Bundle, escaping_bundle: Bundle
 ) -> None:
-    for used in (bundle, fast, escaping_bundle):
+    for used in (bundle, flagship, escaping_bundle):
         assert caesura.read_header(caesura.encode(drawn(8, 8, 3), model=used)).model_id == used.id
 
 
@@ -349,9 +349,9 @@ def test_the_papers_model_knows_one_effort(bundle: Bundle) -> None:
     assert len({caesura.encode(pixels, model=bundle, effort=effort) for effort in range(1, 10)}) == 1
 
 
-def test_more_effort_is_smaller_at_about_the_same_picture(astronaut: Pixels, fast: Bundle) -> None:
+def test_more_effort_is_smaller_at_about_the_same_picture(astronaut: Pixels, flagship: Bundle) -> None:
     picture = astronaut[:128, 100:260]
-    least, usual = (caesura.encode(picture, model=fast, effort=effort) for effort in (1, 5))
+    least, usual = (caesura.encode(picture, model=flagship, effort=effort) for effort in (1, 5))
     assert len(usual) < len(least)
     one, other = (metrics.psnr(picture, caesura.decode_array(data)) for data in (least, usual))
     assert other == pytest.approx(one, abs=0.5)

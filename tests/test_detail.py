@@ -33,11 +33,6 @@ GROUP = detail.BANDS // PASSES
 
 
 @pytest.fixture(scope="module")
-def flagship() -> Bundle:
-    return models.load("fast")
-
-
-@pytest.fixture(scope="module")
 def never_zero(flagship: Bundle) -> Bundle:
     """The shipped model, its detail control replaced by one that gives every symbol the same table.
 

@@ -33,13 +33,13 @@ def test_a_rate_is_that_size(part: Pixels) -> None:
 
 
 @pytest.mark.parametrize("wanted", [28.0, 38.0, 44.0])
-def test_a_psnr_is_reached_and_hardly_more(fast: Bundle, part: Pixels, wanted: float) -> None:
-    decoded = caesura.decode_array(caesura.encode(part, target=Target(psnr=wanted), model=fast))
+def test_a_psnr_is_reached_and_hardly_more(flagship: Bundle, part: Pixels, wanted: float) -> None:
+    decoded = caesura.decode_array(caesura.encode(part, target=Target(psnr=wanted), model=flagship))
     assert wanted <= metrics.psnr(part, decoded) <= wanted + PSNR_ABOVE
 
 
-def test_an_ms_ssim_is_reached_and_hardly_more(fast: Bundle, part: Pixels) -> None:
-    decoded = caesura.decode_array(caesura.encode(part, target=Target(ms_ssim=0.98), model=fast))
+def test_an_ms_ssim_is_reached_and_hardly_more(flagship: Bundle, part: Pixels) -> None:
+    decoded = caesura.decode_array(caesura.encode(part, target=Target(ms_ssim=0.98), model=flagship))
     assert 0.98 <= metrics.ms_ssim(part, decoded) <= 0.98 + 0.02 * LACK_SHARE
 
 
@@ -68,28 +68,28 @@ def test_a_trial_shows_what_the_file_decodes_to_but_for_rounding(
 @pytest.mark.parametrize("code", [2000, 9000])
 @pytest.mark.parametrize("before", [[], [1900], [9000, 9500], [300, 7000, 8000, 9999, 2400]])
 def test_a_trial_does_not_depend_on_those_before(
-    monkeypatch: pytest.MonkeyPatch, fast: Bundle, part: Pixels, code: int, before: list[int]
+    monkeypatch: pytest.MonkeyPatch, flagship: Bundle, part: Pixels, code: int, before: list[int]
 ) -> None:
     monkeypatch.setattr(segments, "choose", lambda height, width: 2)
     trials = Trials()
     for other in before:
-        coder, source, _ = encoder(part, fast, other, trials)
+        coder, source, _ = encoder(part, flagship, other, trials)
         coder.show(source.rows)
-    coder, source, _ = encoder(part, fast, code, trials)
-    fresh, _, _ = encoder(part, fast, code, Trials())
+    coder, source, _ = encoder(part, flagship, code, trials)
+    fresh, _, _ = encoder(part, flagship, code, Trials())
     np.testing.assert_array_equal(coder.show(source.rows), fresh.show(source.rows))
     assert list(coder.segments(source.rows)) == list(fresh.segments(source.rows))
 
 
 def test_above_the_ladder_trials_code_latents_once(
-    monkeypatch: pytest.MonkeyPatch, fast: Bundle, part: Pixels
+    monkeypatch: pytest.MonkeyPatch, flagship: Bundle, part: Pixels
 ) -> None:
     calls = []
     usual = cae2026.encode
     monkeypatch.setattr(cae2026, "encode", lambda *given: calls.append(1) or usual(*given))
     trials = Trials()
     for code in (7201, 8000, 9999):
-        coder, source, _ = encoder(part, fast, code, trials)
+        coder, source, _ = encoder(part, flagship, code, trials)
         coder.show(source.rows)
         list(coder.segments(source.rows))
     assert len(calls) == 1
@@ -111,7 +111,7 @@ def decoded(coder: Encoder, source: Source) -> Pixels:
     return caesura.decode_array(container.write(coder.header, payload))
 
 
-def test_the_colours_count_and_not_the_transparency(fast: Bundle, part: Pixels) -> None:
+def test_the_colours_count_and_not_the_transparency(flagship: Bundle, part: Pixels) -> None:
     with_alpha = np.dstack([part, np.arange(256, dtype=np.uint8)[:, None] * np.ones((1, 256), np.uint8)])
     decoded = caesura.decode_array(caesura.encode(with_alpha, target=Target(psnr=33)))
     assert 33 <= metrics.psnr(part, decoded[:, :, :3]) <= 33 + PSNR_ABOVE

@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from caesura import codec, container, transform
-from caesura import model as models
 from caesura.entropy import factorized, grouped
 from caesura.entropy.control import FRACTION, INDICES, Control, Indices, magnitude
 from caesura.entropy.passes import PASSES, parts
@@ -238,11 +237,6 @@ def on(configure: Configure) -> Iterator[None]:
 
 
 # ---- tests
-
-
-@pytest.fixture(scope="module")
-def flagship() -> Bundle:
-    return models.load("fast")
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ PIXELS = 256 * 256
 
 
 @pytest.fixture
-def latents(fast: Bundle, part: Pixels) -> NDArray[np.float32]:
-    return cae2026.analyse(part, cae2026.Rate(4000, fast))
+def latents(flagship: Bundle, part: Pixels) -> NDArray[np.float32]:
+    return cae2026.analyse(part, cae2026.Rate(4000, flagship))
 
 
 @pytest.fixture
@@ -32,52 +32,56 @@ def contrasts(part: Pixels) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("quality", [24, 40, 56, 70])
 def test_a_photos_size_is_foreseen_within_a_quarter(
-    fast: Bundle, part: Pixels, latents: NDArray[np.float32], quality: float
+    flagship: Bundle, part: Pixels, latents: NDArray[np.float32], quality: float
 ) -> None:
-    size = len(caesura.encode(part, quality=quality, model=fast))
-    foreseen = forecast([latents], [], fast, Target(bytes=size), PIXELS)
+    size = len(caesura.encode(part, quality=quality, model=flagship))
+    foreseen = forecast([latents], [], flagship, Target(bytes=size), PIXELS)
     assert foreseen is not None
     assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < math.log(1.25)
 
 
 @pytest.mark.parametrize("quality", [24, 40, 56])
 def test_a_photos_psnr_is_foreseen_within_two_decibels(
-    fast: Bundle, part: Pixels, latents: NDArray[np.float32], quality: float
+    flagship: Bundle, part: Pixels, latents: NDArray[np.float32], quality: float
 ) -> None:
-    decoded = caesura.decode_array(caesura.encode(part, quality=quality, model=fast))
-    foreseen = forecast([latents], [], fast, Target(psnr=metrics.psnr(part, decoded)), PIXELS)
+    decoded = caesura.decode_array(caesura.encode(part, quality=quality, model=flagship))
+    foreseen = forecast([latents], [], flagship, Target(psnr=metrics.psnr(part, decoded)), PIXELS)
     assert foreseen is not None
     assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < 2
 
 
 @pytest.mark.parametrize("quality", [24, 40, 56])
 def test_a_photos_ms_ssim_is_foreseen_within_half_of_what_it_lacks(
-    fast: Bundle, part: Pixels, latents: NDArray[np.float32], contrasts: NDArray[np.float32], quality: float
+    flagship: Bundle,
+    part: Pixels,
+    latents: NDArray[np.float32],
+    contrasts: NDArray[np.float32],
+    quality: float,
 ) -> None:
-    decoded = caesura.decode_array(caesura.encode(part, quality=quality, model=fast))
+    decoded = caesura.decode_array(caesura.encode(part, quality=quality, model=flagship))
     target = Target(ms_ssim=metrics.ms_ssim(part, decoded))
-    foreseen = forecast([latents], [contrasts], fast, target, PIXELS)
+    foreseen = forecast([latents], [contrasts], flagship, target, PIXELS)
     assert foreseen is not None
     assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < math.log(1.5)
 
 
-def test_more_bytes_are_further_up(fast: Bundle, latents: NDArray[np.float32]) -> None:
-    codes = [forecast([latents], [], fast, Target(bpp=bpp), PIXELS) for bpp in (0.05, 0.2, 0.8, 1.6, 3)]
+def test_more_bytes_are_further_up(flagship: Bundle, latents: NDArray[np.float32]) -> None:
+    codes = [forecast([latents], [], flagship, Target(bpp=bpp), PIXELS) for bpp in (0.05, 0.2, 0.8, 1.6, 3)]
     assert all(a and b and a.code < b.code and a.slope > 0 for a, b in itertools.pairwise(codes))
 
 
-def test_segments_count_together(fast: Bundle, latents: NDArray[np.float32]) -> None:
+def test_segments_count_together(flagship: Bundle, latents: NDArray[np.float32]) -> None:
     halves = [latents[:, :8], latents[:, 8:]]
     target = Target(bpp=0.4)
-    assert forecast(halves, [], fast, target, PIXELS) == forecast([latents], [], fast, target, PIXELS)
+    assert forecast(halves, [], flagship, target, PIXELS) == forecast([latents], [], flagship, target, PIXELS)
 
 
 def test_beyond_the_scale_there_is_none(
-    fast: Bundle, latents: NDArray[np.float32], contrasts: NDArray[np.float32]
+    flagship: Bundle, latents: NDArray[np.float32], contrasts: NDArray[np.float32]
 ) -> None:
-    assert forecast([latents], [], fast, Target(bpp=50), PIXELS) is None
-    assert forecast([latents], [], fast, Target(psnr=99), PIXELS) is None
-    assert forecast([latents], [contrasts], fast, Target(ms_ssim=0.99999), PIXELS) is None
+    assert forecast([latents], [], flagship, Target(bpp=50), PIXELS) is None
+    assert forecast([latents], [], flagship, Target(psnr=99), PIXELS) is None
+    assert forecast([latents], [contrasts], flagship, Target(ms_ssim=0.99999), PIXELS) is None
 
 
 def test_a_place_is_on_the_scale_even_for_a_grey_picture(either: Bundle) -> None:

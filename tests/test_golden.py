@@ -41,8 +41,9 @@ def test_a_golden_file_decodes_to_pixels_within_one_level(path: Path) -> None:
     assert np.abs(decoded.astype(int) - expected).max() <= 1
 
 
-def test_a_golden_file_of_every_chunk_keeps_its_metadata() -> None:
-    path = GOLDEN / "fast-all-chunks-90.cae"
+@pytest.mark.parametrize("model", ["photo", "photo-psnr"])
+def test_a_golden_file_of_every_chunk_keeps_its_metadata(model: str) -> None:
+    path = GOLDEN / f"{model}-all-chunks-90.cae"
     info = caesura.decode(path.read_bytes()).info
     kept = np.load(path.with_suffix(".npz"))
     for name in ("icc_profile", "exif", "xmp"):

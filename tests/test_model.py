@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import caesura
 from caesura import model as models
 from caesura.errors import ModelError
 from caesura.model import FILES, MANIFEST, PREVIEW, PRIOR, SCALES, TABLES, Bundle
@@ -39,10 +41,9 @@ def only_manifest(tmp_path: Path, shipped: Path) -> Path:
 # ---- finding
 
 
-def test_the_default_model_is_the_shipped_flagship(fast: Bundle) -> None:
-    assert models.load() is models.load(models.DEFAULT)
-    assert models.load().id == fast.id
-    assert fast.name == models.DEFAULT
+def test_the_default_model_is_shipped() -> None:
+    assert models.load() is models.load(models.DEFAULT) is models.load("photo")
+    assert models.load().name == models.DEFAULT
 
 
 def test_a_shipped_model_is_all_that_its_architecture_has(either: Bundle) -> None:
@@ -64,16 +65,16 @@ def test_the_papers_model_has_a_table_per_latent_channel_and_no_control(bundle: 
     assert bundle.ladder_top == 10000
 
 
-def test_the_flagship_has_control_of_its_latents_and_of_its_detail_layer(fast: Bundle) -> None:
-    assert fast.control is not None
-    assert fast.detail is not None
-    assert fast.control.channels == fast.channels
-    assert len(fast.control.base) == fast.tables.channels  # it looks at the hyperlatent
-    assert len(fast.control.bias) == fast.tables.rows
-    assert len(fast.detail.base) == fast.channels  # and the detail layer at the latents
-    first, last = fast.detail_log_step
+def test_the_flagship_has_control_of_its_latents_and_of_its_detail_layer(flagship: Bundle) -> None:
+    assert flagship.control is not None
+    assert flagship.detail is not None
+    assert flagship.control.channels == flagship.channels
+    assert len(flagship.control.base) == flagship.tables.channels  # it looks at the hyperlatent
+    assert len(flagship.control.bias) == flagship.tables.rows
+    assert len(flagship.detail.base) == flagship.channels  # and the detail layer at the latents
+    first, last = flagship.detail_log_step
     assert first > last
-    assert fast.ladder_top < 10000
+    assert flagship.ladder_top < 10000
 
 
 def test_a_model_is_found_by_name_folder_and_id(either: Bundle) -> None:
@@ -102,7 +103,7 @@ def test_a_bundle_does_not_change(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("model", ["no-such-model", "", "../cae2017", Path("/no/such/folder")])
 def test_an_unknown_name_lists_the_known(model: str | Path) -> None:
-    with pytest.raises(ModelError, match="is not known; known: best, cae2017, fast"):
+    with pytest.raises(ModelError, match="is not known; known: cae2017, photo, photo-psnr"):
         models.load(model)
 
 
@@ -125,6 +126,20 @@ def test_models_are_found_where_caesura_models_says(
         assert loaded.name == folder.name
         assert models.load_by_id(loaded.id) is loaded
     assert models.load().name == models.DEFAULT
+
+
+def test_files_of_a_bundle_that_is_no_longer_shipped_need_its_folder(
+    tmp_path: Path, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retired = make_bundle(tmp_path / "kept" / "retired", {PRIOR: b"before"})
+    picture = np.full((16, 24, 3), 90, np.uint8)
+    data = caesura.encode(picture, model=retired)
+    model_id = models.read_manifest(retired)["id"]
+    with pytest.raises(ModelError, match=f"model {model_id:08x}, which is not here; .*CAESURA_MODELS"):
+        caesura.decode_array(data)
+    set_models(monkeypatch, retired.parent)
+    assert caesura.read_header(data).model_id == model_id
+    assert np.abs(caesura.decode_array(data).astype(int) - picture).max() < 8
 
 
 def test_models_are_found_in_the_users_folder(
@@ -226,12 +241,19 @@ def test_a_file_without_a_hash_is_refused(tmp_path: Path, model: str, name: str)
 
 
 def test_a_bundle_of_another_architecture_than_it_says_is_refused(
-    tmp_path: Path, make_bundle: MakeBundle, shipped_fast: Path
+    tmp_path: Path, make_bundle: MakeBundle, shipped_flagship: Path
 ) -> None:
     paper = make_bundle(tmp_path / "paper", architecture="cae2026")
     with pytest.raises(ModelError, match=r"hyper_analysis\.onnx cannot be read"):
         models.load(paper)
-    flagship = make_bundle(tmp_path / "flagship", of=shipped_fast, architecture="cae2017", ladder_top=10000)
+    fitted = models.read_manifest(shipped_flagship)["forecast"]
+    flagship = make_bundle(
+        tmp_path / "flagship",
+        of=shipped_flagship,
+        architecture="cae2017",
+        ladder_top=10000,
+        forecast={name: part for name, part in fitted.items() if name != "top"},
+    )
     with pytest.raises(ModelError, match="its files make"):
         models.load(flagship)
 

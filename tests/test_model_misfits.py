@@ -29,7 +29,13 @@ def npy() -> bytes:
     return out.getvalue()
 
 
-ARRAYS = [("cae2017", TABLES), ("cae2017", SCALES), ("fast", TABLES), ("fast", CONTROL), ("fast", DETAIL)]
+ARRAYS = [
+    ("cae2017", TABLES),
+    ("cae2017", SCALES),
+    ("photo-psnr", TABLES),
+    ("photo-psnr", CONTROL),
+    ("photo-psnr", DETAIL),
+]
 
 
 @pytest.mark.parametrize(("model", "name"), ARRAYS)
@@ -82,7 +88,8 @@ def test_an_array_that_is_missing_is_named(
 
 
 @pytest.mark.parametrize(
-    ("model", "name"), [("cae2017", TABLES), ("fast", TABLES), ("fast", CONTROL), ("fast", DETAIL)]
+    ("model", "name"),
+    [("cae2017", TABLES), ("photo-psnr", TABLES), ("photo-psnr", CONTROL), ("photo-psnr", DETAIL)],
 )
 def test_tables_that_do_not_add_up_are_refused(
     tmp_path: Path, make_bundle: MakeBundle, model: str, name: str
@@ -96,13 +103,13 @@ def test_tables_that_do_not_add_up_are_refused(
 @pytest.mark.parametrize("name", [CONTROL, DETAIL])
 @pytest.mark.parametrize("member", ["bias", "base", "near", "far"])
 def test_weights_of_the_control_that_do_not_fit_are_refused(
-    tmp_path: Path, make_bundle: MakeBundle, shipped_fast: Path, name: str, member: str
+    tmp_path: Path, make_bundle: MakeBundle, shipped_flagship: Path, name: str, member: str
 ) -> None:
-    content = arrays(shipped_fast / name)
+    content = arrays(shipped_flagship / name)
     for wrong in (content[member].astype(np.int16), content[member][..., 1:]):
         folder = tmp_path / str(wrong.dtype)
         with pytest.raises(ModelError, match=r"control: .* expected"):
-            models.load(make_bundle(folder, {name: content | {member: wrong}}, of=shipped_fast))
+            models.load(make_bundle(folder, {name: content | {member: wrong}}, of=shipped_flagship))
 
 
 LOG_STEPS = [[1.0], [3.0, 2.0, 1.0], 2.0, [np.nan, 1.0], [3.0, np.inf], [6.0, 1.0], [3.0, -3.0]]
@@ -110,11 +117,11 @@ LOG_STEPS = [[1.0], [3.0, 2.0, 1.0], 2.0, [np.nan, 1.0], [3.0, np.inf], [6.0, 1.
 
 @pytest.mark.parametrize("steps", LOG_STEPS, ids=str)
 def test_steps_of_the_detail_layer_that_make_no_sense_are_refused(
-    tmp_path: Path, make_bundle: MakeBundle, shipped_fast: Path, steps: Any
+    tmp_path: Path, make_bundle: MakeBundle, shipped_flagship: Path, steps: Any
 ) -> None:
-    content = arrays(shipped_fast / DETAIL) | {"log_step": np.array(steps)}
+    content = arrays(shipped_flagship / DETAIL) | {"log_step": np.array(steps)}
     with pytest.raises(ModelError, match=r"log_step is .*; two logarithms of 1/16 to 256 expected"):
-        models.load(make_bundle(tmp_path / "steps", {DETAIL: content}, of=shipped_fast))
+        models.load(make_bundle(tmp_path / "steps", {DETAIL: content}, of=shipped_flagship))
 
 
 MISFITS: list[tuple[str, dict[str, Callable[[NDArray[Any]], NDArray[Any]]], str]] = [
@@ -141,15 +148,15 @@ MISFITS: list[tuple[str, dict[str, Callable[[NDArray[Any]], NDArray[Any]]], str]
 def test_parts_of_the_flagship_that_do_not_belong_together_are_refused(
     tmp_path: Path,
     make_bundle: MakeBundle,
-    shipped_fast: Path,
+    shipped_flagship: Path,
     name: str,
     changes: dict[str, Callable[[NDArray[Any]], NDArray[Any]]],
     message: str,
 ) -> None:
-    content = arrays(shipped_fast / name)
+    content = arrays(shipped_flagship / name)
     content |= {member: np.ascontiguousarray(change(content[member])) for member, change in changes.items()}
     with pytest.raises(ModelError, match=message):
-        models.load(make_bundle(tmp_path / "misfit", {name: content}, of=shipped_fast))
+        models.load(make_bundle(tmp_path / "misfit", {name: content}, of=shipped_flagship))
 
 
 SPOILERS: list[tuple[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]] = [
@@ -161,7 +168,7 @@ SPOILERS: list[tuple[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]]
 ]
 
 
-@pytest.mark.parametrize("model", ["cae2017", "fast"])
+@pytest.mark.parametrize("model", ["cae2017", "photo-psnr"])
 @pytest.mark.parametrize("member", ["log_gain", "log_inverse"])
 @pytest.mark.parametrize("spoil", [s for _, s in SPOILERS], ids=[name for name, _ in SPOILERS])
 def test_scale_vectors_that_do_not_fit_are_refused(
@@ -204,14 +211,14 @@ def test_one_broken_bundle_does_not_hide_the_others(
 # ---- the map for previews
 
 
-def test_a_map_is_no_part_of_the_id(tmp_path: Path, make_bundle: MakeBundle, fast: Bundle) -> None:
-    weights = np.ones((fast.channels + 1, 12), np.float32)
+def test_a_map_is_no_part_of_the_id(tmp_path: Path, make_bundle: MakeBundle, flagship: Bundle) -> None:
+    weights = np.ones((flagship.channels + 1, 12), np.float32)
     loaded = models.load(
-        make_bundle(tmp_path / "with", {PREVIEW: {"weights": weights}}, of=folder_of("fast"))
+        make_bundle(tmp_path / "with", {PREVIEW: {"weights": weights}}, of=folder_of("photo-psnr"))
     )
-    assert loaded.id == fast.id
+    assert loaded.id == flagship.id
     np.testing.assert_array_equal(loaded.preview, weights)
-    assert models.load(make_bundle(tmp_path / "without", of=folder_of("fast"))).preview is None
+    assert models.load(make_bundle(tmp_path / "without", of=folder_of("photo-psnr"))).preview is None
 
 
 @pytest.mark.parametrize(
@@ -222,7 +229,7 @@ def test_a_map_of_another_shape_is_refused(
     tmp_path: Path, make_bundle: MakeBundle, shape: tuple[int, ...], dtype: Any
 ) -> None:
     folder = make_bundle(
-        tmp_path / "odd", {PREVIEW: {"weights": np.zeros(shape, dtype)}}, of=folder_of("fast")
+        tmp_path / "odd", {PREVIEW: {"weights": np.zeros(shape, dtype)}}, of=folder_of("photo-psnr")
     )
     with pytest.raises(ModelError, match=r"preview\.npz has float.+; float32 \(321, 12\) expected"):
         models.load(folder)

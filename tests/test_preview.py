@@ -52,7 +52,7 @@ def photos(folder: Path, count: int) -> list[Path]:
 def copy(tmp_path: Path) -> Path:
     """A shipped bundle without its map, in a folder beside twelve photos."""
     folder = tmp_path / "copy"
-    shutil.copytree(folder_of("fast"), folder)
+    shutil.copytree(folder_of("photo-psnr"), folder)
     manifest = json.loads((folder / models.MANIFEST).read_text())
     del manifest["files"][models.PREVIEW]
     (folder / models.MANIFEST).write_text(json.dumps(manifest))
@@ -81,4 +81,4 @@ def test_a_map_that_is_close_goes_with_the_bundle(
 
 def test_few_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="stride is 16 and there are 3 pictures; multiples of 8 and 10"):
-        fitting.fit(models.load("fast"), photos(tmp_path, 3))
+        fitting.fit(models.load("photo-psnr"), photos(tmp_path, 3))

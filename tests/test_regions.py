@@ -21,7 +21,7 @@ Pixels = NDArray[np.uint8]
 WIDTH, HEIGHT = 350, 200
 
 
-@pytest.fixture(scope="module", params=[("cae2017", 50), ("fast", 50), ("fast", 90)], ids=str)
+@pytest.fixture(scope="module", params=[("cae2017", 50), ("photo-psnr", 50), ("photo-psnr", 90)], ids=str)
 def file(request: pytest.FixtureRequest, coffee: Pixels) -> tuple[bytes, Pixels]:
     """A file of 4 x 6 segments with transparency, and what it decodes to."""
     model, quality = request.param
@@ -54,7 +54,7 @@ def test_a_region_needs_no_segments_but_its_own_and_those_around(coffee: Pixels)
     picture = np.concatenate([coffee, coffee[::-1]], axis=1)[:130]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "choose", lambda height, width: 1)
-        data = bytearray(caesura.encode(picture, model="fast"))
+        data = bytearray(caesura.encode(picture, model="photo-psnr"))
     expected = caesura.decode_array(bytes(data))
     data[-10] ^= 1  # in the last segment
     found = caesura.decode_array(bytes(data), region=(10, 20, 100, 50))
@@ -216,7 +216,7 @@ def test_a_lost_row_is_made_up_from_above_and_below(coffee: Pixels) -> None:
     picture[:, :] = np.linspace(0, 255, 384)[:, None, None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "choose", lambda height, width: 1)
-        data = caesura.encode(picture, model="fast")
+        data = caesura.encode(picture, model="photo-psnr")
     header, payload = container.read(data)
     for row in (1, 2, 5):
         left = [s for number, s in enumerate(payload.segments) if number // 9 != row]

@@ -149,7 +149,7 @@ def test_segments_cost_little(either: Bundle, astronaut: Pixels, quality: float)
 def test_transparency_is_kept_in_every_segment_that_has_it(small_segments: None) -> None:
     pixels = np.full((100, 150, 4), 255, np.uint8)
     pixels[80:, 140:, 3] = np.arange(10)
-    data = caesura.encode(pixels, model="fast")
+    data = caesura.encode(pixels, model="photo-psnr")
     _, payload = container.read(data)
     there = [segment is not None and segment.alpha is not None for segment in payload.segments]
     assert there == [False] * 5 + [True]
@@ -164,13 +164,13 @@ def test_transparency_without_its_channel_is_refused(coffee: Pixels) -> None:
 
 
 def test_segments_are_worked_on_side_by_side_with_the_same_result(
-    fast: Bundle, coffee: Pixels, small_segments: None, monkeypatch: pytest.MonkeyPatch
+    flagship: Bundle, coffee: Pixels, small_segments: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = []
     for threads in ("1", "3"):
         monkeypatch.setenv("CAESURA_THREADS", threads)
         monkeypatch.setattr("caesura.parallel._WORTH_THREADS", 0)
-        data = caesura.encode(coffee[:150, :200], quality=90, model=fast)
+        data = caesura.encode(coffee[:150, :200], quality=90, model=flagship)
         results.append((data, caesura.decode_array(data)))
     assert results[0][0] == results[1][0]
     assert np.abs(results[0][1].astype(int) - results[1][1]).max() <= 1

@@ -78,9 +78,7 @@ def configurations(draw: st.DrawFn) -> Config:
     ("name", "architecture", "channels"),
     [
         ("cae2017", "cae2017", 96),
-        ("fast", "cae2026", 320),
-        ("fast-ms-ssim", "cae2026", 320),
-        ("best", "cae2026", 320),
+        ("photo-psnr", "cae2026", 320),
     ],
 )
 def test_a_shipped_configuration_loads(name: str, architecture: str, channels: int) -> None:
@@ -325,8 +323,7 @@ def test_a_file_takes_the_model_of_the_run_it_starts_from_where_it_is_silent(tmp
 
 
 def test_the_shipped_configuration_of_the_detail_layer_is_for_any_flagship() -> None:
-    for name in ("fast", "best"):
-        base = load(SHIPPED / f"{name}.toml")
-        config = load(SHIPPED / "detail.toml", base.as_dict())
-        assert (config.network, config.prior, config.loss) == (base.network, base.prior, base.loss)
-        assert config.train.stage == "detail"
+    base = load(SHIPPED / "photo-psnr.toml")
+    config = load(SHIPPED / "detail.toml", base.as_dict())
+    assert (config.network, config.prior, config.loss) == (base.network, base.prior, base.loss)
+    assert config.train.stage == "detail"

@@ -19,7 +19,7 @@ QUALITY = 40
 def bundle(monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """The shipped flagship, refined in few steps."""
     monkeypatch.setattr(refine, "STEPS", 40)
-    return models.load("fast")
+    return models.load("photo-psnr")
 
 
 def loss(pixels: NDArray[np.uint8], data: bytes) -> float:
@@ -55,7 +55,7 @@ def test_a_picture_of_any_size_is_refined(
 @pytest.fixture(scope="module")
 def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]]:
     """A picture, its distortion, and latents that decode to something like it."""
-    flagship, code = models.load("fast"), 100 * QUALITY
+    flagship, code = models.load("photo-psnr"), 100 * QUALITY
     crop = np.ascontiguousarray(astronaut[40:150, 160:310])
     mix = rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)
     padded = image.pad(crop, 112, 160)
@@ -66,7 +66,7 @@ def test_the_distortion_is_beta_times_the_squared_error_of_pixels(
     decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]],
 ) -> None:
     crop, distortion, latent = decoded
-    flagship = models.load("fast")
+    flagship = models.load("photo-psnr")
     mix = rate.mixing(100 * QUALITY, len(flagship.log_gain), flagship.ladder_top)
     pixels = transform.synthesise(latent, flagship, mix)[: crop.shape[0], : crop.shape[1]]
     error = ((pixels.astype(float) - crop) ** 2).mean() / 255**2 * crop.shape[0] * crop.shape[1]

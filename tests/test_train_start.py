@@ -109,7 +109,7 @@ def test_a_bundle_gives_the_weights_of_its_run_in_half_precision(sources: Source
     assert all(name.startswith(("analysis.", "synthesis.")) for name in halved)  # prior and scales stay whole
 
 
-@pytest.mark.parametrize("name", ["cae2017", "fast"])
+@pytest.mark.parametrize("name", ["cae2017", "photo-psnr"])
 def test_a_shipped_bundle_is_read_by_folder_and_by_name(name: str) -> None:
     folder = next(folder for folder in bundles.folders() if folder.name == name)
     by_folder, by_name = start.read(folder), start.read(Path(name))

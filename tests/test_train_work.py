@@ -16,10 +16,9 @@ from work_helpers import decoding, kilomacs_per_pixel
 MODELS, CONFIGS = (Path(caesura.__file__).parent / name for name in ("models", "train"))
 
 
-@pytest.mark.parametrize(("name", "limit"), [("fast", 12), ("best", 25)])
-def test_a_configuration_decodes_within_its_work_per_pixel(name: str, limit: float) -> None:
-    counted = kilomacs_per_pixel(FlagshipModel(configs.load(CONFIGS / f"{name}.toml")))
-    assert decoding(counted) <= limit
+def test_the_configuration_decodes_within_its_work_per_pixel() -> None:
+    counted = kilomacs_per_pixel(FlagshipModel(configs.load(CONFIGS / "photo-psnr.toml")))
+    assert decoding(counted) <= 12
 
 
 def test_the_shipped_flagships_cost_what_their_configurations_say() -> None:

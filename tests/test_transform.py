@@ -109,65 +109,69 @@ def test_a_latent_reaches_no_further_than_the_halo(coffee: Pixels, either: Bundl
 
 
 @pytest.fixture(scope="module")
-def planes(coffee: Pixels, fast: Bundle) -> dict[str, Float]:
+def planes(coffee: Pixels, flagship: Bundle) -> dict[str, Float]:
     """What each network gives of a picture of 4 x 6 cells."""
-    latent = analyse(coffee[50:306, 100:484], fast)
-    return networks(latent, fast, mix_of(fast))
+    latent = analyse(coffee[50:306, 100:484], flagship)
+    return networks(latent, flagship, mix_of(flagship))
 
 
 def networks(
-    latent: Float, fast: Bundle, before: Float, mix: Float | transform.Fed | None = None
+    latent: Float, flagship: Bundle, before: Float, mix: Float | transform.Fed | None = None
 ) -> dict[str, Float]:
     """Hyperlatent, features and each pass' means, each network fed with the whole planes before it.
 
     `before` is the rate of the hyperlatent that is rounded, `mix` that of the others, the same unless given.
     """
     mix = before if mix is None else mix
-    hyper = transform.hyper_analyse(10 * latent, fast, mix)
-    rounded = np.rint(transform.hyper_analyse(10 * latent, fast, before)).astype(np.int32)
-    features = transform.hyper_synthesise(rounded, fast, mix)
-    means = [transform.means(number, features, latent, fast, mix) for number in range(4)]
+    hyper = transform.hyper_analyse(10 * latent, flagship, mix)
+    rounded = np.rint(transform.hyper_analyse(10 * latent, flagship, before)).astype(np.int32)
+    features = transform.hyper_synthesise(rounded, flagship, mix)
+    means = [transform.means(number, features, latent, flagship, mix) for number in range(4)]
     return {"latent": latent, "hyper": hyper, "features": features} | {
         f"means {number}": plane for number, plane in enumerate(means)
     }
 
 
-def test_the_planes_of_the_hyperprior_have_the_sizes_told(planes: dict[str, Float], fast: Bundle) -> None:
-    assert planes["hyper"].shape == (fast.tables.channels, 4, 6)
+def test_the_planes_of_the_hyperprior_have_the_sizes_told(planes: dict[str, Float], flagship: Bundle) -> None:
+    assert planes["hyper"].shape == (flagship.tables.channels, 4, 6)
     assert planes["features"].shape[1:] == planes["latent"].shape[1:] == (16, 24)
     for number in range(4):
-        assert planes[f"means {number}"].shape == (fast.channels, 8, 12)
+        assert planes[f"means {number}"].shape == (flagship.channels, 8, 12)
     assert {plane.dtype for plane in planes.values()} == {np.dtype(np.float32)}
     assert len({plane.tobytes() for plane in planes.values()}) == len(planes)
 
 
-def test_the_rate_changes_what_the_flagships_transforms_give(coffee: Pixels, fast: Bundle) -> None:
-    pixels, anchors = coffee[96:160, 96:160], len(fast.log_gain)
-    low, high = (rate.mixing(code, anchors, fast.ladder_top) for code in (100, fast.ladder_top))
-    latent = transform.analyse(pixels, fast, low)
-    assert not np.array_equal(latent, transform.analyse(pixels, fast, high))
-    restored = [transform.synthesise(latent, fast, mix) for mix in (low, high)]
+def test_the_rate_changes_what_the_flagships_transforms_give(coffee: Pixels, flagship: Bundle) -> None:
+    pixels, anchors = coffee[96:160, 96:160], len(flagship.log_gain)
+    low, high = (rate.mixing(code, anchors, flagship.ladder_top) for code in (100, flagship.ladder_top))
+    latent = transform.analyse(pixels, flagship, low)
+    assert not np.array_equal(latent, transform.analyse(pixels, flagship, high))
+    restored = [transform.synthesise(latent, flagship, mix) for mix in (low, high)]
     assert not np.array_equal(*restored)
 
 
 @pytest.mark.parametrize("code", [100, 3210, 7200])
-def test_a_rate_that_is_fed_gives_the_same_but_for_rounding(coffee: Pixels, fast: Bundle, code: int) -> None:
+def test_a_rate_that_is_fed_gives_the_same_but_for_rounding(
+    coffee: Pixels, flagship: Bundle, code: int
+) -> None:
     pixels = coffee[50:306, 100:484]
-    mix = rate.mixing(code, len(fast.log_gain), fast.ladder_top)
+    mix = rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)
     fed = transform.Fed(mix)
-    latent = transform.analyse(pixels, fast, mix)
-    np.testing.assert_allclose(transform.analyse(pixels, fast, fed), latent, atol=1e-4)
-    for name, plane in networks(latent, fast, mix).items():
-        np.testing.assert_allclose(networks(latent, fast, mix, fed)[name], plane, rtol=1e-4, atol=1e-3)
-    shown = transform.synthesise(latent, fast, mix)
-    assert levels_apart(transform.synthesise(latent, fast, fed), shown) <= 1
+    latent = transform.analyse(pixels, flagship, mix)
+    np.testing.assert_allclose(transform.analyse(pixels, flagship, fed), latent, atol=1e-4)
+    for name, plane in networks(latent, flagship, mix).items():
+        np.testing.assert_allclose(networks(latent, flagship, mix, fed)[name], plane, rtol=1e-4, atol=1e-3)
+    shown = transform.synthesise(latent, flagship, mix)
+    assert levels_apart(transform.synthesise(latent, flagship, fed), shown) <= 1
 
 
-def test_a_graph_that_is_fed_is_loaded_once(coffee: Pixels, fast: Bundle) -> None:
+def test_a_graph_that_is_fed_is_loaded_once(coffee: Pixels, flagship: Bundle) -> None:
     transform._session.cache_clear()
     for code in (500, 2500, 4500):
         transform.analyse(
-            coffee[:64, :64], fast, transform.Fed(rate.mixing(code, len(fast.log_gain), fast.ladder_top))
+            coffee[:64, :64],
+            flagship,
+            transform.Fed(rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)),
         )
     assert transform._session.cache_info().currsize == 1
 

@@ -22,7 +22,7 @@ from caesura.container import MAX_PIXELS, Header, Payload
 from caesura.decoder import Decoder
 from caesura.encoder import Encoder, Source, Trials
 from caesura.errors import ConfigError
-from caesura.forecast import forecast
+from caesura.forecast import forecast, usual
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
 from caesura.model import PREVIEW_SCALE, Bundle
@@ -46,7 +46,7 @@ def encode(
     quality: float | None = None,
     target: Target | None = None,
     model: str | Path | Bundle = models.DEFAULT,
-    tune: str = models.TUNES[0],
+    tune: str | None = None,
     effort: int = DEFAULT_EFFORT,
     strip: bool = False,
     strict: bool = False,
@@ -63,7 +63,8 @@ def encode(
         quality: 1 to 100, continuous; larger is better and bigger; 50 unless a target is given.
         target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
         model: a bundle, its name or its folder.
-        tune: "psnr", or "ms-ssim" for the model's weights tuned for that: texture rather than pixels.
+        tune: "psnr" for weights that aim at pixels instead of looks: the bundle `photo-psnr`, or of another
+            model the one of its name with `-psnr`. None takes the model as it is.
         effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
             is the same. cae2017 knows one effort only.
         strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
@@ -128,7 +129,7 @@ def encode_source(
     quality: float | None,
     target: Target | None,
     model: str | Path | Bundle,
-    tune: str,
+    tune: str | None,
     effort: int,
     progress: Progress,
     max_pixels: int,
@@ -160,7 +161,10 @@ def encode_source(
 
     if target is None:
         return file(encoder(rate.quality_code(quality, bundle.quality_scale)))
-    guess, slope = rate.quality_code(target.guess(source.pixels), bundle.quality_scale), None
+    guess = usual(bundle, target, source.pixels)
+    if guess is None:
+        guess = rate.quality_code(target.guess(source.pixels), bundle.quality_scale)
+    slope = None
     trials = Trials() if source.pixels <= _KEPT_PIXELS else None
     if trials is not None:
         coder = encoder(guess, trials)

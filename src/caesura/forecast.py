@@ -2,7 +2,8 @@
 
 Bits grow with how many scaled latents leave zero and how far; the error of the pixels with what rounding
 takes from them; what is lost in similarity with that error where there is little contrast to hide it. That
-is nearer than the average of all photographs. Nothing is promised: the search measures (`target.py`).
+is nearer than the average of all photographs. How much, is fitted to photographs coded with each bundle
+(`fitted.py`). Nothing is promised: the search measures (`target.py`).
 """
 
 from __future__ import annotations
@@ -16,25 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caesura.container import QUALITY_MAX, QUALITY_MIN
+from caesura.fitted import Fitted, Top
 from caesura.model import Bundle
 from caesura.rate import interpolate
 from caesura.target import Target
 
-# Fitted to crops of 69 training photographs coded with `fast`: the log of bits and of the mean squared error
-# a pixel are a slope times the log of what is counted below, and an offset by place on the model's scale.
-_BITS_SLOPE = 1.3
-_BITS = [(1.0, 0.74), (15.0, 0.74), (30.0, 0.68), (45.0, 0.54), (60.0, 0.37), (72.0, 0.26)]
-_ERROR_SLOPE = 0.88
-_ERROR = [(1.0, 7.93), (15.0, 7.6), (30.0, 7.26), (45.0, 7.0), (60.0, 6.93), (72.0, 7.12)]
-# The same of 48 photographs, for the log of 1 - MS-SSIM: the error's size in pixels, slope, offsets.
-_LOST = 16.0
-_LOSS_SLOPE = 0.869
-_LOSS = [(1.0, -0.241), (15.0, -0.712), (30.0, -1.233), (45.0, -1.725), (60.0, -2.025), (72.0, -2.222)]
+_LOST = 16.0  # the size in pixels of the error, in a loss of similarity
 _CONTRAST_FLOOR = (0.03 * 255) ** 2  # of structural similarity
-# The detail layer's end, of photographs on average: bits a pixel more than the ladder's top takes, dB, minus
-# the log of 1 - MS-SSIM. It is above the ladder's top, whatever that is.
-_DETAIL_BITS, _DETAIL_PSNR, _DETAIL_SIMILARITY = 2.3, 47.3, 6.7
-_DETAIL_LEAST = 0.5
+_DETAIL_LEAST = 0.5  # what the detail layer adds to a height at least
 _ROUND_UP = np.float32(0.65)
 _SAMPLE = 1 << 17  # latents that are enough to count
 
@@ -53,8 +43,51 @@ class Forecast(NamedTuple):
     slope: float
 
 
-class _Sample(NamedTuple):
-    """Some of the latents, float32 (channels, positions), contrasts there, and how many each stands for."""
+def usual(bundle: Bundle, target: Target, pixels: int) -> int | None:
+    """The ladder position, in hundredths, where photographs meet a target on average.
+
+    Args:
+        bundle: the model.
+        target: what is wanted.
+        pixels: of the picture, width times height.
+
+    Returns:
+        The nearest that the bundle reaches; None where it has no `forecast`.
+    """
+    if (known := bundle.forecast) is None:
+        return None
+    line = known.bits if target.is_size else known.error if target.name == "psnr" else known.loss
+    heights = [(_height(target, mean, pixels), position) for position, mean in line.means]
+    if known.top is not None:
+        heights.append((_top_height(target, heights[-1][0], pixels, known.top), QUALITY_MAX / 100))
+    rising = list(itertools.accumulate(heights, max))
+    return round(100 * interpolate(target.height(target.bound(pixels)), rising))
+
+
+def _height(target: Target, logarithm: float, pixels: int) -> float:
+    """`Target.height` of bits per pixel, a mean squared error or 1 - MS-SSIM, by its natural logarithm."""
+    if target.is_size:
+        return logarithm + math.log(pixels / 8)
+    if target.name == "psnr":
+        return (math.log(255**2) - logarithm) * 10 / math.log(10)
+    return -logarithm
+
+
+def _top_height(target: Target, below: float, pixels: int, top: Top) -> float:
+    """The same at quality 100, above `below` at the ladder's top."""
+    if target.is_size:
+        return math.log(math.exp(below) + top.bits * pixels / 8)
+    return max(top.psnr if target.name == "psnr" else top.similarity, below + _DETAIL_LEAST)
+
+
+class Sample(NamedTuple):
+    """Some of a picture's latents.
+
+    Attributes:
+        latents: float32 (channels, positions).
+        contrasts: variances of the pixels there, float32 (positions,), or none.
+        weight: how many each stands for.
+    """
 
     latents: Float
     contrasts: Float
@@ -74,24 +107,25 @@ def forecast(
         pixels: of the picture, width times height.
 
     Returns:
-        None where it is beyond what the model reaches, or the ladder seems not to rise.
+        None where it is beyond what the model reaches, the ladder seems not to rise, or the bundle has no
+        `forecast`.
     """
-    height = _log_bytes if target.is_size else _psnr if target.name == "psnr" else _similarity
+    if (known := bundle.forecast) is None:
+        return None
     aim = target.height(target.bound(pixels))
-    sampled = _sampled(latents, contrasts)
+    sampled = sample(latents, contrasts)
     anchors = len(bundle.log_gain)
     places: list[float] = [
         QUALITY_MIN + (bundle.ladder_top - QUALITY_MIN) * anchor / (anchors - 1) for anchor in range(anchors)
     ]
     gains = np.exp(bundle.log_gain)[:, :, None]
-    heights = [height(sampled, gain, place, pixels) for gain, place in zip(gains, places, strict=True)]
-    if bundle.ladder_top < QUALITY_MAX:
+    heights = [
+        _height(target, _logarithm(target, sampled, gain, place, pixels, known), pixels)
+        for gain, place in zip(gains, places, strict=True)
+    ]
+    if known.top is not None:
         places.append(QUALITY_MAX)
-        if target.is_size:
-            heights.append(math.log(math.exp(heights[-1]) + _DETAIL_BITS * pixels / 8))
-        else:
-            usual = _DETAIL_PSNR if target.name == "psnr" else _DETAIL_SIMILARITY
-            heights.append(max(usual, heights[-1] + _DETAIL_LEAST))
+        heights.append(_top_height(target, heights[-1], pixels, known.top))
     if heights[-1] < aim or any(a >= b for a, b in itertools.pairwise(heights)):
         return None
     place = interpolate(aim, list(zip(heights, places, strict=True)))
@@ -100,40 +134,61 @@ def forecast(
     return Forecast(round(place), slope)
 
 
-def _sampled(latents: Sequence[Float], contrasts: Sequence[Float]) -> _Sample:
+def sample(latents: Sequence[Float], contrasts: Sequence[Float]) -> Sample:
+    """So many of the latents as are enough, evenly; arguments as for `forecast`."""
     flat = [one.reshape(len(one), -1) for one in latents]
     step = max(1, sum(one.size for one in flat) // _SAMPLE)
     sampled = np.concatenate([one[:, ::step] for one in flat], axis=1)
     contrast = np.concatenate([one.ravel()[::step] for one in contrasts] or [np.zeros(0, np.float32)])
-    return _Sample(sampled, contrast, sum(one.size for one in flat) / sampled.size)
+    return Sample(sampled, contrast, sum(one.size for one in flat) / sampled.size)
 
 
-def _log_bytes(sample: _Sample, gain: Float, place: float, pixels: int) -> float:
-    """The natural logarithm of the file's size: log2 of twice each symbol, where it is not zero."""
-    symbols = np.floor(np.abs(sample.latents * gain) + _ROUND_UP)
-    counted = sample.weight * float(np.log2(2 + 2 * symbols[symbols > 0]).sum(dtype=np.float64)) + 1
-    bits = _BITS_SLOPE * math.log(counted / pixels) + interpolate(place / 100, _BITS)
-    return bits + math.log(pixels / 8)
+def log_bits(some: Sample, gain: Float, pixels: int) -> float:
+    """The natural logarithm of an estimate of the bits per pixel: log2 of twice each symbol that is not zero.
+
+    Args:
+        some: of the latents.
+        gain: float32 (channels, 1), of the rate.
+        pixels: of the picture, width times height.
+    """
+    symbols = np.floor(np.abs(some.latents * gain) + _ROUND_UP)
+    counted = some.weight * float(np.log2(2 + 2 * symbols[symbols > 0]).sum(dtype=np.float64)) + 1
+    return math.log(counted / pixels)
 
 
-def _psnr(sample: _Sample, gain: Float, place: float, pixels: int) -> float:
-    """PSNR in dB: the squared error of rounding latents."""
-    error = sample.weight * float(_lost(sample, gain).sum(dtype=np.float64)) + 1e-9
-    log_mse = _ERROR_SLOPE * math.log(error / pixels) + interpolate(place / 100, _ERROR)
-    return (math.log(255**2) - log_mse) * 10 / math.log(10)
+def log_error(some: Sample, gain: Float, pixels: int) -> float:
+    """The natural logarithm of an estimate of the mean squared error, 8-bit: that of rounding the latents.
+
+    Arguments are those of `log_bits`.
+    """
+    error = some.weight * float(_lost(some, gain).sum(dtype=np.float64)) + 1e-9
+    return math.log(error / pixels)
 
 
-def _similarity(sample: _Sample, gain: Float, place: float, pixels: int) -> float:
-    """Minus the logarithm of 1 - MS-SSIM: that error, no larger than the contrast, as structural similarity
-    weighs it against the contrast."""
-    del pixels  # a mean
-    error = np.minimum(_LOST * _lost(sample, gain), sample.contrasts)
-    loss = float((error / (2 * sample.contrasts + _CONTRAST_FLOOR)).mean(dtype=np.float64)) + 1e-9
-    return -_LOSS_SLOPE * math.log(loss) - interpolate(place / 100, _LOSS)
+def log_loss(some: Sample, gain: Float) -> float:
+    """The natural logarithm of an estimate of 1 - MS-SSIM, by samples with contrasts.
+
+    It is the error of rounding the latents, no larger than the contrast, as structural similarity weighs it
+    against the contrast.
+    """
+    error = np.minimum(_LOST * _lost(some, gain), some.contrasts)
+    loss = float((error / (2 * some.contrasts + _CONTRAST_FLOOR)).mean(dtype=np.float64)) + 1e-9
+    return math.log(loss)
 
 
-def _lost(sample: _Sample, gain: Float) -> Float:
+def _logarithm(target: Target, some: Sample, gain: Float, place: float, pixels: int, known: Fitted) -> float:
+    """The natural logarithm of what a target is about, as `_height` takes it, foreseen at a place."""
+    if target.is_size:
+        line, estimate = known.bits, log_bits(some, gain, pixels)
+    elif target.name == "psnr":
+        line, estimate = known.error, log_error(some, gain, pixels)
+    else:
+        line, estimate = known.loss, log_loss(some, gain)
+    return line.slope * estimate + interpolate(place / 100, line.offsets)
+
+
+def _lost(some: Sample, gain: Float) -> Float:
     """The squared error of rounding the latents, float32 (positions,), the sum over channels."""
-    lost = sample.latents - np.rint(sample.latents * gain) / gain
+    lost = some.latents - np.rint(some.latents * gain) / gain
     error: Float = np.square(lost, out=lost).sum(axis=0)
     return error

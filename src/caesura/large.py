@@ -54,7 +54,7 @@ def encode(
     quality: float | None = None,
     target: Target | None = None,
     model: str | Path = models.DEFAULT,
-    tune: str = models.TUNES[0],
+    tune: str | None = None,
     effort: int = DEFAULT_EFFORT,
     strip: bool = False,
     max_pixels: int = MAX_PIXELS,

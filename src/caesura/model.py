@@ -25,8 +25,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from caesura import fitted
 from caesura.container import CELL
 from caesura.errors import ConfigError, ModelError
+from caesura.fitted import Fitted
 
 if TYPE_CHECKING:  # listing bundles must not wait for NumPy: `caesura info` starts without it
     import numpy as np
@@ -51,8 +53,8 @@ FILES = {  # by architecture, in the order of hashing
 }
 PREVIEW = "preview.npz"  # a bundle may have it; no part of its id, since no file depends on it
 PREVIEW_SCALE = 8
-DEFAULT = "fast"
-TUNES = ("psnr", "ms-ssim")  # the first is what models are tuned for unless their name says so
+DEFAULT = "photo"
+TUNES = ("psnr",)  # the weights are the bundle NAME-TUNE
 _SHIPPED = Path(__file__).parent / "models"
 HYPER = 4  # latents per hyperlatent position each way
 HYPERLATENT_LIMIT, _MAGNITUDE_LIMIT = 127, 30
@@ -78,6 +80,7 @@ class Bundle:
         detail_log_step: logarithms of the detail layer's step, in levels, at the ladder's top and at 100.
         prior: `prior.npz` as it is; only training reads it.
         preview: float32 (channels + 1, 3 (stride / 8)^2), see `preview.pixels`; None where there is none.
+        forecast: what `forecast.forecast` needs; None where there is none.
         log_gain, log_inverse: float32 (anchors, channels), logarithms of the scale vectors.
         manifest: everything the manifest holds.
         size: bytes on disk.
@@ -98,6 +101,7 @@ class Bundle:
     detail_log_step: tuple[float, float]
     prior: bytes
     preview: NDArray[np.float32] | None
+    forecast: Fitted | None
     log_gain: NDArray[np.float32]
     log_inverse: NDArray[np.float32]
     manifest: dict[str, Any]
@@ -135,19 +139,19 @@ def forget() -> None:
     _load.cache_clear()
 
 
-def tuned(model: str | Path | Bundle, tune: str) -> str | Path | Bundle:
-    """The model whose weights are tuned for a measure of quality: bundles are named after it.
+def tuned(model: str | Path | Bundle, tune: str | None) -> str | Path | Bundle:
+    """The model as it is, or with a `tune` the name of its weights for that measure: "photo" to "photo-psnr".
 
     Raises:
-        ConfigError: `tune` is not known, or other than "psnr" where the model is not given by name.
+        ConfigError: `tune` is neither None nor one of `TUNES`, or the model is not given by name.
     """
-    if tune not in TUNES:
-        raise ConfigError(f"tune is {tune!r}; {' or '.join(TUNES)} is allowed")
-    if tune == TUNES[0]:
+    if tune is None:
         return model
+    if tune not in TUNES:
+        raise ConfigError(f"tune is {tune!r}; {', '.join(TUNES)} or none is allowed")
     if not isinstance(model, str):
-        raise ConfigError(f"tune is {tune!r} and the model not given by name; only {TUNES[0]} is allowed")
-    return f"{model}-{tune}"
+        raise ConfigError(f"tune is {tune!r} and the model not given by name; a name is allowed")
+    return model if model.endswith(f"-{tune}") else f"{model}-{tune}"
 
 
 def load_by_id(model_id: int) -> Bundle:
@@ -160,7 +164,10 @@ def load_by_id(model_id: int) -> Bundle:
         if found == model_id:
             return _load(folder, model_id)
     names = ", ".join(f"{found:08x} ({folder.name})" for folder, found in known()) or "none"
-    raise ModelError(f"the file was coded with model {model_id:08x}, which is not here; known: {names}")
+    raise ModelError(
+        f"the file was coded with model {model_id:08x}, which is not here; known: {names}; "
+        "CAESURA_MODELS may name more folders of bundles"
+    )
 
 
 def folders() -> Iterator[Path]:
@@ -218,7 +225,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"model {folder}: ladder_top is {manifest['ladder_top']}; 10000 without a detail layer"
         )
     _check_scale(folder, manifest["quality_scale"])
+    _forecast(folder, manifest)
     return manifest
+
+
+def _forecast(folder: Path, manifest: dict[str, Any]) -> Fitted | None:
+    """The manifest's field `forecast`, which a bundle may have."""
+    if "forecast" not in manifest:
+        return None
+    try:
+        return fitted.read(manifest["forecast"], detail=manifest["ladder_top"] < 10000)
+    except ConfigError as error:
+        raise ModelError(f"model {folder}: {error}") from error
 
 
 _FIELDS = {
@@ -322,6 +340,7 @@ def _load(folder: Path, model_id: int) -> Bundle:
         detail_log_step=steps,
         prior=files[PRIOR],
         preview=preview,
+        forecast=_forecast(folder, manifest),
         log_gain=log_gain,
         log_inverse=log_inverse,
         manifest=manifest,

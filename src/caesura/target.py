@@ -39,7 +39,7 @@ _ALLOWED = {
     "ms_ssim": "a number between 0 and 1, both left out,",
 }
 
-# Where photographs are on average (Kodak's, `fast`, docs/RESULTS.md): what is measured, and the quality.
+# Where photographs are on average (Kodak's, `photo-psnr`, docs/RESULTS.md): the measurement, and the quality.
 _USUAL = {
     "bpp": [(0.018, 1), (0.04, 12), (0.1, 24), (0.25, 36), (0.6, 48), (1.17, 60), (1.98, 72), (4.53, 100)],
     "psnr": [(22.9, 1), (24.7, 12), (27.1, 24), (29.9, 36), (33.3, 48), (37.1, 60), (40.6, 72), (47.3, 100)],

@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import track
 
 from caesura import container
+from caesura import model as models
 from caesura.archive.manifest import FOLDER, Manifest
 from caesura.archive.run import Archive, Summary
 from caesura.archive.store import Store
@@ -128,7 +129,7 @@ def draw(folder: Path, number: int) -> Path:
 
 def measure(source: Path, target: Path, pictures: int, workers: int, *, kill: bool) -> Run:
     """Code the pictures of `source` to an archive and watch."""
-    job = Encode(None, None, "fast", "psnr", 2, False, False, container.MAX_PIXELS)
+    job = Encode(None, None, models.DEFAULT, None, 2, False, False, container.MAX_PIXELS)
     run, began = Run(workers), time.perf_counter()
     over = threading.Event()
     watch = threading.Thread(target=_watch, args=(run, began, over), daemon=True)

@@ -31,6 +31,7 @@ from caesura.data import CaeDataset, random_crop
 from caesura.errors import ConfigError
 
 Pixels = NDArray[np.uint8]
+_OURS = "caesura photo-psnr"
 
 
 class JpegDataset:
@@ -78,7 +79,7 @@ def report(folder: Path, work: Path, quality: float, crop: int, seconds: float) 
         raise ConfigError(f"{folder} holds no pictures")
     sizes, decibels = _written(paths, work, quality)
     sources: dict[str, Callable[[int | None], Any]] = {
-        "caesura fast": lambda side: CaeDataset(work, region=None if side is None else random_crop(side)),
+        _OURS: lambda side: CaeDataset(work, region=None if side is None else random_crop(side)),
         "JPEG": lambda side: JpegDataset(work, side),
     }
     parts = {"whole": None, f"crops of {crop}": crop}
@@ -96,14 +97,14 @@ def report(folder: Path, work: Path, quality: float, crop: int, seconds: float) 
 
 def _written(paths: list[Path], work: Path, quality: float) -> tuple[dict[str, int], dict[str, float]]:
     """Write every picture as .cae and as JPEG; bytes of all, and the mean PSNR in decibels."""
-    sizes: dict[str, int] = {"caesura fast": 0, "JPEG": 0}
+    sizes: dict[str, int] = {_OURS: 0, "JPEG": 0}
     decibels: dict[str, list[float]] = {name: [] for name in sizes}
     for number, path in enumerate(track(paths, "coding", console=Console(stderr=True))):
         pixels = image.to_rgb(image.to_pixels(image.open_image(path)))
-        ours = codec.encode(pixels, quality=quality)
+        ours = codec.encode(pixels, quality=quality, tune="psnr")
         least = metrics.psnr(pixels, codec.decode_array(ours))
         theirs, good = _jpeg(pixels, least)
-        for name, data, psnr in (("caesura fast", ours, least), ("JPEG", theirs, good)):
+        for name, data, psnr in ((_OURS, ours, least), ("JPEG", theirs, good)):
             (work / f"{number:06d}{'.jpg' if name == 'JPEG' else '.cae'}").write_bytes(data)
             sizes[name] += len(data)
             decibels[name].append(psnr)

@@ -1,6 +1,6 @@
 """What a target costs: its time over that of one encode at the quality that it ends at, and its trials.
 
-    python -m caesura.bench.targets [DIR] [--pictures 10] [--model fast]
+    python -m caesura.bench.targets [DIR] [--pictures 10] [--model photo]
 
 Pictures are cut to 768 x 512 in the middle. Networks are loaded anew for each coding, as for a rate that a
 process meets for the first time. Prints a Markdown table: medians over pictures, and the largest.

@@ -2,8 +2,8 @@
 
     python -m caesura.bench.training [CONFIG...] [--steps 24]
 
-CONFIG is a TOML file, or the name of one that is shipped: fast and cae2017 unless given. Photographs are
-scikit-image's, packed to a temporary folder; ratios of figures in one run are what counts.
+CONFIG is a TOML file, or the name of one that is shipped: photo-psnr and cae2017 unless given. Photographs
+are scikit-image's, packed to a temporary folder; ratios of figures in one run are what counts.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     peak = convolution_peak(device)
-    names = names or ["fast", "cae2017"]
+    names = names or ["photo-psnr", "cae2017"]
     with tempfile.TemporaryDirectory() as folder:
         pack = _pack(Path(folder))
         found = [measure(read(name), pack, device, steps) for name in names]

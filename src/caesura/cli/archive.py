@@ -80,7 +80,7 @@ def encode(
     quality: Quality = None,
     bpp: BitsPerPixel = None,
     model: Model = bundles.DEFAULT,
-    tune: Tune = bundles.TUNES[0],
+    tune: Tune = None,
     effort: Annotated[
         int, typer.Option("--effort", "-e", min=1, max=9, help="1 (fastest) to 9 (smallest; needs PyTorch).")
     ] = rate.DEFAULT_EFFORT,

@@ -55,7 +55,7 @@ def encode(
         typer.Option("--ms-ssim", metavar="X", help="The smallest file of at least this MS-SSIM."),
     ] = None,
     model: Model = bundles.DEFAULT,
-    tune: Tune = bundles.TUNES[0],
+    tune: Tune = None,
     effort: Annotated[
         int,
         typer.Option(

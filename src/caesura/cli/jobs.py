@@ -53,7 +53,7 @@ class Encode:
     quality: float | None
     target: Target | None
     model: str
-    tune: str
+    tune: str | None
     effort: int
     strip: bool
     strict: bool

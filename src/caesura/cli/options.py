@@ -22,7 +22,10 @@ BitsPerPixel = Annotated[
     float | None, typer.Option("--bpp", metavar="X", help="The best quality in so many bits per pixel.")
 ]
 Model = Annotated[str, typer.Option(help="Name or folder of a model bundle.")]
-Tune = Annotated[str, typer.Option(help="psnr for pixels, ms-ssim for texture: weights of the same model.")]
+Tune = Annotated[
+    str | None,
+    typer.Option(help="psnr for weights that aim at pixels. [default: at looks, as the model does]"),
+]
 Strip = Annotated[
     bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")
 ]

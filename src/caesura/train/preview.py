@@ -9,7 +9,6 @@ The bundle's id stays: files do not depend on the map.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from caesura.container import QUALITY_MIN
 from caesura.errors import ConfigError
 from caesura.model import PREVIEW, PREVIEW_SCALE, Bundle
 from caesura.picture import ARCHITECTURES
+from caesura.train.amend import amend
 from caesura.train.arrays import pack
 from caesura.train.prepare import SUFFIXES
 
@@ -104,11 +104,8 @@ def fit(bundle: Bundle, paths: list[Path]) -> tuple[Float, float]:
 def write(folder: Path, weights: Float) -> None:
     """Put a map into a bundle's folder."""
     content = pack({"weights": weights})
-    manifest = models.read_manifest(folder)
-    manifest["files"][PREVIEW] = models.digest(content)
     files.write(folder / PREVIEW, content, force=True)
-    files.write(folder / models.MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode(), force=True)
-    models.forget()
+    amend(folder, files=models.read_manifest(folder)["files"] | {PREVIEW: models.digest(content)})
 
 
 def _coded(
