@@ -20,19 +20,24 @@ CHANNELS, HYPERLATENTS = 16, 4
 BETAS = [6.0, 268.0, 12000.0]
 ANCHORS = len(BETAS)
 SIDE = 64
+_TRANSFORM = {"fine_width": 8, "fine_blocks": 1, "coarse_width": 12, "coarse_blocks": 1}
 _SECTIONS: dict[str, dict[str, Any]] = {
     "network": {
         "name": "cae2026",
         "latent_channels": CHANNELS,
         "hyperlatent_channels": HYPERLATENTS,
-        "fine_width": 8,
-        "fine_blocks": 1,
-        "coarse_width": 12,
-        "coarse_blocks": 1,
+        "prior_width": 8,
+        "analysis": _TRANSFORM,
+        "synthesis": _TRANSFORM,
     },
     "loss": {"betas": BETAS},
     "train": {"crop": SIDE, "steps": 4, "checkpoint_every": 2},
 }
+
+
+def transform(**settings: int) -> dict[str, int]:
+    """The settings of a tiny transform, with some replaced."""
+    return _TRANSFORM | settings
 
 
 def config(**sections: dict[str, Any]) -> Config:

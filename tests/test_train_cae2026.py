@@ -21,6 +21,7 @@ from cae2026_helpers import (
     config,
     fresh,
     squares,
+    stir,
     stirred,
 )
 from caesura.entropy.passes import PASSES
@@ -40,6 +41,7 @@ from caesura.train.cae2026.networks import (
     Modulation,
     Synthesis,
 )
+from caesura.train.config import TransformConfig
 from train_helpers import photo, planar
 
 PATCH = 768  # numbers in a 16x16 RGB patch
@@ -137,10 +139,11 @@ def test_gains_start_as_high_rate_theory_has_them() -> None:
 # Networks
 
 
+@pytest.mark.parametrize("fine_blocks", [0, 2])
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (32, 80), (48, 16)])
-def test_the_transforms_have_sixteen_pixels_a_latent(height: int, width: int) -> None:
-    shape = {"fine": 8, "fine_blocks": 2, "coarse": 12, "coarse_blocks": 1}
-    analysis, synthesis = Analysis(20, ANCHORS, **shape), Synthesis(20, ANCHORS, **shape)
+def test_the_transforms_have_sixteen_pixels_a_latent(height: int, width: int, fine_blocks: int) -> None:
+    shape = TransformConfig(8, fine_blocks, 12, 1)
+    analysis, synthesis = Analysis(20, ANCHORS, shape), Synthesis(20, ANCHORS, shape)
     latent = analysis(torch.rand(2, 3, height, width), one_hot(0, 2))
     assert latent.shape == (2, 20, height // 16, width // 16)
     assert synthesis(latent, one_hot(0, 2)).shape == (2, 3, height, width)
@@ -157,18 +160,20 @@ def test_the_hyper_networks_have_four_latents_a_position() -> None:
     assert not means.any()  # they start at zero
 
 
+@pytest.mark.parametrize("fine_blocks", [0, 1])
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
-def test_the_rate_changes_nothing_while_the_tables_are_zero(which: str) -> None:
+def test_the_rate_changes_nothing_while_the_tables_are_zero(which: str, fine_blocks: int) -> None:
     torch.manual_seed(0)
-    shape = {"fine": 8, "fine_blocks": 1, "coarse": 12, "coarse_blocks": 1}
-    network = {"analysis": Analysis, "synthesis": Synthesis}[which](CHANNELS, ANCHORS, **shape)
+    shape = TransformConfig(8, fine_blocks, 12, 1)
+    network = {"analysis": Analysis, "synthesis": Synthesis}[which](CHANNELS, ANCHORS, shape)
     for name, parameter in network.named_parameters():
         if not name.endswith("table"):
             torch.nn.init.normal_(parameter, std=0.1)
     x = torch.rand(1, 3, 32, 48) if which == "analysis" else torch.randn(1, CHANNELS, 2, 3)
     first, second = network(x, one_hot(0)), network(x, torch.tensor([[0.3, -2.0, 5.0]]))
     assert torch.equal(first, second)
-    torch.nn.init.normal_(network.fine[0].enter_scale.table, std=0.1)
+    blocks = network.fine if fine_blocks else network.coarse
+    torch.nn.init.normal_(blocks[0].enter_scale.table, std=0.1)
     assert not torch.equal(network(x, one_hot(0)), network(x, one_hot(1)))
 
 
@@ -203,6 +208,37 @@ def test_modulation_of_one_sample_scales_the_weights(groups: int) -> None:
 def test_a_block_starts_as_the_identity() -> None:
     x = torch.randn(2, 6, 4, 5)
     assert torch.equal(Block(6, ANCHORS)(x, one_hot(0, 2)), x)
+
+
+@pytest.mark.parametrize("fine_blocks", [0, 1])
+def test_without_its_last_stage_a_transform_is_linear(fine_blocks: int) -> None:
+    torch.manual_seed(0)
+    shape = TransformConfig(8, fine_blocks, 12, 2)
+    analysis, synthesis = Analysis(CHANNELS, ANCHORS, shape), Synthesis(CHANNELS, ANCHORS, shape)
+    for network in (analysis, synthesis):
+        stir(network, 0.1)
+        torch.nn.init.zeros_(network.leave.weight)
+        torch.nn.init.zeros_(network.leave.bias)
+    pixels, latent = torch.rand(2, 3, 32, 48), torch.randn(2, CHANNELS, 2, 3)
+    with torch.no_grad():
+        rows = latent.permute(0, 2, 3, 1).reshape(-1, CHANNELS)
+        projected = rows_of(pixels) @ analysis.linear.weight.reshape(CHANNELS, PATCH).T
+        found = analysis(pixels, one_hot(0, 2)).permute(0, 2, 3, 1).reshape(-1, CHANNELS)
+        torch.testing.assert_close(found, projected, atol=1e-5, rtol=1e-5)
+        restored = rows @ synthesis.linear.weight.reshape(PATCH, CHANNELS).T
+        torch.testing.assert_close(rows_of(synthesis(latent, one_hot(0, 2))), restored, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("fine_blocks", [0, 1])
+def test_a_transform_has_parameters_for_the_stages_that_it_has(fine_blocks: int) -> None:
+    shape = TransformConfig(8, fine_blocks, 12, 1)
+    for network, between in (
+        (Analysis(CHANNELS, ANCHORS, shape), "down"),
+        (Synthesis(CHANNELS, ANCHORS, shape), "up"),
+    ):
+        stages = {name.split(".")[0] for name, _ in network.named_parameters()}
+        fine = {"fine", between} if fine_blocks else set()
+        assert stages == {"linear", "enter", "coarse", "leave"} | fine
 
 
 # The model

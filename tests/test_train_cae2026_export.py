@@ -16,17 +16,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 import caesura
-from cae2026_helpers import BETAS, CHANNELS, HYPERLATENTS, SIDE, config, stir
-from caesura import container, rate, transform
+from cae2026_helpers import BETAS, CHANNELS, HYPERLATENTS, SIDE, config, squares, stir
+from cae2026_helpers import transform as transform_settings
+from caesura import cae2026, container, rate, transform
 from caesura import model as models
 from caesura.entropy.control import INDICES
-from caesura.entropy.passes import PASSES
+from caesura.entropy.passes import PASSES, parts
 from caesura.entropy.tables import TOTAL, Table
 from caesura.model import Bundle
 from caesura.segments import Grid, Mosaic
 from caesura.train import checkpoint, start, work
 from caesura.train import config as configs
-from caesura.train.cae2026.control import int8
+from caesura.train.cae2026.control import clip_index, int8
 from caesura.train.cae2026.export import certain_zeros
 from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.export import export
@@ -51,7 +52,7 @@ class Exported:
 
     def half(self) -> FlagshipModel:
         """The model with weights rounded as in the graphs."""
-        rounded = FlagshipModel(config())
+        rounded = FlagshipModel(configs.from_dict(self.bundle.manifest["training"]["config"]))
         rounded.load_state_dict(read_bundle(self.bundle).weights)
         return rounded.eval()
 
@@ -93,6 +94,20 @@ def exported(root: Path, pack: Path) -> Exported:
 @pytest.fixture(scope="module")
 def half(exported: Exported) -> FlagshipModel:
     return exported.half()
+
+
+@pytest.fixture(scope="module")
+def light(root: Path) -> Exported:
+    """A stirred model whose transforms have no stage at 1/8, and its bundle."""
+    coarse = transform_settings(fine_blocks=0, coarse_blocks=2)
+    settings = config(network={"analysis": coarse, "synthesis": coarse | {"coarse_blocks": 3}})
+    torch.manual_seed(0)
+    model = FlagshipModel(settings, squares())
+    stir(model)
+    state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
+    run = checkpoint.save(root / "light", model, AveragedModel(model), [], state)
+    folder = export(run, "light", root / "models" / "light", licence="CC0-1.0", data="One photograph.")
+    return Exported(run, folder, models.load("light"), model.eval())
 
 
 def mix_of(place: float) -> NDArray[np.float32]:
@@ -379,6 +394,84 @@ def test_the_detail_layer_costs_what_its_training_says(
     assert payload is not None
     assert len(payload) == pytest.approx(size, rel=0.02, abs=64)
     assert np.abs(np.asarray(caesura.decode(data)) - levels).mean() < 1
+
+
+ODD = pytest.mark.parametrize(("rows", "columns"), [(5, 7), (6, 3), (1, 1), (9, 4)])
+
+
+@ODD
+@pytest.mark.parametrize("quality", [20, 45, 70])
+def test_any_number_of_latents_is_coded_as_the_model_codes_it(
+    exported: Exported, half: FlagshipModel, rows: int, columns: int, quality: float
+) -> None:
+    """Sides that neither 4, a hyperlatent's, nor 2, a cell's, divides are padded alike."""
+    pixels = photo(16 * rows, 16 * columns, 80, 120)
+    at = cae2026.Rate(rate.quality_code(quality, exported.bundle.quality_scale), exported.bundle)
+    coded = cae2026.encode(cae2026.analyse(pixels, at), at, effort=1)
+    symbols, indices = (np.zeros((CHANNELS, rows, columns), int) for _ in range(2))
+    for number, by_part in enumerate(coded.passes):
+        for part, (found, index) in zip(parts(number, CHANNELS), by_part, strict=True):
+            symbols[part.at], indices[part.at] = found, index
+    mix = torch.from_numpy(at.mix)[None]
+    with torch.no_grad():
+        target, hyperlatent = half.analyse(planar(pixels), mix)
+        expected = half.code(target, hyperlatent, mix)
+    assert np.array_equal(coded.hyper, hyperlatent[0].round().numpy())
+    assert np.array_equal(symbols, expected.symbols[0].numpy())
+    np.testing.assert_allclose(coded.plane, expected.latent[0].numpy(), atol=1e-3, rtol=1e-4)
+    exact = clip_index(expected.indices)[0].numpy() - certain_zeros(half.shape)
+    assert np.abs(indices - exact.clip(0, INDICES - 1)).max() < 1.5  # of 64; integers round step by step
+    assert symbols.any()
+
+
+@ODD
+def test_a_file_of_any_number_of_latents_decodes_to_what_the_model_gives(
+    exported: Exported, rows: int, columns: int
+) -> None:
+    picture = photo(16 * rows, 16 * columns, 80, 120)
+    levels, size = forward(exported.model, picture, (5000 - 100) / (TOP - 100) * (ANCHORS - 1))
+    data = caesura.encode(picture, quality=50, model="small", effort=1)
+    assert len(data) == pytest.approx(size, rel=0.05, abs=64)
+    assert np.abs(np.asarray(caesura.decode(data)).astype(float) - levels).mean() < 0.5
+
+
+# Without a stage at 1/8
+
+
+@MIXES
+@ODD
+def test_the_graphs_without_a_fine_stage_agree_with_torch(
+    light: Exported, mix: NDArray[np.float32], rows: int, columns: int
+) -> None:
+    half, at = light.half(), torch.from_numpy(mix)[None]
+    pixels = photo(16 * rows, 16 * columns, 80, 120)
+    latent = transform.analyse(pixels, light.bundle, mix)
+    restored = transform.synthesise(latent, light.bundle, mix)
+    with torch.no_grad():
+        expected = half.analysis(planar(pixels), at)[0].numpy()
+        decoded = half.synthesis(torch.from_numpy(latent)[None], at)[0].clamp(0, 1)
+    np.testing.assert_allclose(latent, expected, atol=1e-3, rtol=1e-4)
+    assert restored.shape == pixels.shape
+    assert np.abs(restored - 255 * decoded.permute(1, 2, 0).numpy()).max() <= 0.501
+
+
+def test_the_halo_is_that_of_the_transform_that_sees_further(light: Exported) -> None:
+    """Three blocks at 1/16 see three latents to each side."""
+    assert light.bundle.halo == 48
+    first, last = reach(light.model.synthesis, torch.randn(1, CHANNELS, 13, 13), (96, 96))
+    assert (first, last) == (6 - 3, 6 + 3)
+
+
+def test_a_bundle_without_a_fine_stage_codes_a_picture_and_gives_back_its_weights(light: Exported) -> None:
+    picture = photo(130, 70, 60, 180)
+    data = caesura.encode(picture, quality=60, model="light")
+    assert caesura.decode_array(data).shape == picture.shape
+    weights, expected = read_bundle(light.bundle).weights, light.model.state_dict()
+    assert weights.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(weights[name], value, rtol=2**-11, atol=2**-24, msg=name)
+    counted = kilomacs_per_pixel(light.model)
+    assert light.bundle.manifest["work"]["decode"] == pytest.approx(decoding(counted), abs=0.01)
 
 
 # Going on from a bundle

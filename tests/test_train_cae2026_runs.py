@@ -9,20 +9,23 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from cae2026_helpers import (
     ANCHORS,
     BETAS,
+    CHANNELS,
     SIDE,
     batch,
     config,
     fresh,
     stirred,
+    transform,
 )
-from caesura.errors import ConfigError
 from caesura.train import checkpoint, loss, start
 from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.networks import PIXEL_DEVIATION
 from caesura.train.crops import Pack
 from train_helpers import make_pack, run_tiny
 
@@ -38,11 +41,13 @@ def finished(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_tiny(config(), pack, tmp_path_factory.mktemp("runs") / "joint")
 
 
-def resumed(last: Path, settings: dict[str, Any], pack: Path, folder: Path) -> dict[str, Any]:
+def resumed(
+    last: Path, settings: dict[str, Any], pack: Path, folder: Path, **sections: dict[str, Any]
+) -> dict[str, Any]:
     """All tensors of a run that lost its last checkpoint and was resumed."""
     run = shutil.copytree(last.parent.parent, folder)
     shutil.rmtree(run / "checkpoints" / last.name)
-    return tensors(run_tiny(config(train=settings), pack, run, resume=True))
+    return tensors(run_tiny(config(train=settings, **sections), pack, run, resume=True))
 
 
 def tensors(folder: Path) -> dict[str, Any]:
@@ -143,12 +148,13 @@ def test_the_detail_stage_counts_the_detail_layer_alone_on_top_of_the_base() -> 
 
 
 def test_a_deeper_network_starts_as_good_as_the_one_it_is_from(finished: Path) -> None:
+    deep = transform(fine_blocks=3, coarse_blocks=2)
     same, deeper = (
         FlagshipModel(config()),
-        FlagshipModel(deep := config(network={"fine_blocks": 3, "coarse_blocks": 2})),
+        FlagshipModel(other := config(network={"analysis": deep, "synthesis": deep})),
     )
-    for model, settings in ((same, config()), (deeper, deep)):
-        start.load(model, finished, settings.loss)
+    for model, settings in ((same, config()), (deeper, other)):
+        start.load(model, finished, settings)
     mix = torch.eye(ANCHORS)[1:2]
     with torch.no_grad():
         pixels = batch()[:1]
@@ -157,16 +163,75 @@ def test_a_deeper_network_starts_as_good_as_the_one_it_is_from(finished: Path) -
         assert torch.equal(deeper.synthesis(latent, mix), same.synthesis(latent, mix))
 
 
-def test_a_shallower_network_is_refused(finished: Path) -> None:
-    shallow = config(network={"fine_blocks": 0})
-    with pytest.raises(ConfigError, match="does not fit the configured network"):
-        start.load(FlagshipModel(shallow), finished, shallow.loss)
+STAGES = {
+    "analysis": ("enter", "fine", "down", "coarse", "leave"),
+    "synthesis": ("enter", "coarse", "up", "fine", "leave"),
+}
+
+
+@pytest.mark.parametrize(
+    ("which", "settings", "kept"),
+    [
+        ("analysis", {"fine_blocks": 0}, 0),
+        ("analysis", {"fine_width": 4}, 0),
+        ("analysis", {"coarse_width": 16}, 2),
+        ("analysis", {"coarse_blocks": 0}, 3),
+        ("synthesis", {"coarse_width": 16}, 0),
+        ("synthesis", {"coarse_blocks": 0}, 1),
+        ("synthesis", {"fine_width": 4}, 2),
+        ("synthesis", {"fine_blocks": 0, "coarse_blocks": 2}, 2),  # the decoder at 1/16 alone
+    ],
+)
+def test_a_transform_of_another_shape_begins_anew_where_it_does_not_fit(
+    finished: Path, which: str, settings: dict[str, int], kept: int
+) -> None:
+    other = config(network={which: transform(**settings)})
+    model = FlagshipModel(other)
+    begun = {name: value.clone() for name, value in model.state_dict().items()}
+    start.load(model, finished, other)
+    weights = start.read(finished).weights
+    anew = tuple(f"{which}.{stage}." for stage in STAGES[which][kept:])
+    for name, value in model.state_dict().items():
+        expected = begun if name.startswith(anew) or name not in weights else weights
+        assert torch.equal(value, expected[name]), name
+    network = getattr(model, which)
+    assert not any(parameter.any() for parameter in network.leave.parameters())
+    assert any(weights[f"{which}.leave.{part}"].any() for part in ("weight", "bias"))
+
+
+def test_a_light_decoder_starts_as_the_linear_part(finished: Path) -> None:
+    light = config(network={"synthesis": transform(fine_blocks=0, coarse_blocks=2)})
+    model, mix = FlagshipModel(light), torch.eye(ANCHORS)[1:2]
+    start.load(model, finished, light)
+    synthesis, latent = model.synthesis, torch.randn(1, CHANNELS, 2, 3)
+    with torch.no_grad():
+        patches = F.pixel_shuffle(synthesis.linear(latent) * synthesis.unit, 2)
+        expected = F.pixel_shuffle(patches * PIXEL_DEVIATION + synthesis.block_mean, 8)
+        assert torch.equal(synthesis(latent, mix), expected)
+
+
+def test_the_stage_of_the_synthesis_trains_it_alone_and_resumes_exactly(
+    pack: Path, finished: Path, tmp_path: Path
+) -> None:
+    settings = {"stage": "synthesis"}
+    network = {"synthesis": transform(fine_blocks=0, coarse_blocks=2)}
+    last = run_tiny(config(network=network, train=settings), pack, tmp_path / "light", start=finished)
+    before, after = start.read(finished).weights, checkpoint.read(last / "model.pt")
+    others = {name for name in after if not name.startswith("synthesis.")}
+    assert others == {name for name in before if not name.startswith("synthesis.")}
+    assert all(torch.equal(before[name], after[name]) for name in others)
+    earlier = checkpoint.read(last.parent / "000002" / "model.pt")
+    changed = {name for name in after if not torch.equal(earlier[name], after[name])}
+    parameters = {name for name, _ in FlagshipModel(config(network=network)).synthesis.named_parameters()}
+    assert changed <= {f"synthesis.{name}" for name in parameters}
+    assert {"synthesis.linear.weight", "synthesis.leave.weight", "synthesis.coarse.1.widen.weight"} <= changed
+    assert_same(resumed(last, settings, pack, tmp_path / "again", network=network), tensors(last))
 
 
 def test_anchors_of_another_distortion_keep_their_places(finished: Path) -> None:
     tuned = config(loss={"betas": [0.5, 20.0, 600.0], "distortion": "ms-ssim"}, train={"crop": 192})
     model = FlagshipModel(tuned)
-    start.load(model, finished, tuned.loss)
+    start.load(model, finished, tuned)
     weights = start.read(finished).weights
     assert torch.equal(model.log_gain, weights["log_gain"])
     assert torch.equal(model.hyper_prior.mean, weights["hyper_prior.mean"])

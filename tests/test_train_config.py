@@ -14,16 +14,34 @@ from hypothesis import strategies as st
 
 import caesura.train.config
 from caesura.errors import ConfigError
-from caesura.train.config import Config, from_dict, load
+from caesura.train.config import Config, MixConfig, from_dict, load
 
 SHIPPED = Path(caesura.train.config.__file__).parent
+BASES = ("cae2017", "photo", "photo-psnr")
 
 
 def settings_with(section: str, key: str, value: Any) -> dict[str, Any]:
-    """The smallest valid configuration with one setting added or replaced."""
+    """The smallest valid configuration with one setting added or replaced; `section` may be "loss.mix"."""
     values: dict[str, Any] = {"loss": {"betas": [10.0, 20.0]}}
-    values.setdefault(section, {})[key] = value
+    table = values
+    for name in section.split("."):
+        table = table.setdefault(name, {})
+    table[key] = value
     return values
+
+
+transforms = st.fixed_dictionaries(
+    {
+        "fine_width": st.integers(1, 512),
+        "fine_blocks": st.integers(0, 9),
+        "coarse_width": st.integers(1, 512),
+        "coarse_blocks": st.integers(0, 9),
+    }
+)
+weights = st.floats(0, 1e6)
+mixes = st.fixed_dictionaries({"mse": weights, "ssimulacra2": weights, "psnr_hvs": weights}).filter(
+    lambda mix: any(mix.values())
+)
 
 
 @st.composite
@@ -37,10 +55,9 @@ def configurations(draw: st.DrawFn) -> Config:
                 "name": "cae2026" if flagship else "cae2017",
                 "latent_channels": 4 * draw(st.integers(1, 192)) if flagship else draw(st.integers(1, 192)),
                 "hyperlatent_channels": draw(st.integers(1, 192)),
-                "fine_width": draw(st.integers(1, 512)),
-                "fine_blocks": draw(st.integers(0, 9)),
-                "coarse_width": draw(st.integers(1, 512)),
-                "coarse_blocks": draw(st.integers(0, 9)),
+                "prior_width": draw(st.integers(1, 512)),
+                "analysis": draw(transforms),
+                "synthesis": draw(transforms),
                 "padding": draw(st.sampled_from(["zeros", "mirror"])),
                 "init": draw(st.sampled_from(["klt", "random"])),
             },
@@ -50,11 +67,14 @@ def configurations(draw: st.DrawFn) -> Config:
             },
             "loss": {
                 "betas": sorted(draw(st.sets(positive, min_size=1, max_size=9))),
-                "distortion": draw(st.sampled_from(["mse", "ms-ssim"])),
+                "distortion": draw(st.sampled_from(["mse", "ms-ssim", "perceptual"])),
+                "mix": draw(mixes),
             },
             "train": {
                 "steps": draw(count),
-                "stage": draw(st.sampled_from(["joint", "detail" if flagship else "scales"])),
+                "stage": draw(
+                    st.sampled_from(["joint", "synthesis", "detail"] if flagship else ["joint", "scales"])
+                ),
                 "mask_steps": 0 if flagship else draw(st.integers(0, 100)),
                 "batch": draw(count),
                 "crop": 64 * draw(st.integers(3, 8)) if flagship else 8 * draw(st.integers(21, 64)),
@@ -76,10 +96,7 @@ def configurations(draw: st.DrawFn) -> Config:
 
 @pytest.mark.parametrize(
     ("name", "architecture", "channels"),
-    [
-        ("cae2017", "cae2017", 96),
-        ("photo-psnr", "cae2026", 320),
-    ],
+    [("cae2017", "cae2017", 96), ("photo", "cae2026", 320), ("photo-psnr", "cae2026", 320)],
 )
 def test_a_shipped_configuration_loads(name: str, architecture: str, channels: int) -> None:
     config = load(SHIPPED / f"{name}.toml")
@@ -87,6 +104,19 @@ def test_a_shipped_configuration_loads(name: str, architecture: str, channels: i
     assert config.network.latent_channels == channels
     assert len(config.loss.betas) >= 8
     assert all(type(beta) is float for beta in config.loss.betas)
+
+
+def test_every_shipped_configuration_is_tested() -> None:
+    assert {path.stem for path in SHIPPED.glob("*.toml")} == {*BASES, "detail", "finetune"}
+
+
+def test_the_shipped_photo_models_differ_in_their_loss_alone() -> None:
+    photo, psnr = (load(SHIPPED / f"{name}.toml") for name in ("photo", "photo-psnr"))
+    assert photo.network == psnr.network
+    assert photo.network.synthesis.fine_blocks == 0
+    assert photo.loss.betas == psnr.loss.betas
+    assert photo.loss.mix == MixConfig()
+    assert (photo.loss.distortion, psnr.loss.distortion) == ("perceptual", "mse")
 
 
 def test_everything_but_the_betas_has_a_default() -> None:
@@ -118,7 +148,15 @@ def test_whole_numbers_are_taken_for_real_ones() -> None:
 
 @pytest.mark.parametrize(
     ("section", "key"),
-    [("train", "stepz"), ("network", "channels"), ("prior", "K"), ("loss", "beta")],
+    [
+        ("train", "stepz"),
+        ("network", "channels"),
+        ("network", "fine_width"),
+        ("network.analysis", "width"),
+        ("prior", "K"),
+        ("loss", "beta"),
+        ("loss.mix", "ms_ssim"),
+    ],
 )
 def test_an_unknown_key_is_named_with_those_that_are_known(section: str, key: str) -> None:
     with pytest.raises(ConfigError, match=rf"{section}\.{key} is not a setting; known: {section}\."):
@@ -145,16 +183,19 @@ def test_an_unknown_section_is_named() -> None:
         ("network", "name", None),
         ("network", "latent_channels", 96.0),
         ("network", "hyperlatent_channels", "96"),
-        ("network", "fine_width", 128.0),
-        ("network", "fine_blocks", True),
-        ("network", "coarse_width", [192]),
-        ("network", "coarse_blocks", 2.0),
+        ("network", "prior_width", 128.0),
+        ("network.analysis", "fine_width", 128.0),
+        ("network.analysis", "fine_blocks", True),
+        ("network.synthesis", "coarse_width", [192]),
+        ("network.synthesis", "coarse_blocks", 2.0),
         ("network", "padding", "reflect"),
         ("network", "padding", ["zeros"]),
         ("network", "init", None),
         ("prior", "kind", "hyperprior"),
         ("prior", "components", "3"),
         ("loss", "distortion", "psnr"),
+        ("loss.mix", "mse", "0.1"),
+        ("loss.mix", "ssimulacra2", True),
         ("loss", "betas", 100.0),
         ("loss", "betas", "100"),
     ],
@@ -173,6 +214,19 @@ def test_a_wrong_entry_of_a_list_is_named_with_its_place() -> None:
 def test_a_section_must_be_a_table(section: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{section}\.? is 3; it must be a table"):
         from_dict({"loss": {"betas": [1.0]}, section: 3})
+
+
+@pytest.mark.parametrize(("section", "key"), [("network", "analysis"), ("loss", "mix")])
+def test_a_section_of_a_section_must_be_a_table(section: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{section}\.{key}\.? is 3; it must be a table"):
+        from_dict(settings_with(section, key, 3))
+
+
+def test_a_mix_of_nothing_is_refused() -> None:
+    nothing = dict.fromkeys(("mse", "ssimulacra2", "psnr_hvs"), 0.0)
+    with pytest.raises(ConfigError, match=r"^loss\.mix is .*; one of its weights must be above 0"):
+        from_dict(settings_with("loss", "mix", nothing))
+    from_dict(settings_with("loss", "mix", nothing | {"psnr_hvs": 0.1}))
 
 
 @pytest.mark.parametrize(
@@ -204,6 +258,9 @@ def test_a_section_must_be_a_table(section: str) -> None:
         ("loss", "betas", [-1.0, 1.0]),
         ("loss", "betas", [2.0, 1.0]),
         ("loss", "betas", [1.0, 1.0]),
+        ("loss.mix", "mse", -0.1),
+        ("loss.mix", "ssimulacra2", -1.0),
+        ("loss.mix", "psnr_hvs", -1e-9),
     ],
 )
 def test_a_value_out_of_range_is_named(section: str, key: str, value: Any) -> None:
@@ -215,10 +272,11 @@ def test_a_value_out_of_range_is_named(section: str, key: str, value: Any) -> No
     ("section", "key", "value", "allowed"),
     [
         ("network", "hyperlatent_channels", 0, "it must be 1 or more"),
-        ("network", "fine_width", 0, "it must be 1 or more"),
-        ("network", "coarse_width", -8, "it must be 1 or more"),
-        ("network", "fine_blocks", -1, "it must be 0 or more"),
-        ("network", "coarse_blocks", -1, "it must be 0 or more"),
+        ("network", "prior_width", 0, "it must be 1 or more"),
+        ("network.analysis", "fine_width", 0, "it must be 1 or more"),
+        ("network.analysis", "coarse_blocks", -1, "it must be 0 or more"),
+        ("network.synthesis", "coarse_width", -8, "it must be 1 or more"),
+        ("network.synthesis", "fine_blocks", -1, "it must be 0 or more"),
         ("network", "latent_channels", 98, "a multiple of 4 up to 768 is allowed"),
         ("network", "latent_channels", 772, "a multiple of 4 up to 768 is allowed"),
         ("train", "crop", 72, "cae2026 needs a multiple of 64"),
@@ -238,10 +296,13 @@ def test_the_papers_ways_of_training_are_not_the_flagships(key: str, value: Any)
         from_dict(settings_with("train", key, value) | {"network": {"name": "cae2026"}})
 
 
-def test_the_papers_model_has_no_detail_layer_to_train() -> None:
-    from_dict(settings_with("train", "stage", "detail") | {"network": {"name": "cae2026"}})
-    with pytest.raises(ConfigError, match=r"train\.stage is 'detail'; network cae2017 has no detail layer"):
-        from_dict(settings_with("train", "stage", "detail"))
+@pytest.mark.parametrize("stage", ["detail", "synthesis"])
+def test_the_flagships_stages_are_not_the_papers(stage: str) -> None:
+    from_dict(settings_with("train", "stage", stage) | {"network": {"name": "cae2026"}})
+    with pytest.raises(
+        ConfigError, match=rf"train\.stage is '{stage}', which belongs to cae2026; network\.name is 'cae2017'"
+    ):
+        from_dict(settings_with("train", "stage", stage))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -249,6 +310,7 @@ def test_the_papers_model_has_no_detail_layer_to_train() -> None:
     ("section", "key", "in_list"),
     [
         ("loss", "betas", True),
+        ("loss.mix", "mse", False),
         ("train", "learning_rate", False),
         ("train", "clip", False),
         ("train", "decay", False),
@@ -323,7 +385,8 @@ def test_a_file_takes_the_model_of_the_run_it_starts_from_where_it_is_silent(tmp
 
 
 def test_the_shipped_configuration_of_the_detail_layer_is_for_any_flagship() -> None:
-    base = load(SHIPPED / "photo-psnr.toml")
-    config = load(SHIPPED / "detail.toml", base.as_dict())
-    assert (config.network, config.prior, config.loss) == (base.network, base.prior, base.loss)
-    assert config.train.stage == "detail"
+    for name in ("photo", "photo-psnr"):
+        base = load(SHIPPED / f"{name}.toml")
+        config = load(SHIPPED / "detail.toml", base.as_dict())
+        assert (config.network, config.prior, config.loss) == (base.network, base.prior, base.loss)
+        assert config.train.stage == "detail"

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caesura import metrics
+from caesura.train import psnr_hvs, ssimulacra2
+from caesura.train.config import MixConfig
 from caesura.train.loss import betas_at, distortion, rate_distortion
-from train_helpers import photo, planar
+from train_helpers import noisy, photo, planar
 
 
 def batch(*values: float) -> torch.Tensor:
@@ -36,7 +38,7 @@ def test_one_minus_ms_ssim_agrees_with_the_measurement() -> None:
     assert float(got) == pytest.approx(1 - metrics.ms_ssim(original, restored), abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["mse", "ms-ssim"])
+@pytest.mark.parametrize("kind", ["mse", "ms-ssim", "perceptual"])
 def test_distortion_is_zero_for_equal_pictures_and_grows_with_the_noise(kind: str) -> None:
     original = planar(photo(176, 176))
     noise = torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
@@ -45,7 +47,7 @@ def test_distortion_is_zero_for_equal_pictures_and_grows_with_the_noise(kind: st
     assert falling[-1] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["mse", "ms-ssim"])
+@pytest.mark.parametrize("kind", ["mse", "ms-ssim", "perceptual"])
 def test_distortion_has_a_finite_gradient(kind: str) -> None:
     original = planar(photo(176, 176))
     restored = (0.9 * original).requires_grad_()
@@ -53,6 +55,39 @@ def test_distortion_has_a_finite_gradient(kind: str) -> None:
     assert restored.grad is not None
     assert torch.isfinite(restored.grad).all()
     assert restored.grad.abs().max() > 0
+
+
+def test_the_perceptual_distortion_is_its_documented_sum() -> None:
+    original = torch.cat([planar(photo(64, 48, 60, 160)), planar(photo(64, 48, 200, 100))])
+    restored = noisy(original, 0.03)
+    parts = {
+        "mse": distortion(original, restored, "mse"),
+        "ssimulacra2": 6.5e-5 * ssimulacra2.weighted_sum(original, restored),
+        "psnr_hvs": 0.5 * psnr_hvs.weighted_error(original, restored),
+    }
+    alone = dict.fromkeys(parts, 0.0)
+    for name, part in parts.items():
+        torch.testing.assert_close(perceptual(original, restored, **alone | {name: 1.0}), part)
+    weights = {"mse": 0.3, "ssimulacra2": 2.0, "psnr_hvs": 0.7}
+    expected = sum(weights[name] * part for name, part in parts.items())
+    torch.testing.assert_close(perceptual(original, restored, **weights), expected)
+    default = distortion(original, restored, "perceptual")
+    torch.testing.assert_close(
+        default, 0.1 * parts["mse"] + 0.5 * parts["ssimulacra2"] + 0.4 * parts["psnr_hvs"]
+    )
+
+
+def perceptual(original: torch.Tensor, restored: torch.Tensor, **weights: float) -> torch.Tensor:
+    return distortion(original, restored, "perceptual", MixConfig(**weights))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (16, 40), (64, 48), (112, 240)])
+def test_the_perceptual_distortion_takes_sides_of_eights(size: tuple[int, int]) -> None:
+    original = planar(photo(*size, 60, 160))
+    restored = noisy(original, 0.03)
+    got = distortion(original, restored, "perceptual")
+    assert got.shape == (1,)
+    assert float(got) > 0
 
 
 @settings(deadline=None)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caesura.train.config import TrainConfig
-from caesura.train.schedule import channel_masks, learning_rate_factor, places
+from caesura.train.schedule import channel_masks, learning_rate_factor, places, trimmed
 
 CPU = torch.device("cpu")
 
@@ -142,3 +142,43 @@ def test_both_ends_of_the_ladder_are_reached_exactly_and_about_as_often() -> Non
 
 def test_a_ladder_of_one_has_one_place() -> None:
     assert places(5, TrainConfig(batch=6), 1).tolist() == [0.0] * 6
+
+
+sides = st.integers(1, 8)
+
+
+@settings(deadline=None)
+@given(steps.map(lambda step: 4 * step), seeds, sides, sides)
+def test_every_fourth_steps_crops_are_one_to_three_latents_smaller(
+    step: int, seed: int, rows: int, columns: int
+) -> None:
+    pixels = torch.arange(2.0 * 16 * rows * 16 * columns).reshape(2, 1, 16 * rows, 16 * columns)
+    smaller = trimmed(pixels, step, TrainConfig(seed=seed), 16)
+    height, width = smaller.shape[2:]
+    assert torch.equal(smaller, pixels[..., :height, :width])
+    for side, before in ((height, rows), (width, columns)):
+        assert side % 16 == 0
+        assert max(1, before - 3) <= side // 16 <= max(1, before - 1)
+
+
+@settings(deadline=None)
+@given(steps.filter(lambda step: step % 4 != 0), seeds)
+def test_the_other_steps_crops_stay(step: int, seed: int) -> None:
+    pixels = torch.zeros(2, 3, 64, 64)
+    assert trimmed(pixels, step, TrainConfig(seed=seed), 16) is pixels
+
+
+def test_sizes_depend_on_seed_and_step_alone_and_all_occur() -> None:
+    pixels = torch.zeros(1, 1, 80, 80)
+
+    def drawn(seed: int) -> list[tuple[int, ...]]:
+        return [
+            tuple(trimmed(pixels, step, TrainConfig(seed=seed), 16).shape[2:]) for step in range(0, 800, 4)
+        ]
+
+    np.random.seed(1)
+    first = drawn(0)
+    np.random.seed(2)
+    assert drawn(0) == first
+    assert drawn(1) != first
+    assert set(first) == {(height, width) for height in (32, 48, 64) for width in (32, 48, 64)}

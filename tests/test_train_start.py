@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
@@ -15,9 +16,9 @@ import torch
 
 from caesura import model as bundles
 from caesura.errors import ConfigError, ModelError
-from caesura.train import checkpoint, start
+from caesura.train import checkpoint, models, start
 from caesura.train.cae2017.model import PaperModel
-from caesura.train.config import Config, from_dict
+from caesura.train.config import Config, TransformConfig, from_dict
 from caesura.train.export import export
 from caesura.train.start import Start
 from train_helpers import make_pack, run_tiny, tiny
@@ -54,7 +55,7 @@ def assert_same_weights(one: Start, other: Start) -> None:
 def loaded(config: Config, source: Path) -> PaperModel:
     """A new model of a configuration, with weights loaded into it."""
     model = PaperModel(config)
-    start.load(model, source, config.loss)
+    start.load(model, source, config)
     return model
 
 
@@ -114,7 +115,35 @@ def test_a_shipped_bundle_is_read_by_folder_and_by_name(name: str) -> None:
     folder = next(folder for folder in bundles.folders() if folder.name == name)
     by_folder, by_name = start.read(folder), start.read(Path(name))
     assert_same_weights(by_folder, by_name)
-    assert by_folder.training == by_name.training == bundles.load(name).manifest["training"]
+    manifest = bundles.load(name).manifest["training"]
+    assert by_folder.training == by_name.training
+    assert by_folder.training == manifest | {"config": start.upgraded(manifest["config"])}
+
+
+def test_settings_that_the_transforms_shared_are_written_out_for_each() -> None:
+    shared = {"fine_width": 8, "fine_blocks": 1, "coarse_width": 12, "coarse_blocks": 2}
+    old = {"network": {"name": "cae2026", **shared}, "loss": {"betas": [1.0]}}
+    before = copy.deepcopy(old)
+    network = start.upgraded(old)["network"]
+    assert network == {"name": "cae2026", "analysis": shared, "synthesis": shared, "prior_width": 8}
+    assert old == before
+    assert start.upgraded(start.upgraded(old)) == start.upgraded(old)
+    assert from_dict(start.upgraded(old)).network.synthesis == TransformConfig(**shared)
+
+
+def test_a_record_without_settings_of_a_network_stays_as_it_is() -> None:
+    for config in ({"loss": {"betas": [1.0]}}, tiny().as_dict()):
+        assert from_dict(start.upgraded(config)) == from_dict(config)
+
+
+@pytest.mark.parametrize("name", ["cae2017", "fast"])
+def test_a_shipped_bundles_record_makes_the_network_of_its_weights(name: str) -> None:
+    training = bundles.load(name).manifest["training"]
+    config = from_dict(start.upgraded(training["config"]))
+    if name == "fast":
+        assert config.network.analysis == config.network.synthesis == TransformConfig(128, 3, 192, 2)
+        assert config.network.prior_width == 128
+    start.load(models.make(config), Path(name), config)
 
 
 def test_reading_a_bundle_leaves_the_loaded_one_as_it_is(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,19 @@ def position_photo(side: int, number: int = 0) -> NDArray[np.uint8]:
 def planar(pixels: NDArray[np.uint8]) -> Tensor:
     """uint8 (H, W, 3) to float (1, 3, H, W) in [0, 1]."""
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+
+def as_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """What a JPEG file of the picture decodes to."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.array(Image.open(file))
+
+
+def noisy(original: Tensor, deviation: float, seed: int = 0) -> Tensor:
+    """A picture in [0, 1] with Gaussian noise, still in [0, 1]."""
+    noise = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))
+    return (original + deviation * noise).clamp(0, 1)
 
 
 def save(path: Path, pixels: NDArray[np.uint8 | np.uint16], **options: Any) -> Path:

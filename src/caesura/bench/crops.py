@@ -21,6 +21,7 @@ from caesura import codec, image
 from caesura.bench.codecs import AVIF_IQ, Pixels
 from caesura.bench.matched import encode_within
 from caesura.errors import ConfigError, DependencyError
+from caesura.model import DEFAULT
 from caesura.target import Target
 
 _LINE, _GAP = 24, 6
@@ -50,14 +51,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/crops.png"))
     parser.add_argument("--bpp", type=float, default=0.25, help="of whole files")
     parser.add_argument("--side", type=int, default=256, help="of a crop, in pixels")
-    parser.add_argument("--model", default=None, help="name or folder of a bundle; the default one unless given")
+    parser.add_argument("--model", default=DEFAULT, help="name or folder of a bundle")
     arguments = parser.parse_args()
     crops = [_named(text) for text in arguments.crops] or list(samples())
     page(crops, arguments.bpp, arguments.side, arguments.model).save(arguments.out, optimize=True)
     print(arguments.out)
 
 
-def page(crops: Sequence[Crop], bpp: float, side: int, model: str | None = None) -> Image.Image:
+def page(crops: Sequence[Crop], bpp: float, side: int, model: str = DEFAULT) -> Image.Image:
     """A row for each crop: the original, ours at `bpp` bits per pixel, and AVIF at no more than its bytes."""
     width = 3 * (side + _GAP) - _GAP
     sheet = Image.new("RGB", (width, len(crops) * (side + _LINE + _GAP)), "white")

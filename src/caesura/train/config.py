@@ -18,7 +18,7 @@ from caesura.errors import ConfigError
 
 @dataclass(frozen=True)
 class TransformConfig:
-    """The network of one transform of cae2026: channels and blocks at 1/8 of the sides, fine, and 1/16, coarse.
+    """The network of one transform of cae2026: channels and blocks at 1/8 (fine) and 1/16 (coarse).
 
     Without fine blocks there is no stage at 1/8 and `fine_width` means nothing.
     """
@@ -33,8 +33,8 @@ class TransformConfig:
 class NetworkConfig:
     """Analysis and synthesis transforms, and the prior's networks.
 
-    `padding` and `init` belong to cae2017; `hyperlatent_channels`, `prior_width` (channels inside the networks
-    of the hyperprior and the means), `analysis` and `synthesis` to cae2026.
+    `padding` and `init` belong to cae2017; `hyperlatent_channels`, `prior_width` (channels inside the
+    networks of the hyperprior and the means), `analysis` and `synthesis` to cae2026.
     """
 
     name: Literal["cae2017", "cae2026"] = "cae2017"
@@ -57,11 +57,19 @@ class PriorConfig:
 
 @dataclass(frozen=True)
 class MixConfig:
-    """Weights of what the distortion "perceptual" is made of, each in units of the squared error (`loss.py`)."""
+    """Weights of what the distortion "perceptual" is made of, each in units of the squared error."""
 
     mse: float = 0.1
     ssimulacra2: float = 0.5
     psnr_hvs: float = 0.4
+
+    def __post_init__(self) -> None:
+        weights = dataclasses.asdict(self)
+        for name, weight in weights.items():
+            if not 0 <= weight < math.inf:
+                raise ConfigError(f"loss.mix.{name} is {weight}; it must be 0 or more and finite")
+        if not any(weights.values()):
+            raise ConfigError(f"loss.mix is {weights}; one of its weights must be above 0")
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,9 @@ class TrainConfig:
     """The run itself (`loop.py`).
 
     stage "joint" trains everything but the detail layer's entropy control, which "detail" trains alone, last;
-    "synthesis" trains the synthesis of cae2026 alone, which gives frozen latents a new decoder; "scales" freezes all but the scale vectors of cae2017, the paper's way to move a trained network to
-    new rates. A step takes `batch` crops, on all ranks together. The first `mask_steps` steps enable latent
+    "synthesis" trains the synthesis of cae2026 alone, which gives frozen latents a new decoder; "scales"
+    freezes all but the scale vectors of cae2017, the paper's way to move a trained network to new
+    rates. A step takes `batch` crops, on all ranks together. The first `mask_steps` steps enable latent
     channels one after another (the paper's incremental training); 0 switches that off. The learning rate
     rises linearly for `warmup` steps and falls along a half cosine over the last `decay` share of the run;
     `decay = 0` keeps it constant, for a run that a later one takes further. The precision "auto" is
@@ -141,12 +150,6 @@ class Config:
         # MS-SSIM halves the picture four times and then needs an 11-pixel window (Wang et al. 2003).
         if self.loss.distortion == "ms-ssim" and train.crop <= 160:
             raise ConfigError(f"train.crop is {train.crop}; it must be above 160 for loss.distortion ms-ssim")
-        mix = dataclasses.asdict(self.loss.mix)
-        for name, share in mix.items():
-            if not 0 <= share < math.inf:
-                raise ConfigError(f"loss.mix.{name} is {share}; it must be 0 or more and finite")
-        if not any(mix.values()):
-            raise ConfigError("loss.mix is 0 in all its weights; one must be above 0")
         for name, real, fits, allowed in (
             ("train.decay", train.decay, 0 <= train.decay <= 1, "between 0 and 1"),
             ("train.ema", train.ema, 0 <= train.ema < 1, "at least 0 and below 1"),
@@ -177,7 +180,9 @@ class Config:
         if network.padding == "mirror" and train.crop < 16:
             raise ConfigError(f"train.crop is {train.crop}; it must be 16 or more for network.padding mirror")
         if train.stage in {"detail", "synthesis"}:
-            raise ConfigError(f"train.stage is {train.stage!r}, which belongs to cae2026; network.name is {network.name!r}")
+            raise ConfigError(
+                f"train.stage is {train.stage!r}, which belongs to cae2026; network.name is {network.name!r}"
+            )
 
     def _check_flagship(self) -> None:
         network, train = self.network, self.train

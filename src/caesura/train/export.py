@@ -53,8 +53,8 @@ def export(
     else:
         facts, files = cae2017.facts(model), cae2017.files(model)
 
-    # A beta means a quality for the mean squared error only; a model tuned for MS-SSIM uses its whole scale.
-    betas = config.loss.betas if config.loss.distortion == "mse" else (rate.FIRST_BETA, rate.LAST_BETA)
+    # Betas for MS-SSIM cannot be compared with others: a model tuned for it uses its whole scale.
+    betas = (rate.FIRST_BETA, rate.LAST_BETA) if config.loss.distortion == "ms-ssim" else config.loss.betas
     scale = quality_scale(betas, facts["ladder_top"] / 100)
     digests = {file: bundle.digest(content) for file, content in files.items()}
     manifest = {

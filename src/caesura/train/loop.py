@@ -156,7 +156,12 @@ def _new_model(
     if start is not None:
         record = starts.load(model, start, config)
         history = [*record.pop("history", []), record]
-    trained = {"joint": ("",), "synthesis": ("synthesis.",), "scales": ("log_gain", "log_inverse"), "detail": ("detail.",)}
+    trained = {
+        "joint": ("",),
+        "synthesis": ("synthesis.",),
+        "scales": ("log_gain", "log_inverse"),
+        "detail": ("detail.",),
+    }
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(trained[config.train.stage])
     return model, history

@@ -1,9 +1,15 @@
 """R + beta * D.
 
-R is in bits per pixel. D is the mean squared error over pixels and channels with pixels in [0, 1], 1 - MS-SSIM, or
-"perceptual": a mix of the squared error, of what SSIMULACRA 2 sums up and of what PSNR-HVS measures, each scaled so
-that a bit buys as much of it as of the squared error at the same beta. With the other convention in use, R + lambda * 255^2 * MSE of pixels in [0, 1], as CompressAI
-writes it: beta = 255^2 * lambda, so beta 65 is lambda 0.001 and beta 6500 is lambda 0.1.
+R is in bits per pixel. D is the mean squared error over pixels and channels with pixels in [0, 1];
+1 - MS-SSIM; or "perceptual", a weighted sum of three:
+
+    D = mix.mse * MSE + mix.ssimulacra2 * 6.5e-5 * S + mix.psnr_hvs * 0.5 * H
+
+S is what SSIMULACRA 2 sums up (`ssimulacra2.py`), H the weighted error of PSNR-HVS (`psnr_hvs.py`). The
+factors make a bit buy about as much of each as of the squared error at the same beta.
+
+With the other convention in use, R + lambda * 255^2 * MSE of pixels in [0, 1], as CompressAI writes it:
+beta = 255^2 * lambda, so beta 65 is lambda 0.001 and beta 6500 is lambda 0.1.
 """
 
 from __future__ import annotations
@@ -19,12 +25,13 @@ from caesura.train.config import MixConfig
 from caesura.train.ladder import mixing
 
 Kind = Literal["mse", "ms-ssim", "perceptual"]
-# Squared error a unit: the ratio of the two slopes against the rate, measured along the ladder of a model trained
-# for the squared error. It varies from 5.1e-5 to 7.0e-5 and from 0.3 (low rates) to 0.68 (high ones).
+# Squared error a unit: the ratio of the two slopes against the rate, measured along the ladder of a model
+# trained for the squared error. They vary: 5.1e-5 to 7.0e-5, 0.3 (low rates) to 0.68 (high).
 _SSIMULACRA2_UNIT, _PSNR_HVS_UNIT = 6.5e-5, 0.5
+_MIX = MixConfig()
 
 
-def distortion(original: Tensor, restored: Tensor, kind: Kind, mix: MixConfig = MixConfig()) -> Tensor:  # noqa: B008
+def distortion(original: Tensor, restored: Tensor, kind: Kind, mix: MixConfig = _MIX) -> Tensor:
     """Distortion per sample.
 
     Args:

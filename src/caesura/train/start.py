@@ -77,8 +77,8 @@ def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
     that go with them, move as high-rate theory has it: steps go with 1 / sqrt(beta). Betas for MS-SSIM
     cannot be compared with others: then anchors keep their positions along the ladder. Blocks of the flagship
     that the start has not got begin as the identity: a deeper network starts as good as the one it is from.
-    A transform of another shape keeps its linear part and the stages of its network before the first that does
-    not fit; the rest begins anew.
+    A transform of another shape keeps its linear part and the stages of its network before the first that
+    does not fit; the rest begins anew.
 
     Raises:
         ConfigError: the weights do not fit the model; or see `read`.
@@ -110,7 +110,9 @@ def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
     return training
 
 
-def _fitting(weights: dict[str, Tensor], own: dict[str, Tensor], stages: tuple[str, ...]) -> dict[str, Tensor]:
+def _fitting(
+    weights: dict[str, Tensor], own: dict[str, Tensor], stages: tuple[str, ...]
+) -> dict[str, Tensor]:
     """The weights without those of a transform's stages from the first on that does not fit.
 
     What comes behind a stage that begins anew must do so too: the last stage then starts at zero.

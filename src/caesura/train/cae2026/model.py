@@ -125,7 +125,7 @@ class FlagshipModel(nn.Module):
         return Output(((base + detail) / 255).clamp(0, 1), bits(log_mass))
 
     def analyse(self, pixels: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels to scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4), rounded up.
+        """Pixels to scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4).
 
         As in the codec, the last row and column of latents are repeated up to a whole number of hyperlatents.
         """
