@@ -6,13 +6,14 @@ uninterrupted one would have drawn. Ranks share each step's batch: each takes it
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import threading
 from array import array
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
 from caesura.train.prepare import FORMAT, MANIFEST, SQUARES
 from caesura.train.shard import WHOLE, Shard
+from caesura.train.transfer import to_device
 
 
 class Pack:
@@ -107,12 +109,13 @@ def _indices(ranges: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def crop_batches(
     pack: Pack, config: TrainConfig, *, first_step: int, device: torch.device, shard: Shard = WHOLE
-) -> Iterator[Tensor]:
+) -> Generator[Tensor]:
     """Yield one uint8 (batch / ranks, crop, crop, 3) tensor on `device` per step.
 
-    Steps are [first_step, config.steps). Squares are drawn uniformly, cropped at a random place, flipped and
-    transposed at random. On a GPU with room the whole train split lives in its memory and is cropped there;
-    elsewhere a background thread crops from the memory map and stays a few steps ahead.
+    Steps are [first_step, config.steps), or without end where that is 0. Squares are drawn uniformly, cropped
+    at a random place, flipped and transposed at random. On a GPU with room the whole train split lives in its
+    memory and is cropped there; elsewhere a background thread crops from the memory map and stays a few steps
+    ahead.
 
     Raises:
         ConfigError: the pack has no train squares, or they are smaller than `config.crop`.
@@ -122,24 +125,24 @@ def crop_batches(
     if pack.side < config.crop:
         raise ConfigError(f"train.crop is {config.crop}; the pack's squares have only {pack.side} pixels")
 
-    def plan(step: int) -> tuple[NDArray[np.int64], ...]:
+    def plan(step: int) -> Plan:
         random = np.random.default_rng((config.seed, step))
         return _plan(random, len(pack.train), config.batch, config.crop, pack.side, shard)
 
-    steps = range(first_step, config.steps)
+    steps = range(first_step, config.steps) if config.steps else itertools.count(first_step)
     if device.type == "cuda" and _fits(pack, device):
         resident = torch.from_numpy(pack.squares[pack.train]).to(device)
         for step in steps:
-            yield resident[tuple(torch.from_numpy(index).to(device) for index in plan(step))]
+            yield cut_on_device(resident, plan(step), config.crop)
         return
 
     def crops() -> Iterator[Tensor]:
         for step in steps:
-            photo, row, column = plan(step)
-            yield torch.from_numpy(pack.squares[pack.train[photo], row, column])
+            chosen = plan(step)
+            yield cut(pack.squares, chosen._replace(square=pack.train[chosen.square]), config.crop)
 
     for host in _prefetched(crops()):
-        yield host.to(device, non_blocking=True)
+        yield to_device(host, device)
 
 
 def _fits(pack: Pack, device: torch.device) -> bool:
@@ -147,21 +150,45 @@ def _fits(pack: Pack, device: torch.device) -> bool:
     return len(pack.train) * pack.side**2 * 3 < free // 2
 
 
-def _plan(
-    random: np.random.Generator, squares: int, batch: int, crop: int, side: int, shard: Shard
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Each pixel's square, row and column: (n, 1, 1), (n, crop, crop), (n, crop, crop); n crops a shard."""
-    photo = random.integers(squares, size=(batch, 1, 1))[shard.rows]
-    top, left = random.integers(side - crop + 1, size=(2, batch, 1, 1))[:, shard.rows]
-    mirror_rows, mirror_columns, transpose = random.random((3, batch, 1, 1))[:, shard.rows] < 0.5
-    down = np.arange(crop)[None, :, None]
-    right = np.arange(crop)[None, None, :]
-    row = top + np.where(mirror_rows, crop - 1 - down, down)
-    column = left + np.where(mirror_columns, crop - 1 - right, right)
-    row, column = np.broadcast_arrays(row, column)
-    swapped_row = top + (row - top).swapaxes(1, 2)
-    swapped_column = left + (column - left).swapaxes(1, 2)
-    return photo, np.where(transpose, swapped_row, row), np.where(transpose, swapped_column, column)
+class Plan(NamedTuple):
+    """Where n crops are cut and how they are turned: a few numbers a crop."""
+
+    square: NDArray[np.int64]  # (n,)
+    top: NDArray[np.int64]  # (n,)
+    left: NDArray[np.int64]  # (n,)
+    mirror_rows: NDArray[np.bool_]  # (n,)
+    mirror_columns: NDArray[np.bool_]  # (n,)
+    transpose: NDArray[np.bool_]  # (n,), after mirroring
+
+
+def _plan(random: np.random.Generator, squares: int, batch: int, crop: int, side: int, shard: Shard) -> Plan:
+    """The crops of a shard, drawn with those of the whole batch."""
+    square = random.integers(squares, size=batch)
+    top, left = random.integers(side - crop + 1, size=(2, batch))
+    turns = random.random((3, batch)) < 0.5
+    return Plan(*(numbers[shard.rows] for numbers in (square, top, left, *turns)))
+
+
+def cut(squares: NDArray[np.uint8], plan: Plan, crop: int) -> Tensor:
+    """Crops of squares on the host: uint8 (count, side, side, 3) to (n, crop, crop, 3)."""
+    crops = np.empty((len(plan.square), crop, crop, 3), np.uint8)
+    for target, square, top, left, *turns in zip(crops, *plan, strict=True):
+        found = squares[square, top : top + crop, left : left + crop]
+        mirror_rows, mirror_columns, transpose = turns
+        found = found[:: -1 if mirror_rows else 1, :: -1 if mirror_columns else 1]
+        target[:] = found.swapaxes(0, 1) if transpose else found
+    return torch.from_numpy(crops)
+
+
+def cut_on_device(squares: Tensor, plan: Plan, crop: int) -> Tensor:
+    """As `cut`, of squares on a device: only the plan goes there, and what it means is worked out there."""
+    numbers = to_device(torch.from_numpy(np.stack(plan)), squares.device)
+    square, top, left, mirror_rows, mirror_columns, transpose = numbers[..., None]
+    forth = torch.arange(crop, device=squares.device)
+    row = top + torch.where(mirror_rows > 0, crop - 1 - forth, forth)
+    column = left + torch.where(mirror_columns > 0, crop - 1 - forth, forth)
+    crops = squares[square[..., None], row[:, :, None], column[:, None, :]]
+    return torch.where(transpose[..., None, None] > 0, crops.transpose(1, 2), crops)
 
 
 def _prefetched(items: Iterator[Tensor], ahead: int = 4) -> Iterator[Tensor]:
