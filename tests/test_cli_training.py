@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -127,6 +128,13 @@ def test_a_file_of_a_model_that_went_away_names_it(
     assert f"coded with model {code}, which is not here" in complaint(run("decode", file))
     monkeypatch.setenv("CAESURA_MODELS", str(trained.models))
     succeeded(run("decode", file))
+
+
+def test_export_takes_what_a_run_kept(trained: Trained, tmp_path: Path) -> None:
+    kept = shutil.copytree(trained.run / "kept", tmp_path / "elsewhere")
+    succeeded(run("export", kept, "tiny", "--out", tmp_path / "models"))
+    records = [start.read(folder / "tiny").training for folder in (trained.models, tmp_path / "models")]
+    assert records[0] == records[1]
 
 
 def test_export_refuses_a_name_that_is_no_folders(trained: Trained, tmp_path: Path) -> None:

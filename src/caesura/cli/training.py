@@ -73,6 +73,8 @@ def train(
 ) -> None:
     """Train a model. Needs the extra: pip install 'caesura\\[train]'.
 
+    RUN/kept then holds the averaged weights: what to keep, to export and to go on --from.
+
     On several processes or hosts, torchrun starts it; docs/TRAINING.md has the commands.
     """
     if config is None and start is None:
@@ -86,6 +88,8 @@ def train(
 
     inherited = None if start is None else starts.read(start).training["config"]
     settings = configs.load(config or configs.FINE_TUNE, inherited)
+    if settings.loss.distortion == "ms-ssim":
+        extras.need("train", extras.MS_SSIM)
     progress = Progress(transient=True)
     task = progress.add_task("photos")
 
@@ -97,13 +101,15 @@ def train(
         pack = cache.pack_of(data, settings.train.crop, workers=os.cpu_count() or 1, progress=show)
     finally:
         progress.stop()
-    last = loop.train(settings, pack, out, resume=resume, start=start, accelerator=accelerator)
+    last = loop.train(
+        settings, pack, out, resume=resume, start=start, accelerator=accelerator
+    )
     if os.environ.get("RANK", "0") == "0":
         typer.echo(f"trained: {last}")
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or one checkpoint's.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or what it kept.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the bundle.")],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of bundles. [default: the user's models]")
@@ -118,7 +124,7 @@ def export(
     ] = None,
 ) -> None:
     """Make a model bundle of a run, for `caesura encode --model NAME`."""
-    extras.need("train", extras.TRAIN)
+    extras.need("train", extras.EXPORT)
     from caesura import model
     from caesura.train import preview
     from caesura.train.export import export as write

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from pytorch_msssim import ms_ssim
 from torch import Tensor
 
 from caesura.train.ladder import mixing
@@ -29,6 +28,8 @@ def distortion(original: Tensor, restored: Tensor, kind: Literal["mse", "ms-ssim
     """
     if kind == "mse":
         return ((original - restored) ** 2).flatten(1).mean(1)
+    from pytorch_msssim import ms_ssim
+
     similarity: Tensor = ms_ssim(original, restored, data_range=1.0, size_average=False)
     return 1 - similarity
 
