@@ -59,6 +59,7 @@ def prepare(
 
 
 def train(
+    context: typer.Context,
     data: Annotated[Path, typer.Option(help="A pack made by `caesura data prepare`, or a folder of photos.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoints and logs.")],
     config: Annotated[
@@ -70,6 +71,12 @@ def train(
         Path | None, typer.Option("--from", metavar="START", help="Take weights from this run or bundle.")
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="End within this time of the command's start, whatever number of steps CONFIG says."
+        ),
+    ] = None,
 ) -> None:
     """Train a model. Needs the extra: pip install 'caesura\\[train]'.
 
@@ -88,6 +95,8 @@ def train(
 
     inherited = None if start is None else starts.read(start).training["config"]
     settings = configs.load(config or configs.FINE_TUNE, inherited)
+    if minutes is not None:
+        settings = configs.by_clock(settings, minutes)
     if settings.loss.distortion == "ms-ssim":
         extras.need("train", extras.MS_SSIM)
     progress = Progress(transient=True)
@@ -102,7 +111,7 @@ def train(
     finally:
         progress.stop()
     last = loop.train(
-        settings, pack, out, resume=resume, start=start, accelerator=accelerator
+        settings, pack, out, resume=resume, start=start, accelerator=accelerator, began=context.obj
     )
     if os.environ.get("RANK", "0") == "0":
         typer.echo(f"trained: {last}")

@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
+
+from caesura.train.pace import Pace
 
 
 class Figures(NamedTuple):
@@ -33,16 +35,20 @@ class RungFigures(NamedTuple):
 class Monitor:
     """Context manager around a run's steps; `step` after each one, `validation` now and then."""
 
-    def __init__(self, run: Path, first_step: int, steps: int, console: Console | None = None) -> None:
+    def __init__(self, run: Path, first_step: int, pace: Pace, console: Console | None = None) -> None:
+        self._pace = pace
         self._progress = Progress(
             TextColumn("[bold]train"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("step {task.fields[step]}"),
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
             console=console or Console(),
         )
-        self._task = self._progress.add_task("train", total=steps, completed=first_step, figures="")
+        done, total = pace.progress(first_step)
+        self._task = self._progress.add_task(
+            "train", total=total, completed=done, step=first_step, figures=""
+        )
         self._writer = self._curves(run / "tensorboard", first_step)
         self._clock = time.perf_counter()
         self._pixels = 0
@@ -61,7 +67,7 @@ class Monitor:
     def step(self, step: int, pixels: int, figures: Figures, learning_rate: float) -> None:
         """Count one step; every 20th is shown and logged (reading the figures waits for the device)."""
         self._pixels += pixels
-        self._progress.update(self._task, completed=step + 1)
+        self._progress.update(self._task, completed=self._pace.progress(step + 1)[0], step=step + 1)
         if (step + 1) % 20:
             return
         values = {"loss": float(figures.loss), "bpp": float(figures.bpp)}
