@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +15,7 @@ import pytest
 import caesura
 from caesura import metrics, model
 from caesura.errors import ConfigError
-from caesura.train import cache, preview, start
+from caesura.train import cache, checkpoint, preview, start
 from caesura.train import config as configs
 from cli_helpers import (
     WITHOUT,
@@ -127,6 +129,36 @@ def test_a_file_of_a_model_that_went_away_names_it(
     assert f"coded with model {code}, which is not here" in complaint(run("decode", file))
     monkeypatch.setenv("CAESURA_MODELS", str(trained.models))
     succeeded(run("decode", file))
+
+
+def test_export_takes_what_a_run_kept(trained: Trained, tmp_path: Path) -> None:
+    kept = shutil.copytree(trained.run / "kept", tmp_path / "elsewhere")
+    succeeded(run("export", kept, "tiny", "--out", tmp_path / "models"))
+    records = [start.read(folder / "tiny").training for folder in (trained.models, tmp_path / "models")]
+    assert records[0] == records[1]
+
+
+def test_a_run_by_the_clock_ends_within_its_time(trained: Trained, tmp_path: Path) -> None:
+    """Whatever number of steps its configuration says."""
+    began = time.monotonic()
+    config = tmp_path / "long.toml"
+    config.write_text(TINY_TOML.replace("steps = 3", "steps = 1_000_000"))
+    options = train_arguments(trained, config=config, out=tmp_path / "run")
+    out = succeeded(run(*options, "--minutes", 0.1))
+    assert time.monotonic() - began < 30
+    last = checkpoint.latest(tmp_path / "run")
+    assert last is not None
+    assert f"trained: {last}" in out.replace("\n", "")
+    record = start.read(tmp_path / "run").training
+    assert record["steps"] >= 1
+    assert record["validation"]
+    assert (record["config"]["train"]["minutes"], record["config"]["train"]["steps"]) == (0.1, 0)
+
+
+@pytest.mark.parametrize("minutes", [0, -1, "nan", "inf"])
+def test_a_time_that_no_run_can_have_is_refused(minutes: object, trained: Trained, tmp_path: Path) -> None:
+    line = complaint(run(*train_arguments(trained, out=tmp_path / "run"), "--minutes", minutes))
+    assert re.search(r"minutes is \S+; it must be above 0 and finite", line)
 
 
 def test_export_refuses_a_name_that_is_no_folders(trained: Trained, tmp_path: Path) -> None:

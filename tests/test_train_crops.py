@@ -18,9 +18,11 @@ from torch import Tensor
 
 from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
-from caesura.train.crops import Pack, crop_batches
+from caesura.train.crops import Pack, _plan, crop_batches
+from caesura.train.cut import cut, cut_on_device
 from caesura.train.drawn import Drawings, drawn
 from caesura.train.prepare import MANIFEST, SQUARES, prepare
+from caesura.train.shard import Shard
 from train_helpers import names, position_photo, save
 
 SIDE, CROP = 24, 16
@@ -120,6 +122,24 @@ def test_crops_are_parts_of_train_squares_in_every_place_and_turn(folder: Path) 
     turns = [(transposed, down, right) for transposed, _, down, _, right, _ in seen]
     for turn in itertools.product((False, True), (-1, 1), (-1, 1)):
         assert turns.count(turn) / len(turns) == pytest.approx(1 / 8, abs=0.05)
+
+
+@pytest.mark.parametrize("shard", [Shard(), Shard(1, 2)])
+def test_crops_are_the_same_wherever_they_are_cut(shard: Shard) -> None:
+    """On the host by slices, on a device by indices that are worked out there."""
+    random = np.random.default_rng(3)
+    squares = random.integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
+    plan = _plan(random, len(squares), 64, CROP, SIDE, shard)
+    host, device = cut(squares, plan, CROP), cut_on_device(torch.from_numpy(squares), plan, CROP)
+    assert host.shape == (64 // shard.ranks, CROP, CROP, 3)
+    assert torch.equal(host, device)
+
+
+def test_without_a_number_of_steps_batches_do_not_end(folder: Path) -> None:
+    endless = draw(Pack(folder), 3, 0)
+    assert torch.equal(next(endless), batches(Pack(folder), 3, 4)[0])
+    assert all(len(next(endless)) == 4 for _ in range(20))
+    endless.close()  # type: ignore[attr-defined]
 
 
 def test_a_crop_may_be_the_whole_square(folder: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import ImageFont
 
 from caesura.train import drawn as drawings
+from caesura.train.cut import Plan
 from caesura.train.drawn import Drawings, drawn
 
 CPU = torch.device("cpu")
@@ -66,14 +67,18 @@ def test_no_file_is_read_for_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [type(font) for font in loaded] == [io.BytesIO]
 
 
+def whole(*numbers: int) -> Plan:
+    """Whole squares, not turned."""
+    zero, no = np.zeros(len(numbers), np.int64), np.zeros(len(numbers), bool)
+    return Plan(np.array(numbers), zero, zero, no, no, no)
+
+
 def test_squares_are_what_drawn_gives() -> None:
-    squares = Drawings(7, 16, CPU)
-    row, column = np.mgrid[:16, :16][:, None]
-    crops = squares.crops(np.array([3, 400, 3])[:, None, None], row, column)
+    crops = Drawings(7, 16, CPU).crops(whole(3, 400, 3), 16)
     for number, crop in zip((3, 400, 3), crops.numpy(), strict=True):
         np.testing.assert_array_equal(crop, drawn(np.random.default_rng((7, number, 3)), 16))
 
 
 def test_squares_of_another_seed_are_others() -> None:
-    index = np.arange(32)[:, None, None], *np.mgrid[:16, :16][:, None]
-    assert not torch.equal(Drawings(7, 16, CPU).crops(*index), Drawings(8, 16, CPU).crops(*index))
+    plan = whole(*range(32))
+    assert not torch.equal(Drawings(7, 16, CPU).crops(plan, 16), Drawings(8, 16, CPU).crops(plan, 16))

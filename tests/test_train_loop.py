@@ -19,10 +19,12 @@ import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from caesura.errors import ConfigError, ModelError
-from caesura.train import checkpoint, start
+from caesura.errors import ConfigError, ModelError, TrainingError
+from caesura.train import checkpoint, loss, start
 from caesura.train.config import Config, from_dict
+from caesura.train.monitor import Monitor
 from caesura.train.prepare import prepare
 from train_helpers import make_pack, names, photo, run_tiny, save, tiny
 
@@ -325,6 +327,42 @@ def test_training_for_ms_ssim_works(tmp_path: Path) -> None:
     )
     weights = averaged_weights(run_tiny(config, data, tmp_path / "run"))
     assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+def test_gradients_that_are_not_finite_end_the_run_before_a_checkpoint_has_them(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = loss.rate_distortion
+    monkeypatch.setattr(loss, "rate_distortion", lambda *parts: usual(*parts) * torch.inf)
+    with pytest.raises(TrainingError, match="step 3: gradients were not finite"):
+        run_tiny(tiny(), pack, tmp_path)
+    assert checkpoint.latest(tmp_path) is None
+
+
+def test_a_step_reads_nothing_from_the_device(pack: Path, tmp_path: Path) -> None:
+    """Between validations and checkpoints no tensor becomes a number, for which a GPU would have to wait."""
+    read: list[int] = []
+    counts: list[int] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function is torch.ops.aten._local_scalar_dense.default:
+                read.append(1)
+            return function(*args, **(kwargs or {}))
+
+    usual = Monitor.step
+
+    def step(self: Monitor, *arguments: Any) -> None:
+        usual(self, *arguments)
+        counts.append(len(read))
+
+    with Watch(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Monitor, "step", step)
+        run_tiny(tiny(train={"checkpoint_every": 100}), pack, tmp_path)
+    assert len(counts) == 6
+    # Counts of steps stay on the host: Adam's, one a parameter, and the average's. Nothing else is read.
+    adam = checkpoint.read(tmp_path / "checkpoints" / "000006" / "optimizer-1.pt")
+    assert set(np.diff(counts).tolist()) == {len(adam["state"]) + 1}
 
 
 def test_without_averaging_the_average_is_the_model(pack: Path, tmp_path: Path) -> None:

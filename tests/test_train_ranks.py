@@ -42,11 +42,11 @@ def step(self, number, pixels, figures, rate):
         out.write(f"{number} {float(figures.loss)!r} {float(figures.bpp)!r} {float(figures.error)!r}\\n")
     shown(self, number, pixels, figures, rate)
 
-def die(number, settings):
+def die(number, settings, share):
     first = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
     if first and os.environ.get("RANK") == "1" and number == int(dying):
         os.kill(os.getpid(), signal.SIGKILL)
-    return factor(number, settings)
+    return factor(number, settings, share)
 
 Monitor.step, schedule.learning_rate_factor = step, die
 run_tiny(from_dict(json.loads(config)), Path(data), Path(run), resume=True)

@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 def factors(**options: Any) -> list[float]:
     config = TrainConfig(**options)
-    return [learning_rate_factor(step, config) for step in range(config.steps)]
+    return [learning_rate_factor(step, config, step / config.steps) for step in range(config.steps)]
 
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_zero_along_half_a_cosine() -> None:
@@ -28,7 +28,7 @@ def test_the_learning_rate_warms_up_stays_and_falls_to_zero_along_half_a_cosine(
     assert warming == pytest.approx([(step + 1) / 101 for step in range(100)])
     assert set(constant) == {1.0}
     assert falling == pytest.approx([0.5 * (1 + math.cos(math.pi * i / 500)) for i in range(500)])
-    assert learning_rate_factor(1000, TrainConfig(steps=1000, decay=0.5)) == pytest.approx(0)
+    assert learning_rate_factor(1000, TrainConfig(steps=1000, decay=0.5), 1.0) == pytest.approx(0)
 
 
 def test_without_decay_the_learning_rate_stays() -> None:

@@ -10,7 +10,7 @@ CaesuraError
 ├── ModelError             a bundle is missing, damaged or unknown
 ├── ImageError             pixels that cannot be coded
 ├── ConfigError            a setting that cannot be used
-├── TrainingError          a training run on several processes that cannot go on
+├── TrainingError          a training run that cannot go on
 └── DependencyError        an optional extra is not installed
 
 Messages name the field, what was got and what is allowed.
@@ -58,7 +58,7 @@ class ConfigError(CaesuraError):
 
 
 class TrainingError(CaesuraError):
-    """A training run on several processes cannot go on: one was lost, or they no longer agree."""
+    """A training run cannot go on: a process of several was lost, they no longer agree, or it diverged."""
 
 
 class DependencyError(CaesuraError):

@@ -2,8 +2,8 @@
 
 python -m caesura.bench.crops [FILE@X,Y ...] [--out docs/crops.png] [--bpp 0.25] [--side 256] [--model photo]
 
-Each FILE@X,Y is a picture and the upper left corner of its crop. Without any, photographs that scikit-image packages
-are taken, none of which is in the training data: skin, hair, fur, foliage, text and sky.
+Each FILE@X,Y is a picture and the upper left corner of its crop. Without any, photographs that scikit-image
+packages are taken, none of which is in the training data: skin, hair, fur, foliage, text and sky.
 """
 
 from __future__ import annotations

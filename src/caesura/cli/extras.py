@@ -8,7 +8,9 @@ from caesura.errors import DependencyError
 
 BENCH = ("bjontegaard", "imagecodecs", "jinja2", "matplotlib", "ssimulacra2")
 RAY = ("fsspec", "pyarrow", "ray", "pandas")
-TRAIN = ("torch", "lightning_fabric", "onnx", "onnxscript", "pytorch_msssim", "tensorboard")
+TRAIN = ("torch", "lightning_fabric")
+EXPORT = ("torch", "onnx", "onnxscript")
+MS_SSIM = ("pytorch_msssim",)
 
 
 def need(extra: str, modules: tuple[str, ...]) -> None:

@@ -59,6 +59,7 @@ def prepare(
 
 
 def train(
+    context: typer.Context,
     data: Annotated[Path, typer.Option(help="A pack made by `caesura data prepare`, or a folder of photos.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoints and logs.")],
     config: Annotated[
@@ -70,8 +71,16 @@ def train(
         Path | None, typer.Option("--from", metavar="START", help="Take weights from this run or bundle.")
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="End within this time of the command's start, whatever number of steps CONFIG says."
+        ),
+    ] = None,
 ) -> None:
     """Train a model. Needs the extra: pip install 'caesura\\[train]'.
+
+    RUN/kept then holds the averaged weights: what to keep, to export and to go on --from.
 
     On several processes or hosts, torchrun starts it; docs/TRAINING.md has the commands.
     """
@@ -86,6 +95,10 @@ def train(
 
     inherited = None if start is None else starts.read(start).training["config"]
     settings = configs.load(config or configs.FINE_TUNE, inherited)
+    if minutes is not None:
+        settings = configs.by_clock(settings, minutes)
+    if settings.loss.distortion == "ms-ssim":
+        extras.need("train", extras.MS_SSIM)
     progress = Progress(transient=True)
     task = progress.add_task("photos")
 
@@ -97,13 +110,15 @@ def train(
         pack = cache.pack_of(data, settings.train.crop, workers=os.cpu_count() or 1, progress=show)
     finally:
         progress.stop()
-    last = loop.train(settings, pack, out, resume=resume, start=start, accelerator=accelerator)
+    last = loop.train(
+        settings, pack, out, resume=resume, start=start, accelerator=accelerator, began=context.obj
+    )
     if os.environ.get("RANK", "0") == "0":
         typer.echo(f"trained: {last}")
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or one checkpoint's.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or what it kept.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the bundle.")],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of bundles. [default: the user's models]")
@@ -118,7 +133,7 @@ def export(
     ] = None,
 ) -> None:
     """Make a model bundle of a run, for `caesura encode --model NAME`."""
-    extras.need("train", extras.TRAIN)
+    extras.need("train", extras.EXPORT)
     from caesura import model
     from caesura.train import preview
     from caesura.train.export import export as write

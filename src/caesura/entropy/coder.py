@@ -1,35 +1,40 @@
 """The range asymmetric numeral system (rANS) coder of the library constriction; its only importer.
 
-64-bit state, 32-bit words, 24-bit probabilities. A stack: what is pushed last is popped first.
+64-bit state, 32-bit words, 24-bit probabilities. A stack: what is pushed last is popped first. The library
+is imported when first used: training takes modules that can code and codes nothing.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
 from caesura.entropy.tables import Table
 from caesura.errors import FormatError
 
-_categorical = constriction.stream.model.Categorical
-_uniform = constriction.stream.model.Uniform
+
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    import constriction
+
+    return constriction.stream
 
 
 @lru_cache(maxsize=1024)
-def _model(table: Table) -> object:
+def _model(table: Table) -> Any:
     # The library spreads 2**24 - n over n float weights and then gives each entry 1. Weights that are
     # integers summing to just that pass through exactly, so its table is ours, bit for bit.
-    return _categorical(table.frequencies.astype(np.float64) - 1, perfect=False)
+    return _library().model.Categorical(table.frequencies.astype(np.float64) - 1, perfect=False)
 
 
 class Pusher:
     """Encoder. Push arrays in the reverse order of popping; within an array the order is kept."""
 
     def __init__(self) -> None:
-        self._coder = constriction.stream.stack.AnsCoder()
+        self._coder = _library().stack.AnsCoder()
 
     def indices(self, indices: NDArray[np.int32], table: Table) -> None:
         """Push places in a table, int32 (n,), 0 to `table.escape`."""
@@ -37,7 +42,7 @@ class Pusher:
 
     def uniform(self, values: NDArray[np.int32], sizes: NDArray[np.int32]) -> None:
         """Push values, int32 (n,), each uniform below its size in 2 .. 2**24 - 1."""
-        self._coder.encode_reverse(values, _uniform(), sizes)
+        self._coder.encode_reverse(values, _library().model.Uniform(), sizes)
 
     def bytes(self) -> bytes:
         """All words pushed so far, little-endian."""
@@ -58,7 +63,7 @@ class Popper:
         words = np.frombuffer(data, dtype="<u4").astype(np.uint32)
         if len(words) and words[-1] == 0:
             raise FormatError("coded symbols: the last word is zero, which no encoder writes")
-        self._coder = constriction.stream.stack.AnsCoder(words)
+        self._coder = _library().stack.AnsCoder(words)
 
     def indices(self, count: int, table: Table) -> NDArray[np.int32]:
         """Pop `count` places in a table, int32 (count,)."""
@@ -67,7 +72,7 @@ class Popper:
 
     def uniform(self, sizes: NDArray[np.int32]) -> NDArray[np.int32]:
         """Pop one value below each size, int32 like `sizes`."""
-        values: NDArray[np.int32] = self._coder.decode(_uniform(), sizes)
+        values: NDArray[np.int32] = self._coder.decode(_library().model.Uniform(), sizes)
         return values
 
     def finish(self) -> None:

@@ -1,9 +1,11 @@
-"""Checkpoints: a folder a step, complete or absent.
+"""Checkpoints: a folder a step, complete or absent, and beside them what is worth keeping of the last.
 
     RUN/checkpoints/000250/   model.pt  ema.pt  optimizer-0.pt ...  state.json
+    RUN/kept/                 ema.pt  state.json
 
 A checkpoint is written under another name and renamed when everything is on disk, so a run killed at any
-moment finds the last complete one.
+moment finds the last complete one. RUN/kept has the averaged weights in half precision and the state: a sixth
+of a checkpoint, enough to export and to start other runs from, not to resume this one.
 """
 
 from __future__ import annotations
@@ -16,19 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from caesura.errors import ConfigError
 
-_KEPT = 2
+_NEWEST = 2
+_SMALL = 4096  # elements; smaller tensors, and the flagship's linear transform, keep single precision
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, IndexError, pickle.UnpicklingError)
 
 
 def save(
     run: Path, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer], state: dict[str, Any]
 ) -> Path:
-    """Write one checkpoint and drop all but the newest two.
+    """Write one checkpoint and RUN/kept, and drop all checkpoints but the newest two.
 
     Args:
         run: the run's folder.
@@ -39,23 +42,37 @@ def save(
     Returns:
         The checkpoint's folder.
     """
-    folder = run / "checkpoints"
-    target, unfinished = folder / f"{state['step']:06d}", folder / f".{state['step']:06d}.part"
+    target, averaged = run / "checkpoints" / f"{state['step']:06d}", ema.state_dict()
+    tensors = {"model": model.state_dict(), "ema": averaged}
+    tensors |= {f"optimizer-{number}": part.state_dict() for number, part in enumerate(optimizers)}
+    _write(target, tensors, state)
+    _write(run / "kept", {"ema": {name: _halved(name, value) for name, value in averaged.items()}}, state)
+    for old in _complete(run)[:-_NEWEST]:
+        shutil.rmtree(old)
+    return target
+
+
+def _write(target: Path, tensors: dict[str, Any], state: dict[str, Any]) -> None:
+    """A folder of tensor files, by their names without .pt, and of a state; replaced only when complete."""
+    unfinished = target.with_name(f".{target.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    torch.save(model.state_dict(), unfinished / "model.pt")
-    torch.save(ema.state_dict(), unfinished / "ema.pt")
-    for number, optimizer in enumerate(optimizers):
-        torch.save(optimizer.state_dict(), unfinished / f"optimizer-{number}.pt")
+    for name, content in tensors.items():
+        torch.save(content, unfinished / f"{name}.pt")
     (unfinished / "state.json").write_text(json.dumps(state))
     for path in unfinished.iterdir():
         with path.open("rb") as written:
             os.fsync(written.fileno())
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
-    for old in _complete(run)[:-_KEPT]:
-        shutil.rmtree(old)
-    return target
+
+
+def _halved(name: str, value: Tensor) -> Tensor:
+    return (
+        value.half()
+        if value.is_floating_point() and value.numel() > _SMALL and ".linear." not in name
+        else value
+    )
 
 
 def latest(run: Path) -> Path | None:

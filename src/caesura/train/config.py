@@ -97,8 +97,12 @@ class TrainConfig:
     `decay = 0` keeps it constant, for a run that a later one takes further. The precision "auto" is
     "bf16-mixed" where the device has instructions for it, else "32-true". The share `drawn` of the crops is
     drawn by code instead of cut out of photos (`drawn.py`).
+
+    The run has `steps` steps or, where `minutes` is above 0 and `steps` 0, lasts so many minutes of wall time
+    (`pace.py`).
     """
 
+    minutes: float = 0.0
     steps: int = 1000
     stage: Literal["joint", "synthesis", "scales", "detail"] = "joint"
     mask_steps: int = 0
@@ -134,7 +138,6 @@ class Config:
         for name, value, low in (
             ("network.latent_channels", network.latent_channels, 1),
             ("prior.components", self.prior.components, 1),
-            ("train.steps", train.steps, 1),
             ("train.seed", train.seed, 0),
             ("train.mask_steps", train.mask_steps, 0),
             ("train.batch", train.batch, 1),
@@ -166,10 +169,20 @@ class Config:
                 raise ConfigError(f"{name} is {real}; it must be {allowed}")
         if train.seed >= 1 << 31:
             raise ConfigError(f"train.seed is {train.seed}; it must be below {1 << 31}")
+        self._check_length()
         if network.name == "cae2026":
             self._check_flagship()
         else:
             self._check_paper()
+
+    def _check_length(self) -> None:
+        steps, minutes = self.train.steps, self.train.minutes
+        if not 0 <= minutes < math.inf:
+            raise ConfigError(f"train.minutes is {minutes}; it must be 0 or more and finite")
+        if steps < 0 or not (steps or minutes):
+            raise ConfigError(f"train.steps is {steps}; it must be 1 or more")
+        if steps and minutes:
+            raise ConfigError(f"train.minutes is {minutes} and train.steps is {steps}; give one of them")
 
     def _check_paper(self) -> None:
         network, train = self.network, self.train
@@ -208,6 +221,17 @@ class Config:
         return dataclasses.asdict(self)
 
 
+def by_clock(config: Config, minutes: float) -> Config:
+    """The same run for so many minutes, whatever it says of steps or minutes.
+
+    Raises:
+        ConfigError: `minutes` is not above 0 and finite.
+    """
+    if not 0 < minutes < math.inf:
+        raise ConfigError(f"minutes is {minutes}; it must be above 0 and finite")
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, minutes=minutes, steps=0))
+
+
 _MODEL = ("network", "prior", "loss")
 FINE_TUNE = Path(__file__).with_name("finetune.toml")
 
@@ -232,11 +256,14 @@ def load(path: Path, inherited: dict[str, Any] | None = None) -> Config:
 
 
 def from_dict(values: dict[str, Any]) -> Config:
-    """Build a `Config` from nested dicts, checking every key and type.
+    """Build a `Config` from nested dicts, checking every key and type. `train.minutes` alone means no steps.
 
     Raises:
         ConfigError: an unknown or missing key, a wrong type, or a value out of range.
     """
+    train = values.get("train") if isinstance(values, dict) else None
+    if isinstance(train, dict) and train.get("minutes") and "steps" not in train:
+        values = values | {"train": train | {"steps": 0}}
     result: Config = _build(Config, values, "")
     return result
 

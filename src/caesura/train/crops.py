@@ -6,11 +6,12 @@ uninterrupted one would have drawn. Ranks share each step's batch: each takes it
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import threading
 from array import array
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from torch import Tensor
 
 from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
+from caesura.train.cut import Plan, cut, cut_on_device
 from caesura.train.drawn import Drawings
 from caesura.train.prepare import FORMAT, MANIFEST, SQUARES
 from caesura.train.shard import WHOLE, Shard
+from caesura.train.transfer import to_device
 
 
 class Pack:
@@ -108,14 +111,14 @@ def _indices(ranges: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def crop_batches(
     pack: Pack, config: TrainConfig, *, first_step: int, device: torch.device, shard: Shard = WHOLE
-) -> Iterator[Tensor]:
+) -> Generator[Tensor]:
     """Yield one uint8 (batch / ranks, crop, crop, 3) tensor on `device` per step.
 
-    Steps are [first_step, config.steps). Squares are drawn uniformly, cropped at a random place, flipped and
-    transposed at random; then about the share `config.drawn` of the crops is replaced by crops of squares
-    drawn by code, and the others stay as they are. On a GPU with room the whole train split lives in its
-    memory and is cropped there; elsewhere a background thread crops from the memory map and stays a few
-    steps ahead.
+    Steps are [first_step, config.steps), or without end where that is 0. Squares are drawn uniformly, cropped
+    at a random place, flipped and transposed at random; then about the share `config.drawn` of the crops is
+    replaced by crops of squares drawn by code, and the others stay as they are. On a GPU with room the whole
+    train split lives in its memory and is cropped there; elsewhere a background thread crops from the memory
+    map and stays a few steps ahead.
 
     Raises:
         ConfigError: the pack has no train squares, or they are smaller than `config.crop`.
@@ -125,35 +128,36 @@ def crop_batches(
     if pack.side < config.crop:
         raise ConfigError(f"train.crop is {config.crop}; the pack's squares have only {pack.side} pixels")
 
-    def plan(step: int) -> tuple[NDArray[np.int64], ...]:
+    def plan(step: int) -> Plan:
         random = np.random.default_rng((config.seed, step))
         return _plan(random, len(pack.train), config.batch, config.crop, pack.side, shard)
 
-    def with_drawn(crops: Tensor, step: int, row: NDArray[np.int64], column: NDArray[np.int64]) -> Tensor:
+    def with_drawn(crops: Tensor, step: int, photos: Plan) -> Tensor:
         chosen, square = _drawn(np.random.default_rng((config.seed, step, 2)), config, shard)
         if len(chosen):
-            crops[chosen] = drawings.crops(square, row[chosen], column[chosen])
+            drawn = Plan._make(numbers[chosen] for numbers in photos)._replace(square=square)
+            index = to_device(torch.from_numpy(chosen), crops.device)
+            crops[index] = drawings.crops(drawn, config.crop)
         return crops
 
-    steps = range(first_step, config.steps)
+    steps = range(first_step, config.steps) if config.steps else itertools.count(first_step)
     resides = device.type == "cuda" and _fits(pack, device)
     drawings = Drawings(config.seed, pack.side, device if resides else torch.device("cpu"))
     if resides:
         resident = torch.from_numpy(pack.squares[pack.train]).to(device)
         for step in steps:
-            photo, row, column = plan(step)
-            index = tuple(torch.from_numpy(part).to(device) for part in (photo, row, column))
-            yield with_drawn(resident[index], step, row, column)
+            photos = plan(step)
+            yield with_drawn(cut_on_device(resident, photos, config.crop), step, photos)
         return
 
     def crops() -> Iterator[Tensor]:
         for step in steps:
-            photo, row, column = plan(step)
-            crops = torch.from_numpy(pack.squares[pack.train[photo], row, column])
-            yield with_drawn(crops, step, row, column)
+            photos = plan(step)
+            crops = cut(pack.squares, photos._replace(square=pack.train[photos.square]), config.crop)
+            yield with_drawn(crops, step, photos)
 
     for host in _prefetched(crops()):
-        yield host.to(device, non_blocking=True)
+        yield to_device(host, device)
 
 
 def _fits(pack: Pack, device: torch.device) -> bool:
@@ -161,29 +165,20 @@ def _fits(pack: Pack, device: torch.device) -> bool:
     return len(pack.train) * pack.side**2 * 3 < free // 2
 
 
-def _plan(
-    random: np.random.Generator, squares: int, batch: int, crop: int, side: int, shard: Shard
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Each pixel's square, row and column: (n, 1, 1), (n, crop, crop), (n, crop, crop); n crops a shard."""
-    photo = random.integers(squares, size=(batch, 1, 1))[shard.rows]
-    top, left = random.integers(side - crop + 1, size=(2, batch, 1, 1))[:, shard.rows]
-    mirror_rows, mirror_columns, transpose = random.random((3, batch, 1, 1))[:, shard.rows] < 0.5
-    down = np.arange(crop)[None, :, None]
-    right = np.arange(crop)[None, None, :]
-    row = top + np.where(mirror_rows, crop - 1 - down, down)
-    column = left + np.where(mirror_columns, crop - 1 - right, right)
-    row, column = np.broadcast_arrays(row, column)
-    swapped_row = top + (row - top).swapaxes(1, 2)
-    swapped_column = left + (column - left).swapaxes(1, 2)
-    return photo, np.where(transpose, swapped_row, row), np.where(transpose, swapped_column, column)
+def _plan(random: np.random.Generator, squares: int, batch: int, crop: int, side: int, shard: Shard) -> Plan:
+    """The crops of a shard, drawn with those of the whole batch."""
+    square = random.integers(squares, size=batch)
+    top, left = random.integers(side - crop + 1, size=(2, batch))
+    turns = random.random((3, batch)) < 0.5
+    return Plan(*(numbers[shard.rows] for numbers in (square, top, left, *turns)))
 
 
 def _drawn(
     random: np.random.Generator, config: TrainConfig, shard: Shard
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which of a shard's crops are drawn by code, (n,), and out of which square, (n, 1, 1)."""
+    """Which of a shard's crops are drawn by code, (n,), and out of which square, (n,)."""
     replaced = random.random(config.batch)[shard.rows] < config.drawn
-    square = random.integers(Drawings.count, size=(config.batch, 1, 1))[shard.rows]
+    square = random.integers(Drawings.count, size=config.batch)[shard.rows]
     return np.flatnonzero(replaced), square[replaced]
 
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from torch import Tensor
 
+from caesura.train.cut import Plan, cut, cut_on_device
+
 Colour = tuple[int, int, int]
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _LETTERS = (
@@ -40,18 +42,15 @@ class Drawings:
         self._seed, self._side, self._made = seed, side, np.zeros(self.count, bool)
         self._squares = torch.empty((self.count, side, side, 3), dtype=torch.uint8, device=device)
 
-    def crops(self, square: NDArray[np.int64], row: NDArray[np.int64], column: NDArray[np.int64]) -> Tensor:
-        """The pixels at the given indices, which are broadcast to (n, crop, crop).
-
-        Returns:
-            uint8 (n, crop, crop, 3) on the device.
-        """
-        for number in np.unique(square[~self._made[square]]):
+    def crops(self, plan: Plan, crop: int) -> Tensor:
+        """Crops of the squares that a plan names: uint8 (n, crop, crop, 3) on the device."""
+        for number in np.unique(plan.square[~self._made[plan.square]]):
             random = np.random.default_rng((self._seed, int(number), 3))
             self._squares[number] = torch.from_numpy(drawn(random, self._side))
             self._made[number] = True
-        device = self._squares.device
-        return self._squares[tuple(torch.from_numpy(index).to(device) for index in (square, row, column))]
+        if self._squares.device.type == "cpu":
+            return cut(self._squares.numpy(), plan, crop)
+        return cut_on_device(self._squares, plan, crop)
 
 
 def drawn(random: np.random.Generator, side: int) -> NDArray[np.uint8]:

@@ -1,13 +1,18 @@
 """The training loop: `train`, from the first step to the last.
 
 A step depends on the configuration, the data and its number alone, so that a run killed at any moment and
-resumed ends with the weights of an uninterrupted one (same machine, same number of threads). Ranks share
-each step's batch, so that a step is the same at any number of them, but for the rounding of sums.
+resumed ends with the weights of an uninterrupted one (same machine, same number of threads). By the clock
+(`pace.py`) only the learning rate and the number of steps depend on time as well. Ranks share each step's
+batch, so that a step is the same at any number of them, but for the rounding of sums.
+
+Nothing in a step reads from the device, which then never waits for the host: figures are read every 20 steps.
 """
 
 from __future__ import annotations
 
 import math
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +20,22 @@ import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
-from caesura.errors import ConfigError
+from caesura.errors import ConfigError, TrainingError
 from caesura.train import checkpoint, loss, models, ranks, schedule
 from caesura.train import start as starts
+from caesura.train.average import MovingAverage
 from caesura.train.cae2026.networks import STRIDE
 from caesura.train.config import Config, TrainConfig
 from caesura.train.crops import Pack, crop_batches, planar, spread
 from caesura.train.monitor import Figures, Monitor, RungFigures, Silence
 from caesura.train.optim import optimizers
+from caesura.train.pace import Minutes, Pace, Steps
 from caesura.train.precision import dtype, resolve
+from caesura.train.transfer import to_device
 
 _KLT_SQUARES = 256
-_BEFORE = {"drawn": 0.0}  # what runs did that were begun before there was a setting
+_BEFORE = {"drawn": 0.0, "minutes": 0.0}  # what runs did that were begun before there was a setting
 
 
 def train(
@@ -40,6 +47,7 @@ def train(
     start: Path | None = None,
     accelerator: str = "auto",
     console: Console | None = None,
+    began: float | None = None,
 ) -> Path:
     """Train a model, with the other ranks that torchrun started if it did, and return its last checkpoint.
 
@@ -51,15 +59,17 @@ def train(
         start: a run, checkpoint or bundle to take weights from (`start.read`), with fresh optimizers.
         accelerator: as Lightning Fabric names them: "auto", "cpu", "cuda".
         console: where progress goes; the terminal by default.
+        began: when `train.minutes` began, as `time.monotonic` has it; now by default.
 
     Raises:
         ConfigError: the data or a checkpoint does not fit the configuration, or `run` already holds one and
             `resume` is not set, or ranks cannot share the batch equally.
-        TrainingError: another rank was lost, or has other weights.
+        TrainingError: another rank was lost, or has other weights; or gradients were not finite.
     """
+    began = time.monotonic() if began is None else began
     fabric = ranks.start(accelerator, config.train.precision)
     with ranks.together(fabric):
-        return _train(config, data, run, fabric, resume=resume, start=start, console=console)
+        return _train(config, data, run, fabric, resume=resume, start=start, console=console, began=began)
 
 
 def _train(
@@ -71,9 +81,11 @@ def _train(
     resume: bool,
     start: Path | None,
     console: Console | None,
+    began: float,
 ) -> Path:
     """As `train`. Only rank 0 looks at the run and writes to it; the others have what it has from it."""
     settings, shard, first = config.train, ranks.shard(fabric), fabric.is_global_zero
+    is_paper = config.network.name == "cae2017"  # which has no latents that must fit together
     last = _last(run, resume=resume) if first else None
     pack = Pack(data)
     _check_shared(settings, pack, data, fabric)
@@ -82,7 +94,7 @@ def _train(
     model, history = _new_model(config, pack, start if saved is None else None)
     model.shard = shard
     model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ema = AveragedModel(model, multi_avg_fn=_ema(settings.ema), use_buffers=False)
+    ema = MovingAverage(model, settings.ema)
     plain_optimizers = optimizers(
         model, settings.learning_rate, dtype(resolve(settings.precision, fabric.device.type))
     )
@@ -102,29 +114,37 @@ def _train(
 
     cell = models.cell(config)
     validation = pack.validation_crops(settings.validation_squares, pack.side // cell * cell)
+    pace = _pace(settings, fabric, began, 0.0 if saved is None else saved["state"].get("seconds", 0.0))
+    if not pace.begins(state["step"]):
+        return _finished(fabric.broadcast(last), run)
+    finite = torch.ones((), dtype=torch.bool, device=fabric.device)  # all gradients so far
     batches = crop_batches(pack, settings, first_step=state["step"], device=fabric.device, shard=shard)
-    with Monitor(run, state["step"], settings.steps, console) if first else Silence() as monitor:
+    with closing(batches), Monitor(run, state["step"], pace, console) if first else Silence() as monitor:
         for step, crops in enumerate(batches, state["step"]):
-            learning_rate = settings.learning_rate * schedule.learning_rate_factor(step, settings)
+            factor = schedule.learning_rate_factor(step, settings, pace.share(step))
+            learning_rate = settings.learning_rate * factor
             for optimizer in plain_optimizers:
                 optimizer.zero_grad()
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate
             torch.manual_seed(settings.seed << 32 | step)  # the noise of this step
-            places = schedule.places(step, settings, len(config.loss.betas)).to(fabric.device)
+            places = schedule.places(step, settings, len(config.loss.betas))
             betas = loss.betas_at(places, config.loss.betas)
-            place, beta, weight = (part[shard.rows] for part in (places, betas, loss.sample_weights(betas)))
+            rates = torch.stack([places, betas, loss.sample_weights(betas)])[:, shard.rows]
+            place, beta, weight = to_device(rates, fabric.device)
             masks = schedule.channel_masks(step, settings, config.network.latent_channels, fabric.device)
-            pixels = planar(crops)
-            if config.network.name == "cae2026":
-                pixels = schedule.trimmed(pixels, step, settings, STRIDE)
+            pixels = planar(crops) if is_paper else schedule.trimmed(planar(crops), step, settings, STRIDE)
             output = forward(pixels, place, *masks)
             bpp = output.bits / (pixels.shape[2] * pixels.shape[3])
             distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
             total = loss.rate_distortion(bpp, distortions, beta, weight)
             fabric.backward(total)
             for optimizer in stepping:
-                fabric.clip_gradients(forward, optimizer, max_norm=settings.clip)
+                norm = fabric.clip_gradients(
+                    forward, optimizer, max_norm=settings.clip, error_if_nonfinite=False
+                )
+                assert norm is not None  # clipped by norm
+                finite &= torch.isfinite(norm)
                 optimizer.step()
             ema.update_parameters(model)
             seen = settings.batch * pixels.shape[2] * pixels.shape[3]
@@ -132,16 +152,33 @@ def _train(
             error = ((pixels - output.pixels.detach()) ** 2).mean()
             figures = ranks.mean(fabric, torch.stack([total.detach(), bpp.detach().mean(), error]))
             monitor.step(step, seen, Figures(*figures), learning_rate)
-            at_end = step + 1 == settings.steps
-            if (step + 1) % settings.validate_every == 0 or at_end:
-                value, ladder, pictures = _validate(ema.module, validation, config, fabric)
-                monitor.validation(step + 1, value, ladder, pictures)
+            turn = pace.turn(step + 1)
+            if (turn.validate or turn.save) and not finite:
+                raise TrainingError(f"step {step + 1}: gradients were not finite; no checkpoint holds them")
+            if turn.validate:
+                with pace.timed("validation"):
+                    value, ladder, pictures = _validate(ema.module, validation, config, fabric)
+                    monitor.validation(step + 1, value, ladder, pictures)
                 state["validation"] = [rung_figures._asdict() for rung_figures in ladder]
-            if (step + 1) % settings.checkpoint_every == 0 or at_end:
-                ranks.check_equal(fabric, model, step + 1)
-                if first:
-                    last = checkpoint.save(run, model, ema, plain_optimizers, state)
-    last = fabric.broadcast(last)
+            if turn.save:
+                with pace.timed("checkpoint"):
+                    ranks.check_equal(fabric, model, step + 1)
+                    if first:
+                        state |= pace.state(turn)
+                        last = checkpoint.save(run, model, ema, plain_optimizers, state)
+            if pace.over(turn):
+                break
+    return _finished(fabric.broadcast(last), run)
+
+
+def _pace(settings: TrainConfig, fabric: Fabric, began: float, before: float) -> Pace:
+    """How long the run lasts; `before`, in seconds, counts of what was resumed."""
+    if settings.minutes:
+        return Minutes(settings, began, before, lambda answer: ranks.agreed(fabric, answer))
+    return Steps(settings)
+
+
+def _finished(last: Path | None, run: Path) -> Path:
     if last is None:
         raise ConfigError(f"run {run}: no step was taken")
     return last
@@ -202,17 +239,6 @@ def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None
             before = was["config"][section].get(name, _BEFORE.get(name))
             if before != (list(value) if isinstance(value, tuple) else value):
                 raise ConfigError(f"{section}.{name} is {value}; run {run} was started with {before}")
-
-
-def _ema(decay: float) -> Any:
-    """Exponential moving average whose decay ramps up, so that early averages forget the start."""
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        ramped = min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averaged, current, 1 - ramped)
-
-    return update
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a progress bar, one line per validation, and TensorBoard."""
+"""What a person sees of a run: a progress bar, one line per validation, TensorBoard where it is installed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
+
+from caesura.train.pace import Pace
 
 
 class Figures(NamedTuple):
@@ -34,17 +35,21 @@ class RungFigures(NamedTuple):
 class Monitor:
     """Context manager around a run's steps; `step` after each one, `validation` now and then."""
 
-    def __init__(self, run: Path, first_step: int, steps: int, console: Console | None = None) -> None:
-        self._writer = SummaryWriter(run / "tensorboard", purge_step=first_step or None)
+    def __init__(self, run: Path, first_step: int, pace: Pace, console: Console | None = None) -> None:
+        self._pace = pace
         self._progress = Progress(
             TextColumn("[bold]train"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("step {task.fields[step]}"),
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
             console=console or Console(),
         )
-        self._task = self._progress.add_task("train", total=steps, completed=first_step, figures="")
+        done, total = pace.progress(first_step)
+        self._task = self._progress.add_task(
+            "train", total=total, completed=done, step=first_step, figures=""
+        )
+        self._writer = self._curves(run / "tensorboard", first_step)
         self._clock = time.perf_counter()
         self._pixels = 0
 
@@ -56,12 +61,13 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def step(self, step: int, pixels: int, figures: Figures, learning_rate: float) -> None:
         """Count one step; every 20th is shown and logged (reading the figures waits for the device)."""
         self._pixels += pixels
-        self._progress.update(self._task, completed=step + 1)
+        self._progress.update(self._task, completed=self._pace.progress(step + 1)[0], step=step + 1)
         if (step + 1) % 20:
             return
         values = {"loss": float(figures.loss), "bpp": float(figures.bpp)}
@@ -75,18 +81,32 @@ class Monitor:
         )
         self._progress.update(self._task, figures=text)
         for name, value in (values | {"learning rate": learning_rate}).items():
-            self._writer.add_scalar(f"train/{name}", value, step + 1)
+            self._scalar(f"train/{name}", value, step + 1)
 
     def validation(self, step: int, loss: float, ladder: Sequence[RungFigures], pictures: Tensor) -> None:
         """Show and log a validation; `pictures`: float (N, 3, H, W), originals above reconstructions."""
         points = "  ".join(f"{rung.bpp:.3f}/{rung.psnr:.2f}" for rung in ladder)
         self._progress.console.print(f"step {step}: validation loss {loss:.4f}  bpp/dB {points}")
-        self._writer.add_scalar("validation/loss", loss, step)
+        self._scalar("validation/loss", loss, step)
         for number, rung in enumerate(ladder):
-            self._writer.add_scalar(f"validation/bpp/{number}", rung.bpp, step)
-            self._writer.add_scalar(f"validation/psnr/{number}", rung.psnr, step)
-        self._writer.add_images("validation/pictures", pictures, step)
+            self._scalar(f"validation/bpp/{number}", rung.bpp, step)
+            self._scalar(f"validation/psnr/{number}", rung.psnr, step)
+        if self._writer is not None:
+            self._writer.add_images("validation/pictures", pictures, step)
         self._clock, self._pixels = time.perf_counter(), 0
+
+    def _scalar(self, name: str, value: float, step: int) -> None:
+        if self._writer is not None:
+            self._writer.add_scalar(name, value, step)
+
+    def _curves(self, folder: Path, first_step: int) -> Any:
+        """TensorBoard's writer, or None."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            self._progress.console.print("TensorBoard is not installed; the run goes on without its curves")
+            return None
+        return SummaryWriter(folder, purge_step=first_step or None)
 
 
 class Silence:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -70,9 +71,15 @@ def shard(fabric: Fabric) -> Shard:
 
 def mean(fabric: Fabric, values: Tensor) -> Tensor:
     """Mean over all ranks."""
-    result = fabric.all_reduce(values, reduce_op="mean")
-    assert isinstance(result, Tensor)
-    return result
+    if fabric.world_size == 1:
+        return values
+    distributed.all_reduce(values)  # Fabric's own has all ranks wait for each other first
+    return values / fabric.world_size
+
+
+def agreed(fabric: Fabric, answer: Any) -> Any:
+    """What rank 0 answers."""
+    return answer if fabric.world_size == 1 else fabric.broadcast(answer)
 
 
 def check_equal(fabric: Fabric, model: nn.Module, step: int) -> None:

@@ -11,12 +11,14 @@ from torch import Tensor
 from caesura.train.config import TrainConfig
 
 
-def learning_rate_factor(step: int, config: TrainConfig) -> float:
-    """Share of the peak learning rate at `step`: linear warm-up, constant, half a cosine down to zero."""
+def learning_rate_factor(step: int, config: TrainConfig, share: float) -> float:
+    """Share of the peak learning rate at `step`: linear warm-up, constant, half a cosine down to zero.
+
+    Warm-up goes by steps, the fall by `share`, 0 to 1: how much of the run is over when the step begins.
+    """
     warm = min(1.0, (step + 1) / (config.warmup + 1))
-    falling = round(config.steps * config.decay)
-    into = step - (config.steps - falling)
-    cool = 0.5 * (1 + math.cos(math.pi * into / falling)) if falling and into > 0 else 1.0
+    into = share - (1 - config.decay)
+    cool = 0.5 * (1 + math.cos(math.pi * into / config.decay)) if into > 0 else 1.0
     return warm * cool
 
 

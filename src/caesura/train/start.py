@@ -1,4 +1,4 @@
-"""Trained weights to go on from: a run, one of its checkpoints, or a bundle."""
+"""Trained weights to go on from: a run, one of its checkpoints, what it keeps, or a bundle."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor
 
 from caesura import model as bundles
-from caesura.errors import ConfigError, ModelError
+from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.train import checkpoint
 from caesura.train.config import Config, TransformConfig, from_dict
 from caesura.train.models import RateModel
@@ -40,11 +38,16 @@ def read(source: Path) -> Start:
     """Read averaged weights.
 
     Args:
-        source: a run's folder (its last checkpoint counts), a checkpoint's, a bundle's, or a bundle's name.
+        source: a run's folder (its last checkpoint counts), a checkpoint's, the folder `kept` of a run, a
+            bundle's folder, or a bundle's name.
+
+    Returns:
+        The weights in float32, wherever they lie in half precision.
 
     Raises:
         ConfigError: a checkpoint cannot be read.
         ModelError: there is neither a checkpoint nor a bundle.
+        DependencyError: it is a bundle, and onnx is not installed.
     """
     folder = source if (source / "state.json").is_file() else checkpoint.latest(source)
     if folder is None:
@@ -52,7 +55,9 @@ def read(source: Path) -> Start:
     state = checkpoint.read_state(folder)
     averaged = checkpoint.read(folder / "ema.pt")
     weights = {
-        name.removeprefix("module."): value for name, value in averaged.items() if name != "n_averaged"
+        name.removeprefix("module."): value.float() if value.dtype == torch.float16 else value
+        for name, value in averaged.items()
+        if name != "n_averaged"
     }
     kept = ("pixels", "config", "validation", "history")
     record = {"steps": state["step"]} | {name: state[name] for name in kept if name in state}
@@ -126,7 +131,20 @@ def _fitting(
 
 
 def read_bundle(bundle: bundles.Bundle) -> Start:
-    """The weights of a bundle, as exported in half precision, and its prior."""
+    """The weights of a bundle, as exported in half precision, and its prior.
+
+    Raises:
+        ModelError: the bundle does not tell its training.
+        DependencyError: onnx is not installed.
+    """
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ImportError as error:
+        raise DependencyError(
+            f"model {bundle.name} is a bundle, whose weights are read with onnx, which is not installed; "
+            "pip install 'caesura[train]', or start from a run or from what it kept"
+        ) from error
     weights = {}
     for content in bundle.graphs.values():
         for tensor in onnx.load_from_string(content).graph.initializer:

@@ -20,19 +20,21 @@ from caesura.entropy.control import FRACTION, INDICES
 from caesura.entropy.passes import PASSES, pass_of
 from caesura.train.ladder import mixing
 from caesura.train.quantize import round_identity
+from caesura.train.transfer import to_device
 
 # Scales of the tables, in quantization steps: from where a symbol is all but certainly zero, 16% apart.
 SMALLEST_SCALE, LOG_STEP = 0.03, 0.15
 _WEIGHT_LIMIT = 127
 # Parameters are kept in natural logarithms of the scale, where their gradients are like the others'.
 _PER_LOG = 1 / LOG_STEP
+_HOST = torch.device("cpu")
 
 
-def groups(channels: int, rows: int, columns: int) -> Tensor:
+def groups(channels: int, rows: int, columns: int, device: torch.device = _HOST) -> Tensor:
     """The pass that codes each symbol, as `entropy.passes` says: int (channels, rows, columns)."""
     corner = torch.tensor([[pass_of(0, row, column) for column in range(2)] for row in range(2)])
-    corner = corner.repeat(-(-rows // 2), -(-columns // 2))[:rows, :columns]
-    group = torch.arange(channels) // (channels // PASSES)
+    corner = to_device(corner, device).repeat(-(-rows // 2), -(-columns // 2))[:rows, :columns]
+    group = torch.arange(channels, device=device) // (channels // PASSES)
     return group[:, None, None] ^ corner
 
 

@@ -52,7 +52,7 @@ class Detail(nn.Module):
         scaled = bands / step
         symbols = torch.copysign(torch.floor(scaled.abs() + (1 - layer.ROUND_UP)), scaled)
         index = self.control.base(magnitudes, mixing(place * (ANCHORS - 1), ANCHORS))
-        order = groups(layer.BANDS, high, wide).to(place.device)
+        order = groups(layer.BANDS, high, wide, place.device)
         all_magnitudes = magnitude(symbols)
         for number in range(1, PASSES):
             known = all_magnitudes * (order < number)

@@ -26,7 +26,7 @@ class Shape(nn.Module):
 
     def log_mass(self, value: Tensor, index: Tensor) -> Tensor:
         """Natural logarithm of the mass over [value - 1/2, value + 1/2]; float tensors of one shape."""
-        scale = torch.log(value.new_tensor(SMALLEST_SCALE)) + LOG_STEP * index
+        scale = torch.log(value.new_full((), SMALLEST_SCALE)) + LOG_STEP * index
         wide = self.logit + self.slope / INDICES * index
         narrow_mass = F.logsigmoid(-wide) + logistic_log_mass(value, scale + self.log_ratio[0])
         wide_mass = F.logsigmoid(wide) + logistic_log_mass(value, scale + self.log_ratio[1])

@@ -145,7 +145,7 @@ class FlagshipModel(nn.Module):
         features = self.hyper_synthesis(rounded, mix).float()[..., : rows + odd[3], : columns + odd[1]]
         index = self.control.base(rounded, mix).float()[..., :rows, :columns]
 
-        order = groups(target.shape[1], *target.shape[2:]).to(target.device)
+        order = groups(target.shape[1], target.shape[2], target.shape[3], target.device)
         deviation = self.deviation[:, None, None]
         scale_out, scale_in = gain * deviation, inverse / deviation
         known = torch.zeros_like(target)  # scaled latents decoded so far

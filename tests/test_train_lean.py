@@ -1,0 +1,150 @@
+"""What training needs where it is done on another machine: PyTorch, Fabric and little else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from caesura.train import checkpoint, start
+from cli_helpers import complaint, process, succeeded
+from train_helpers import names, photo, save
+
+# The rest of what caesura installs, with any extra, and what those bring.
+ABSENT = (
+    "constriction onnx onnxscript onnxruntime onnx_ir pytorch_msssim tensorboard tensorboardX threadpoolctl "
+    "bjontegaard imagecodecs jinja2 matplotlib pillow_heif pyjpegli scipy skimage ssimulacra2 pyvips ray "
+    "pyarrow s3fs pandas google"
+)
+
+# The command line where none of them can be found.
+LEAN = f"""
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        absent = name.split(".")[0] in {ABSENT.split()}
+        return None if absent else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
+from caesura.cli import main
+main()
+"""
+
+CONFIG = """
+[network]
+name = "cae2026"
+latent_channels = 8
+hyperlatent_channels = 4
+fine_width = 8
+fine_blocks = 1
+coarse_width = 8
+coarse_blocks = 1
+
+[loss]
+betas = [100, 200]
+
+[train]
+steps = 3
+batch = 2
+crop = 64
+validate_every = 2
+validation_squares = 1
+precision = "32-true"
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a configuration and a pack made there, where nothing else is installed."""
+    root = tmp_path_factory.mktemp("lean")
+    (root / "tiny.toml").write_text(CONFIG)
+    for number, name in enumerate(names(2) + names(1, validation=True)):
+        save(root / "photos" / name, photo(128, 128, 50 * number, 70 * number))
+    lean("data", "prepare", root / "photos", root / "pack", "--native", "--side", 64, "--jobs", 1)
+    return root
+
+
+def lean(*arguments: object) -> str:
+    return succeeded(process(*arguments, program=LEAN))
+
+
+def train(root: Path, out: Path, *arguments: object) -> str:
+    options = ["--config", root / "tiny.toml", "--data", root / "pack", "--accelerator", "cpu"]
+    return lean("train", *options, "--out", out, *arguments)
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path) -> Path:
+    """A run of three steps, the second of which was validated."""
+    out = train(root, root / "run")
+    assert "TensorBoard is not installed" in out
+    assert "step 2: validation loss" in out
+    assert "step 3: validation loss" in out
+    return root / "run"
+
+
+def test_training_needs_no_more_than_the_base_of_it(root: Path, trained: Path) -> None:
+    assert checkpoint.latest(trained) == trained / "checkpoints" / "000003"
+    assert not (trained / "tensorboard").exists()
+
+
+def test_what_a_run_keeps_is_a_start_for_another(root: Path, trained: Path, tmp_path: Path) -> None:
+    kept = shutil.copytree(trained / "kept", tmp_path / "elsewhere")
+    train(root, tmp_path / "on", "--from", kept)
+    (record,) = start.read(tmp_path / "on").training["history"]
+    assert record["steps"] == 3
+
+
+def test_a_bundle_as_a_start_says_what_it_needs(root: Path, tmp_path: Path) -> None:
+    options = ["--data", root / "pack", "--out", tmp_path / "run", "--from", "fast"]
+    line = complaint(process("train", *options, program=LEAN))
+    assert "model fast is a bundle, whose weights are read with onnx, which is not installed" in line
+
+
+def test_ms_ssim_says_what_it_needs_before_it_begins(root: Path, tmp_path: Path) -> None:
+    config = tmp_path / "ms-ssim.toml"
+    config.write_text(
+        CONFIG.replace("200]", '200]\ndistortion = "ms-ssim"').replace("crop = 64", "crop = 192")
+    )
+    options = ["--config", config, "--data", root / "pack", "--out", tmp_path / "run"]
+    line = complaint(process("train", *options, program=LEAN))
+    assert line == "caesura: pytorch_msssim is not installed; pip install 'caesura[train]'"
+
+
+def test_large_tensors_are_kept_in_half_precision_but_the_linear_transform(tmp_path: Path) -> None:
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Conv2d(80, 80, 1, bias=False)
+            self.large = torch.nn.Conv2d(80, 80, 1)
+            self.count = torch.nn.Parameter(torch.zeros(5000, dtype=torch.long), requires_grad=False)
+
+    model = torch.nn.ModuleDict({"analysis": Model()})
+    checkpoint.save(tmp_path, model, model, [], {"step": 7})
+    kept, whole = (checkpoint.read(tmp_path / name / "ema.pt") for name in ("kept", "checkpoints/000007"))
+    assert kept.keys() == whole.keys()
+    assert {name for name, value in kept.items() if value.dtype == torch.float16} == {"analysis.large.weight"}
+    weights = start.read(tmp_path / "kept").weights
+    for name, value in whole.items():
+        assert weights[name].dtype == value.dtype
+        torch.testing.assert_close(weights[name], value, rtol=2**-11, atol=2**-24)
+    assert torch.equal(weights["analysis.linear.weight"], whole["analysis.linear.weight"])
+
+
+def test_a_run_keeps_what_its_last_checkpoint_has(tmp_path: Path) -> None:
+    for step in (3, 6):
+        model = torch.nn.Linear(2, 2)
+        checkpoint.save(tmp_path, model, model, [], {"step": step})
+        assert checkpoint.read_state(tmp_path / "kept") == {"step": step}
+        assert torch.equal(checkpoint.read(tmp_path / "kept" / "ema.pt")["weight"], model.weight)
+        assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["ema.pt", "state.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "kept"]
