@@ -17,11 +17,7 @@ NAME ?= photo
 PHOTOS ?= photos
 BUNDLE ?=
 
-<<<<<<< HEAD
-.PHONY: demo test check fuzz bench cvvdp results clean
-=======
-.PHONY: demo test check fuzz bench results ship clean
->>>>>>> names
+.PHONY: demo test check fuzz bench cvvdp results ship clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m caesura.bench.demo $(if $(IMAGE),"$(IMAGE)")

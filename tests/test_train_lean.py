@@ -105,7 +105,7 @@ def test_what_a_run_keeps_is_a_start_for_another(root: Path, trained: Path, tmp_
 
 
 def test_a_bundle_as_a_start_says_what_it_needs(root: Path, tmp_path: Path) -> None:
-    options = ["--data", root / "pack", "--out", tmp_path / "run", "--from", "fast"]
+    options = ["--data", root / "pack", "--out", tmp_path / "run", "--from", "photo"]
     line = complaint(process("train", *options, program=LEAN))
     assert "model fast is a bundle, whose weights are read with onnx, which is not installed" in line
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from caesura.train.config import TrainConfig
 
-# Kept free at the end, in seconds: for the process to end; and more than what was measured, which varies.
-_ENDING, _MARGIN = 1.0, 1.25
+_MARGIN = 1.25  # more than what was measured is kept free, since it varies
+# For the process to end, in seconds: so many, and a share of the start-up, which tells how fast it all is.
+_ENDING, _ENDING_SHARE, _ENDING_MOST = 1.0, 0.25, 6.0
 
 
 class Turn(NamedTuple):
@@ -89,6 +90,7 @@ class Minutes:
         self._costs: dict[str, float] = {}
         self._steps: deque[float] = deque([0.0], maxlen=20)  # how long the latest took
         self._step_began = monotonic()
+        self._ending = min(_ENDING_MOST, _ENDING + _ENDING_SHARE * (self._step_began - began))
 
     def begins(self, step: int) -> bool:
         """As `Steps.begins`."""
@@ -138,8 +140,8 @@ class Minutes:
         return self._seconds() + self._cost(*first) + self._kept_free() <= self._limit
 
     def _kept_free(self) -> float:
-        """What the end takes: a step that is under way, the last validation and the last checkpoint."""
-        return max(self._steps) + self._cost("validation", "checkpoint") + _ENDING
+        """What the end takes: a step under way, the last validation and checkpoint, and leaving."""
+        return max(self._steps) + self._cost("validation", "checkpoint") + self._ending
 
     def _cost(self, *names: str) -> float:
         return _MARGIN * sum(self._costs.get(name, 0.0) for name in names)
