@@ -3,9 +3,11 @@
 Descent of rate + distortion over the symbols themselves, a random share of them at a time. The decoder's
 gradient and the curvature of each channel make a parabola of the distortion along every latent; its lowest
 point is rounded with the rate in mind, as any latent is. A step that does not lower the cost of the whole
-picture, counted on the decoded pixels, is undone, so that the result is never worse than the start. Nothing
-is relaxed or annealed: stochastic Gumbel annealing (Yang, Bamler, Mandt 2020) gained a fifth as much in as
-many steps.
+picture, counted on the decoded pixels, is tried again with those of its changes alone that lowered the
+distortion, as long as that helps more often than every second time: it does where the distortion is no
+parabola, and not for the squared error. What still costs more is undone, so that the result is never worse
+than the start. Nothing is relaxed or annealed: stochastic Gumbel annealing (Yang, Bamler, Mandt 2020) gained
+a fifth as much in as many steps.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _PROBES = 2
 _PROBE_STEP = 0.5  # quantization steps
 # Against high-rate theory's: flatter parabolas are mistrusted, their channels hardly matter.
 _LEAST_CURVATURE = 0.5
+# Quantization steps. The squared error asks for no more; distortions that are no parabolas do, and get worse.
+_LONGEST_MOVE = 1.0
 
 Float = NDArray[np.float32]
 
@@ -64,12 +68,20 @@ def refine(
     curvature = _curvature(best.decoded, gradient, distortion)
     strength = 2 * SLOPE / curvature
     random = np.random.default_rng(0)
+    selected = helped = 0
     for step in range(STEPS):
         share = _FIRST_SHARE * (_LAST_SHARE / _FIRST_SHARE) ** (step / (STEPS - 1))
         chosen = random.random(gradient.shape, np.float32) < share
-        target = best.decoded - chosen * (gradient / curvature)
-        tried = quantize(target, chosen * strength)
+        move = (gradient / curvature).clip(-_LONGEST_MOVE, _LONGEST_MOVE)
+        target, weight = best.decoded - chosen * move, chosen * strength
+        tried = quantize(target, weight)
         spread, slope = distortion(tried.decoded)
+        if tried.bits + spread >= cost and selected <= 2 * helped:
+            # What each change did to the distortion, by the mean of the gradients before it and after it.
+            gained = (tried.decoded - best.decoded) * (gradient + slope) < 0
+            tried = quantize(np.where(gained, target, best.decoded), gained * weight)
+            spread, slope = distortion(tried.decoded)
+            selected, helped = selected + 1, helped + (tried.bits + spread < cost)
         if tried.bits + spread < cost:
             best, gradient, cost = tried, slope, tried.bits + spread
         progress(step + 1, STEPS)

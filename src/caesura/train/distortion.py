@@ -7,11 +7,13 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from caesura import image
 from caesura.errors import ConfigError
 from caesura.model import Bundle
-from caesura.segments import Grid
-from caesura.train import models, start
+from caesura.segments import Grid, Span
+from caesura.train import loss, models, start
 from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.config import Config, from_dict
 
@@ -21,7 +23,12 @@ Float = NDArray[np.float32]
 
 
 class Distortion:
-    """Beta times the squared error of pixels in [0, 1], summed over one picture: in bits."""
+    """Beta times what the model was trained to lower, summed over one picture: in bits.
+
+    It is the sum over tiles, of 768 x 768 pixels or what is left of the picture, of the tile's distortion
+    times its pixels. For the squared error that is the whole picture's. For "perceptual" it is close to it:
+    SSIMULACRA 2 has norms over a picture, and scales that small tiles are left without.
+    """
 
     def __init__(self, rgb: NDArray[np.uint8], mix: Float, bundle: Bundle) -> None:
         """Prepare.
@@ -29,42 +36,50 @@ class Distortion:
         Args:
             rgb: uint8 (H, W, 3), the picture.
             mix: float32 (anchors,), the rate.
-            bundle: the model.
+            bundle: the model, trained for "mse" or "perceptual".
 
         Raises:
-            ConfigError: the model was tuned for another distortion.
+            ConfigError: the model was tuned for MS-SSIM.
         """
         self._model, config = _model(bundle)
-        if config.loss.distortion != "mse":
-            raise ConfigError(
-                f"effort is 9, which refines for squared error; model {bundle.name} is tuned for "
-                f"{config.loss.distortion}, 1 to 8 is allowed"
-            )
+        self._loss = config.loss
+        if self._loss.distortion == "ms-ssim":
+            raise ConfigError(f"effort is 9; model {bundle.name} is tuned for ms-ssim, 1 to 8 is allowed")
         self._rgb, self._bundle = rgb, bundle
         self._mix = torch.from_numpy(mix)[None]
-        self._beta = float(np.exp(mix @ np.log(config.loss.betas)))
+        self._beta = float(np.exp(mix @ np.log(self._loss.betas)))
 
     def __call__(self, latent: Float) -> tuple[float, Float]:
         """Decoded latents, float32 (C, h, w), to the distortion and its gradient, float32 (C, h, w)."""
-        stride = self._bundle.stride
         total, gradient = 0.0, np.zeros_like(latent)
         _, rows, columns = latent.shape
-        for _, row, column in Grid(rows, columns, _TILE, self._bundle.halo // stride):
+        for _, row, column in Grid(rows, columns, _TILE, self._bundle.halo // self._bundle.stride):
             seen = torch.from_numpy(latent[:, row.seen, column.seen].copy())[None].requires_grad_()
-            decoded = self._model.synthesis(seen, self._mix)[0].clamp(0, 1)
-            top, left = row.inner.start * stride, column.inner.start * stride
-            kept = self._rgb[
-                row.kept.start * stride : row.kept.stop * stride,
-                column.kept.start * stride : column.kept.stop * stride,
-            ]
-            high, wide = kept.shape[:2]
-            pixels = torch.from_numpy(kept.copy()).permute(2, 0, 1).float() / 255
-            error = (decoded[:, top : top + high, left : left + wide] - pixels).square().sum()
-            cost = error * self._beta / len(pixels)  # the mean is over colours as well
+            decoded = self._model.synthesis(seen, self._mix).clamp(0, 1)
+            cost = self._of_tile(
+                decoded[..., self._pixels(row.inner), self._pixels(column.inner)], row, column
+            )
             (slope,) = torch.autograd.grad(cost, seen)
             total += float(cost.detach())
             gradient[:, row.seen, column.seen] += slope[0].numpy()
         return total, gradient
+
+    def _of_tile(self, decoded: Tensor, row: Span, column: Span) -> Tensor:
+        """The distortion of a tile's pixels, float (1, 3, H, W) in whole latents, in bits.
+
+        Pixels beyond the picture count as equal to the original's, whose last row and column are repeated.
+        """
+        kept = self._rgb[self._pixels(row.kept), self._pixels(column.kept)]
+        high, wide = kept.shape[:2]
+        whole = image.pad(kept, *decoded.shape[2:])
+        original = torch.from_numpy(whole.copy()).permute(2, 0, 1)[None].float() / 255
+        restored = original.clone()
+        restored[..., :high, :wide] = decoded[..., :high, :wide]
+        distortion = loss.distortion(original, restored, self._loss.distortion, self._loss.mix)
+        return distortion[0] * (self._beta * decoded.shape[2] * decoded.shape[3])
+
+    def _pixels(self, span: slice) -> slice:
+        return slice(span.start * self._bundle.stride, span.stop * self._bundle.stride)
 
 
 @lru_cache(maxsize=2)
