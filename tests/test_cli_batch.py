@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import caesura
+from caesura import model, rate
 from cli_helpers import complaint, drawn, files, opened, process, run, strict_json, succeeded
 from train_helpers import save
 
@@ -138,7 +139,8 @@ def test_force_does_everything(photos: Path, tmp_path: Path) -> None:
     succeeded(run("encode", "-r", photos, "-o", tmp_path / "out"))
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "--force", "-q", 10)
     assert succeeded(outcome).count("\n") == 4
-    assert caesura.read_header((tmp_path / "out/a.cae").read_bytes()).quality == 1000
+    coded = caesura.read_header((tmp_path / "out/a.cae").read_bytes()).quality
+    assert coded == rate.quality_code(10, model.load().quality_scale)
 
 
 def test_a_named_file_is_kept_even_in_a_folder_run(photos: Path, picture: Path, tmp_path: Path) -> None:
