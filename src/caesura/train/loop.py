@@ -85,7 +85,7 @@ def _train(
 ) -> Path:
     """As `train`. Only rank 0 looks at the run and writes to it; the others have what it has from it."""
     settings, shard, first = config.train, ranks.shard(fabric), fabric.is_global_zero
-    is_paper = config.network.name == "cae2017"  # which has no latents that must fit together
+    trims = config.network.name == "cae2026"  # whose latents are coded in cells
     last = _last(run, resume=resume) if first else None
     pack = Pack(data)
     _check_shared(settings, pack, data, fabric)
@@ -133,7 +133,8 @@ def _train(
             rates = torch.stack([places, betas, loss.sample_weights(betas)])[:, shard.rows]
             place, beta, weight = to_device(rates, fabric.device)
             masks = schedule.channel_masks(step, settings, config.network.latent_channels, fabric.device)
-            pixels = planar(crops) if is_paper else schedule.trimmed(planar(crops), step, settings, STRIDE)
+            pixels = planar(crops)
+            pixels = schedule.trimmed(pixels, step, settings, STRIDE) if trims else pixels
             output = forward(pixels, place, *masks)
             bpp = output.bits / (pixels.shape[2] * pixels.shape[3])
             distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
