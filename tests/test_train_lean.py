@@ -44,13 +44,13 @@ CONFIG = """
 name = "cae2026"
 latent_channels = 8
 hyperlatent_channels = 4
-fine_width = 8
-fine_blocks = 1
-coarse_width = 8
-coarse_blocks = 1
+prior_width = 8
+analysis = { fine_width = 8, fine_blocks = 1, coarse_width = 8, coarse_blocks = 1 }
+synthesis = { fine_blocks = 0, coarse_width = 8, coarse_blocks = 1 }
 
 [loss]
 betas = [100, 200]
+distortion = "perceptual"
 
 [train]
 steps = 3
@@ -107,14 +107,12 @@ def test_what_a_run_keeps_is_a_start_for_another(root: Path, trained: Path, tmp_
 def test_a_bundle_as_a_start_says_what_it_needs(root: Path, tmp_path: Path) -> None:
     options = ["--data", root / "pack", "--out", tmp_path / "run", "--from", "photo"]
     line = complaint(process("train", *options, program=LEAN))
-    assert "model fast is a bundle, whose weights are read with onnx, which is not installed" in line
+    assert "model photo is a bundle, whose weights are read with onnx, which is not installed" in line
 
 
 def test_ms_ssim_says_what_it_needs_before_it_begins(root: Path, tmp_path: Path) -> None:
     config = tmp_path / "ms-ssim.toml"
-    config.write_text(
-        CONFIG.replace("200]", '200]\ndistortion = "ms-ssim"').replace("crop = 64", "crop = 192")
-    )
+    config.write_text(CONFIG.replace("perceptual", "ms-ssim").replace("crop = 64", "crop = 192"))
     options = ["--config", config, "--data", root / "pack", "--out", tmp_path / "run"]
     line = complaint(process("train", *options, program=LEAN))
     assert line == "caesura: pytorch_msssim is not installed; pip install 'caesura[train]'"
@@ -129,7 +127,7 @@ def test_large_tensors_are_kept_in_half_precision_but_the_linear_transform(tmp_p
             self.count = torch.nn.Parameter(torch.zeros(5000, dtype=torch.long), requires_grad=False)
 
     model = torch.nn.ModuleDict({"analysis": Model()})
-    checkpoint.save(tmp_path, model, model, [], {"step": 7})
+    checkpoint.save(tmp_path, model, model, [], {"step": 7, "config": {}})
     kept, whole = (checkpoint.read(tmp_path / name / "ema.pt") for name in ("kept", "checkpoints/000007"))
     assert kept.keys() == whole.keys()
     assert {name for name, value in kept.items() if value.dtype == torch.float16} == {"analysis.large.weight"}
