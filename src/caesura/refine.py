@@ -4,10 +4,9 @@ Descent of rate + distortion over the symbols themselves, a random share of them
 gradient and the curvature of each channel make a parabola of the distortion along every latent; its lowest
 point is rounded with the rate in mind, as any latent is. A step that does not lower the cost of the whole
 picture, counted on the decoded pixels, is tried again with those of its changes alone that lowered the
-distortion, as long as that helps more often than every second time: it does where the distortion is no
-parabola, and not for the squared error. What still costs more is undone, so that the result is never worse
-than the start. Nothing is relaxed or annealed: stochastic Gumbel annealing (Yang, Bamler, Mandt 2020) gained
-a fifth as much in as many steps.
+distortion, which helps where that is no parabola. What still costs more is undone, so that the result is
+never worse than the start. Nothing is relaxed or annealed: stochastic Gumbel annealing (Yang, Bamler, Mandt
+2020) gained a fifth as much in as many steps.
 """
 
 from __future__ import annotations
@@ -68,7 +67,6 @@ def refine(
     curvature = _curvature(best.decoded, gradient, distortion)
     strength = 2 * SLOPE / curvature
     random = np.random.default_rng(0)
-    selected = helped = 0
     for step in range(STEPS):
         share = _FIRST_SHARE * (_LAST_SHARE / _FIRST_SHARE) ** (step / (STEPS - 1))
         chosen = random.random(gradient.shape, np.float32) < share
@@ -76,12 +74,11 @@ def refine(
         target, weight = best.decoded - chosen * move, chosen * strength
         tried = quantize(target, weight)
         spread, slope = distortion(tried.decoded)
-        if tried.bits + spread >= cost and selected <= 2 * helped:
+        if tried.bits + spread >= cost:
             # What each change did to the distortion, by the mean of the gradients before it and after it.
             gained = (tried.decoded - best.decoded) * (gradient + slope) < 0
             tried = quantize(np.where(gained, target, best.decoded), gained * weight)
             spread, slope = distortion(tried.decoded)
-            selected, helped = selected + 1, helped + (tried.bits + spread < cost)
         if tried.bits + spread < cost:
             best, gradient, cost = tried, slope, tried.bits + spread
         progress(step + 1, STEPS)
