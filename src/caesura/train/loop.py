@@ -26,7 +26,7 @@ from caesura.train import checkpoint, loss, models, ranks, schedule
 from caesura.train import start as starts
 from caesura.train.average import MovingAverage
 from caesura.train.cae2026.networks import STRIDE
-from caesura.train.config import Config, TrainConfig
+from caesura.train.config import Config, TrainConfig, from_dict
 from caesura.train.crops import Pack, crop_batches, planar, spread
 from caesura.train.monitor import Figures, Monitor, RungFigures, Silence
 from caesura.train.optim import optimizers
@@ -235,10 +235,13 @@ def _check_shared(settings: TrainConfig, pack: Pack, data: Path, fabric: Fabric)
 def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None:
     if was["data"] != now["data"]:
         raise ConfigError(f"data is not what run {run} was started with; resume needs the same pack")
+    config = starts.upgraded(was["config"])
+    config |= {"train": _BEFORE | config["train"]}
+    started = from_dict(config).as_dict()  # settings that there were not have their defaults
     for section, settings in now["config"].items():
         for name, value in settings.items():
-            before = was["config"][section].get(name, _BEFORE.get(name))
-            if before != (list(value) if isinstance(value, tuple) else value):
+            before = started[section][name]
+            if before != value:
                 raise ConfigError(f"{section}.{name} is {value}; run {run} was started with {before}")
 
 
