@@ -18,7 +18,7 @@ import caesura
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 # Pixels nearer than a latent's side to others may be touched by what codes those.
 RADIUS = 16
-LEVELS = 4
+LEVELS = 8
 Pixels = NDArray[np.uint8]
 
 
