@@ -26,8 +26,7 @@ from caesura.target import Target
 
 _LINE, _GAP = 24, 6
 _SAMPLES = (
-    ("skin", "astronaut", 130, 30),
-    ("hair", "astronaut", 90, 0),
+    ("skin and hair", "astronaut", 110, 10),
     ("fur", "chelsea", 100, 30),
     ("foliage", "grass", 128, 128),
     ("text", "page", 20, 0),
