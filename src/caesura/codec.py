@@ -63,7 +63,7 @@ def encode(
         quality: 1 to 100, continuous; larger is better and bigger; 50 unless a target is given.
         target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
         model: a bundle, its name or its folder.
-        tune: "psnr" for weights that aim at pixels instead of looks: the bundle `photo-psnr`, or of another
+        tune: "psnr" for weights trained for PSNR instead of the eye: the bundle `photo-psnr`, or of another
             model the one of its name with `-psnr`. None takes the model as it is.
         effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
             is the same. cae2017 knows one effort only.

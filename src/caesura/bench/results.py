@@ -159,7 +159,7 @@ def _write_figures(name: str, results: Results) -> None:
 
 
 def _looks(results: Results) -> str:
-    """BD-rates of the model that aims at looks, by every measure of what people see."""
+    """BD-rates of the model that is tuned for the eye, by every measure of what people see."""
     ours = f"caesura {_LOOKS}"
     lines = ["| " + " | ".join((f"BD-rate of {ours} against", *_SEEN.values())) + " |"]
     lines.append("|---" * (1 + len(_SEEN)) + "|")

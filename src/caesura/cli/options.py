@@ -24,7 +24,7 @@ BitsPerPixel = Annotated[
 Model = Annotated[str, typer.Option(help="Name or folder of a model bundle.")]
 Tune = Annotated[
     str | None,
-    typer.Option(help="psnr for weights that aim at pixels. [default: at looks, as the model does]"),
+    typer.Option(help="psnr for the model trained for PSNR. [default: the one tuned for the eye]"),
 ]
 Strip = Annotated[
     bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")
