@@ -25,7 +25,7 @@ from caesura.train import coded, quality_scale
 from caesura.train import forecast as fitting
 from caesura.train.amend import amend
 from caesura.train.prepare import is_validation
-from caesura.train.quality_scale import QUALITIES, pairs
+from caesura.train.quality_scale import QUALITIES, pairs, to_measure
 from model_helpers import folder_of
 
 Pixels = NDArray[np.uint8]
@@ -75,39 +75,39 @@ def test_the_middle_is_cut_along_the_picture(
 # the quality scale
 
 
-def check(scale: list[list[float]], top: float) -> None:
-    """Bundles may have it, and it keeps what the detail layer needs."""
-    assert [quality for quality, _ in scale] == [*QUALITIES, *([100.0] if top < 100 else [])]
-    for (_, position), (_, higher) in itertools.pairwise(scale):
-        assert position < higher
-    assert scale[0][1] >= 1
-    assert scale[len(QUALITIES) - 1][1] <= top
-    assert top == 100 or scale[-1] == [100.0, 100.0]
-
-
 @given(
     st.lists(st.floats(-200, 100), min_size=len(QUALITIES), max_size=len(QUALITIES)).map(sorted),
     st.lists(st.floats(-200, 100), min_size=2, max_size=12, unique=True),
-    st.sampled_from([30.0, 72.0, 100.0]),
 )
-def test_a_scale_is_one_that_bundles_may_have(wanted: list[float], found: list[float], top: float) -> None:
-    positions = np.linspace(1, top, len(found)).tolist()
-    check(pairs(wanted, list(zip(found, positions, strict=True)), top), top)
+def test_a_scale_is_one_that_bundles_may_have(wanted: list[float], found: list[float]) -> None:
+    scale = pairs(wanted, list(zip(found, np.linspace(1, 100, len(found)).tolist(), strict=True)))
+    assert [quality for quality, _ in scale] == [*QUALITIES, 100.0]
+    for (_, place), (_, higher) in itertools.pairwise(scale):
+        assert place < higher
+    assert scale[0][1] >= 1
+    assert scale[-1] == [100.0, 100.0]
 
 
 def test_equal_bundles_have_equal_scales() -> None:
-    found = [(2.0 * position - 60, position) for position in np.linspace(1, 72, 12).tolist()]
-    scale = pairs([2.0 * quality - 60 for quality in QUALITIES], found, 72.0)
+    found = [(2.0 * place - 60, place) for place in np.linspace(1, 100, 12).tolist()]
+    scale = pairs([2.0 * quality - 60 for quality in QUALITIES], found)
     assert scale == [[quality, quality] for quality in (*QUALITIES, 100.0)]
 
 
 def test_what_the_bundle_does_not_reach_is_its_end() -> None:
-    found = [(0.0, 1.0), (50.0, 72.0)]
-    scale = pairs([-50.0, -20.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0], found, 72.0)
+    found = [(0.0, 1.0), (50.0, 100.0)]
+    scale = pairs([-50.0, -20.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0, 90.0], found)
     assert scale[0] == [1.0, 1.0]
-    assert scale[2][1] == pytest.approx(1 + 71 / 5, abs=0.01)
-    assert scale[-2] == [72.0, 72.0]
-    assert scale[-3][1] == pytest.approx(71.4)
+    assert scale[2][1] == pytest.approx(1 + 99 / 5, abs=0.01)
+    assert [place for _, place in scale[-4:]] == pytest.approx([98, 98.6, 99.3, 100])
+
+
+@pytest.mark.parametrize("top", [72.0, 100.0])
+def test_places_are_measured_along_the_ladder_and_above(top: float) -> None:
+    places = to_measure(top)
+    assert places == sorted(set(places))
+    assert (places[0], places[-1]) == (1, 100)
+    assert top in places
 
 
 def test_a_measured_scale_is_in_the_manifest_and_the_id_stays(
@@ -116,7 +116,8 @@ def test_a_measured_scale_is_in_the_manifest_and_the_id_stays(
     before = models.load(folder).id
     amend(folder, quality_scale=[[1.0, 1.0], [72.0, 72.0], [100.0, 100.0]])
     monkeypatch.setattr(quality_scale, "QUALITIES", (1.0, 40.0, 72.0))
-    monkeypatch.setattr(quality_scale, "_POSITIONS", 3)
+    monkeypatch.setattr(quality_scale, "_ON_LADDER", 3)
+    monkeypatch.setattr(quality_scale, "_ABOVE", 1)
     monkeypatch.setattr(sys, "argv", ["quality_scale", str(folder), str(photos), "--pictures", "2"])
     quality_scale.main()
     scale = models.read_manifest(folder)["quality_scale"]
@@ -141,7 +142,7 @@ def test_a_fit_foresees_what_it_was_fitted_to(
     bundle = models.load(folder)
     assert bundle.id == before
     assert bundle.forecast is not None
-    ladder = coded.on_ladder(bundle)
+    ladder = coded.on_own_scale(bundle)
     picture = coded.cuts(photos, held_out=False, most=1)[0]
     for position in (20.0, 50.0):
         (one,) = coded.code([picture], ladder, position)

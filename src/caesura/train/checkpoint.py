@@ -46,10 +46,15 @@ def save(
     tensors = {"model": model.state_dict(), "ema": averaged}
     tensors |= {f"optimizer-{number}": part.state_dict() for number, part in enumerate(optimizers)}
     _write(target, tensors, state)
-    _write(run / "kept", {"ema": {name: _halved(name, value) for name, value in averaged.items()}}, state)
+    keep(run, averaged, state)
     for old in _complete(run)[:-_NEWEST]:
         shutil.rmtree(old)
     return target
+
+
+def keep(run: Path, averaged: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write RUN/kept alone: averaged weights, and a state as `save` takes it."""
+    _write(run / "kept", {"ema": {name: _halved(name, value) for name, value in averaged.items()}}, state)
 
 
 def _write(target: Path, tensors: dict[str, Any], state: dict[str, Any]) -> None:

@@ -60,8 +60,8 @@ def cuts(folder: Path, *, held_out: bool, most: int) -> list[Pixels]:
     return [_middle(image.to_rgb(image.to_pixels(image.open_image(paths[number])))) for number in chosen]
 
 
-def on_ladder(bundle: Bundle) -> Bundle:
-    """The bundle with the ladder position itself as the quality, 1 to 100."""
+def on_own_scale(bundle: Bundle) -> Bundle:
+    """The bundle with the place on its own scale as the quality, 1 to 100."""
     return dataclasses.replace(bundle, quality_scale=[(1.0, 1.0), (100.0, 100.0)])
 
 

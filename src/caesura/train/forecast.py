@@ -58,7 +58,7 @@ def fit(bundle: Bundle, pictures: list[Pixels]) -> tuple[Fitted, list[float]]:
         bundle: the model.
         pictures: uint8 (H, W, 3) each, sides of 161 pixels or more.
     """
-    ladder = coded.on_ladder(bundle)
+    ladder = coded.on_own_scale(bundle)
     positions = np.linspace(1, bundle.ladder_top / 100, _POSITIONS).round(2).tolist()
     # (positions, pictures, 3, 2): the logarithms of bits, error and loss, estimated and measured
     rows = np.array(

@@ -3,9 +3,9 @@
     python -m caesura.train.quality_scale BUNDLE PHOTOS [--reference photo-psnr] [--pictures 24]
 
 Photographs that training holds out, cut to 768 x 512 in the middle, are coded with the reference at some
-qualities and with the bundle along its ladder; the ladder position of a quality is where the means agree. It
-goes into the bundle's manifest, and a table of both bundles is printed. The bundle's id stays: files hold
-ladder positions. For the reference itself there is only the table.
+qualities and with the bundle at places along its own scale, its ladder and the detail layer above; the place
+of a quality is where the means agree. It goes into the bundle's manifest, and a table of both bundles is
+printed. The bundle's id stays: files hold places. For the reference itself there is only the table.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from caesura.train import coded
 from caesura.train.amend import amend
 from caesura.train.coded import Pixels
 
-QUALITIES = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, LADDER_QUALITY)
+QUALITIES = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, LADDER_QUALITY, 86.0)
 _TOP = 100.0  # where the detail layer ends, with every bundle
-_POSITIONS = 12  # of the ladder that are measured
-_LEAST_SLOPE = 0.05  # of the ladder position by the quality
+_ON_LADDER, _ABOVE = 12, 4  # places that are measured
+_LEAST_SLOPE = 0.05  # of the place by the quality
 
 Pairs = list[tuple[float, float]]
 
@@ -58,11 +58,10 @@ def main() -> None:
     shown = (*QUALITIES, _TOP)
     looks = {reference.name: measure(pictures, reference, shown)}
     if bundle.id != reference.id:
-        top = bundle.ladder_top / 100
         wanted = [look.ssimulacra2 for look in looks[reference.name][: len(QUALITIES)]]
-        positions = np.linspace(1, top, _POSITIONS).round(2).tolist()
-        found = [look.ssimulacra2 for look in measure(pictures, coded.on_ladder(bundle), positions)]
-        scale = pairs(wanted, list(zip(found, positions, strict=True)), top)
+        places = to_measure(bundle.ladder_top / 100)
+        found = [look.ssimulacra2 for look in measure(pictures, coded.on_own_scale(bundle), places)]
+        scale = pairs(wanted, list(zip(found, places, strict=True)))
         amend(arguments.bundle, quality_scale=scale)
         looks = {bundle.name: measure(pictures, models.load(arguments.bundle), shown)} | looks
     print(table(shown, looks, len(pictures)))
@@ -82,27 +81,33 @@ def measure(pictures: list[Pixels], bundle: Bundle, qualities: Sequence[float]) 
     return [Look(*map(float, row)) for row in means]
 
 
-def pairs(wanted: Sequence[float], found: Pairs, top: float) -> list[list[float]]:
-    """Pairs of quality and ladder position for a manifest, both rising.
+def to_measure(top: float) -> list[float]:
+    """Places on a bundle's own scale, rising: along its ladder, which ends at `top`, and the detail layer."""
+    ladder = np.linspace(1, top, _ON_LADDER)
+    above = np.linspace(top, _TOP, _ABOVE + 1)[1:] if top < _TOP else []
+    return [round(float(place), 2) for place in (*ladder, *above)]
+
+
+def pairs(wanted: Sequence[float], found: Pairs) -> list[list[float]]:
+    """Pairs of quality and place for a manifest, both rising.
 
     Args:
         wanted: what the measure is to be at each of `QUALITIES`, rising.
-        found: pairs of the measure and the ladder position that it was found at.
-        top: the end of the bundle's ladder, at most 100.
+        found: pairs of the measure and the place that it was found at.
 
     Returns:
-        A pair for each of `QUALITIES`, within the ladder: where the bundle does not reach what is wanted,
-        the nearest that leaves room for the other qualities; and 100 at 100, for the detail layer above.
+        A pair for each of `QUALITIES`: where the bundle does not reach what is wanted, the nearest place that
+        leaves room for the other qualities; and 100 at 100.
     """
-    measures_found, positions_found = zip(*sorted(found), strict=True)
-    positions = [float(np.interp(value, measures_found, positions_found)) for value in wanted]
-    steps = [_LEAST_SLOPE * (after - before) for before, after in itertools.pairwise(QUALITIES)]
-    positions[0] = max(1.0, min(positions[0], top - sum(steps)))
-    for n, step in enumerate(steps):
+    measures_found, places_found = zip(*sorted(found), strict=True)
+    places = [float(np.interp(value, measures_found, places_found)) for value in wanted]
+    steps = [_LEAST_SLOPE * (after - before) for before, after in itertools.pairwise((*QUALITIES, _TOP))]
+    places[0] = max(1.0, min(places[0], _TOP - sum(steps)))
+    for n, step in enumerate(steps[:-1]):
         room = sum(steps[n + 1 :])
-        positions[n + 1] = min(max(positions[n + 1], positions[n] + step), top - room)
-    rounded = [[quality, round(position, 2)] for quality, position in zip(QUALITIES, positions, strict=True)]
-    return [*rounded, *([[_TOP, _TOP]] if top < _TOP else [])]
+        places[n + 1] = min(max(places[n + 1], places[n] + step), _TOP - room)
+    rounded = [[quality, round(place, 2)] for quality, place in zip(QUALITIES, places, strict=True)]
+    return [*rounded, [_TOP, _TOP]]
 
 
 def table(qualities: Sequence[float], looks: dict[str, list[Look]], pictures: int) -> str:

@@ -91,8 +91,8 @@ def score(total: Tensor) -> Tensor:
 
 def _differences(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Maps of the difference in structure, of edges added and of edges lost: float (N, 3, h, w) each."""
-    stacked = torch.cat([first, second, first * first, second * second, first * second], 1)
-    mean1, mean2, square1, square2, product = _blur(stacked).chunk(5, 1)
+    mean1, square1 = _blur(torch.cat([first, first * first], 1)).chunk(2, 1)  # of what needs no gradient
+    mean2, square2, product = _blur(torch.cat([second, second * second, first * second], 1)).chunk(3, 1)
     covariance = 2 * (product - mean1 * mean2) + _C2
     variances = (square1 - mean1**2) + (square2 - mean2**2) + _C2
     structure = F.relu(1 - (1 - (mean1 - mean2) ** 2) * covariance / variances)
