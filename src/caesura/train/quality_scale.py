@@ -84,7 +84,7 @@ def measure(pictures: list[Pixels], bundle: Bundle, qualities: Sequence[float]) 
 def to_measure(top: float) -> list[float]:
     """Places on a bundle's own scale, rising: along its ladder, which ends at `top`, and the detail layer."""
     ladder = np.linspace(1, top, _ON_LADDER)
-    above = np.linspace(top, _TOP, _ABOVE + 1)[1:] if top < _TOP else []
+    above = np.linspace(top, _TOP, _ABOVE + 1)[1:] if top < _TOP else ladder[:0]
     return [round(float(place), 2) for place in (*ladder, *above)]
 
 
