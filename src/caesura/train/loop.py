@@ -137,8 +137,7 @@ def _train(
             pixels = schedule.trimmed(pixels, step, settings, STRIDE) if trims else pixels
             output = forward(pixels, place, *masks)
             bpp = output.bits / (pixels.shape[2] * pixels.shape[3])
-            restored = loss.saturating(pixels, output.pixels)
-            distortions = loss.distortion(pixels, restored, config.loss.distortion, config.loss.mix)
+            distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
             total = loss.rate_distortion(bpp, distortions, beta, weight)
             fabric.backward(total)
             for optimizer in stepping:
@@ -151,7 +150,7 @@ def _train(
             ema.update_parameters(model)
             seen = settings.batch * pixels.shape[2] * pixels.shape[3]
             state |= {"step": step + 1, "pixels": state["pixels"] + seen}
-            error = ((pixels - output.pixels.detach().clamp(0, 1)) ** 2).mean()
+            error = ((pixels - output.pixels.detach()) ** 2).mean()
             figures = ranks.mean(fabric, torch.stack([total.detach(), bpp.detach().mean(), error]))
             monitor.step(step, seen, Figures(*figures), learning_rate)
             turn = pace.turn(step + 1)
@@ -264,14 +263,13 @@ def _validate(
             with fabric.autocast():
                 output = model(pixels, torch.tensor([float(number)], device=fabric.device))
             rate = output.bits / (pixels.shape[2] * pixels.shape[3])
-            restored = output.pixels.clamp(0, 1)
-            distortion = loss.distortion(pixels, restored, config.loss.distortion, config.loss.mix)
+            distortion = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
             losses += float(beta**-0.5 * (rate + beta * distortion))
             bpp += float(rate)
-            error = float(((pixels - torch.round(restored * 255) / 255) ** 2).mean())
+            error = float(((pixels - torch.round(output.pixels * 255) / 255) ** 2).mean())
             psnr -= 10 * math.log10(max(1e-10, error))
             if number == len(betas) // 2 and len(pictures) < 4:
-                pictures.append(torch.cat([pixels, restored], 2).cpu())
+                pictures.append(torch.cat([pixels, output.pixels], 2).cpu())
         sums.append([losses, bpp, psnr])
     model.train()
     share = len(crops) / fabric.world_size

@@ -23,13 +23,11 @@ from torch import Tensor
 from caesura.train import psnr_hvs, ssimulacra2
 from caesura.train.config import MixConfig
 from caesura.train.ladder import mixing
-from caesura.train.quantize import clip_identity
 
 Kind = Literal["mse", "ms-ssim", "perceptual"]
 # Squared error a unit: the ratio of the two slopes against the rate, measured along the ladder of a model
 # trained for the squared error. They vary: 5.1e-5 to 7.0e-5, 0.3 (low rates) to 0.68 (high).
 _SSIMULACRA2_UNIT, _PSNR_HVS_UNIT = 6.5e-5, 0.5
-_MARGIN = 2 / 255
 _MIX = MixConfig()
 
 
@@ -53,23 +51,6 @@ def distortion(original: Tensor, restored: Tensor, kind: Kind, mix: MixConfig = 
 
     similarity: Tensor = ms_ssim(original, restored, data_range=1.0, size_average=False)
     return 1 - similarity
-
-
-def saturating(original: Tensor, restored: Tensor) -> Tensor:
-    """The reconstruction as training sees it: clipped, and such that white stays white and black black.
-
-    Where the original is at an end of the range, the reconstruction counts as right only from two levels
-    beyond that end, so that the noise of rounded latents does not show in what decoders clip.
-
-    Args:
-        original: float (N, 3, H, W) in [0, 1].
-        restored: float (N, 3, H, W), not clipped.
-
-    Returns:
-        float (N, 3, H, W) in [0, 1]. Clipped samples have the gradient of the others, and so still learn.
-    """
-    ends = (original >= 1).to(restored.dtype) - (original <= 0).to(restored.dtype)
-    return clip_identity(restored - _MARGIN * ends, 0, 1)
 
 
 def _squared_error(original: Tensor, restored: Tensor) -> Tensor:

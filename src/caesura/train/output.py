@@ -11,7 +11,7 @@ from torch import Tensor
 class Output(NamedTuple):
     """What one forward pass gives."""
 
-    pixels: Tensor  # float (N, 3, H, W), nominally in [0, 1], not clipped
+    pixels: Tensor  # float (N, 3, H, W) in [0, 1]; see `quantize.shown`
     bits: Tensor  # float (N,), the estimated size of each sample
 
 

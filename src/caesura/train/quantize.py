@@ -7,6 +7,8 @@ from torch import Tensor
 
 from caesura.train.shard import WHOLE, Shard
 
+_MARGIN = 2 / 255
+
 
 def round_identity(x: Tensor) -> Tensor:
     """Round to the nearest integer; the gradient is that of the identity. Used for the reconstruction."""
@@ -30,6 +32,25 @@ def add_noise(x: Tensor, shard: Shard = WHOLE) -> Tensor:
         memory_format=torch.contiguous_format if planes else torch.channels_last,
     )
     return x + (whole.uniform_()[shard.rows] - 0.5)
+
+
+def shown(original: Tensor, restored: Tensor, *, training: bool) -> Tensor:
+    """A reconstruction as pictures hold it; in training such that white stays white and black black.
+
+    Training counts a sample as right, where the original is at an end of the range, only from two levels
+    beyond that end, so that the noise of rounded latents does not show in what decoders clip.
+
+    Args:
+        original: float (N, 3, H, W) in [0, 1].
+        restored: float (N, 3, H, W), not clipped.
+        training: whether samples have to lie beyond the ends.
+
+    Returns:
+        float (N, 3, H, W) in [0, 1], with a gradient of 1 everywhere.
+    """
+    if training:
+        restored = restored - _MARGIN * ((original >= 1).float() - (original <= 0).float())
+    return clip_identity(restored, 0, 1)
 
 
 def clip_identity(x: Tensor, low: float, high: float) -> Tensor:

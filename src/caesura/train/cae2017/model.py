@@ -18,7 +18,7 @@ from caesura.train.cae2017.networks import Analysis, Synthesis
 from caesura.train.config import Config
 from caesura.train.ladder import mixing
 from caesura.train.output import Output, bits
-from caesura.train.quantize import add_noise, round_identity
+from caesura.train.quantize import add_noise, round_identity, shown
 from caesura.train.shard import WHOLE, Shard
 
 # High-rate theory for an orthonormal transform: the uniform step that balances R + beta D is
@@ -82,5 +82,5 @@ class PaperModel(nn.Module):
         if mask is not None:
             log_mass = log_mass * mask[:, None, None]
             latent = latent * mask[:, None, None]
-        restored = self.synthesis(latent).float()
+        restored = shown(pixels, self.synthesis(latent).float(), training=self.training)
         return Output(restored, bits(log_mass))

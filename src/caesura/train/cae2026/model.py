@@ -32,7 +32,7 @@ from caesura.train.cae2026.networks import PIXEL_DEVIATION, Analysis, Synthesis
 from caesura.train.config import Config
 from caesura.train.ladder import mixing
 from caesura.train.output import Output, bits
-from caesura.train.quantize import add_noise, round_identity
+from caesura.train.quantize import add_noise, round_identity, shown
 from caesura.train.shard import WHOLE, Shard
 
 # As in the model of cae2017: high-rate theory's uniform step squared, times beta.
@@ -112,7 +112,7 @@ class FlagshipModel(nn.Module):
         mix = mixing(place, len(self.log_gain))
         coded = self.code(*self.analyse(pixels, mix), mix)
         log_mass = self.shape.log_mass(self._for_rate(coded.offset, coded.symbols), clip_index(coded.indices))
-        restored = self.synthesis(coded.latent, mix).float()
+        restored = shown(pixels, self.synthesis(coded.latent, mix).float(), training=self.training)
         return Output(restored, bits(log_mass) + bits(coded.hyper_mass))
 
     def _forward_detail(self, pixels: Tensor, share: Tensor) -> Output:
