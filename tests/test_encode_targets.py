@@ -122,7 +122,7 @@ def test_the_picture_is_analysed_once(part: Pixels, monkeypatch: pytest.MonkeyPa
     usual = codec.Encoder._window
     monkeypatch.setattr(segments, "choose", lambda height, width: 2)
     monkeypatch.setattr(codec.Encoder, "_window", lambda *given: calls.append(1) or usual(*given))
-    caesura.encode(part, target=Target(bpp=0.6))
+    caesura.encode(part, target=Target(bpp=0.5))  # the first guess is near: the same analysis serves
     assert len(calls) == 4  # segments
 
 
