@@ -74,6 +74,10 @@ def test_psnr_rises_with_quality_up_to_45_db(drawn: object) -> None:
     assert reached[-1] >= 45, reached
 
 
+def test_the_default_is_above_45_db_on_the_dark_picture_at_every_quality() -> None:
+    assert min(sweep(dark())) >= 45
+
+
 def test_a_photograph_reaches_45_db_too(astronaut: Pixels) -> None:
     reached = sweep(astronaut[100:292, 150:342])
     assert all(later > earlier for earlier, later in itertools.pairwise(reached)), reached

@@ -269,6 +269,7 @@ def test_training_draws_noise_for_the_rate_alone() -> None:
     inside = (batch(2) > 0) & (batch(2) < 1)  # training asks for more at the ends of the range
     for output in (third, fourth):
         assert torch.equal(output.pixels[inside], first.pixels[inside])
+        assert (output.pixels - first.pixels).abs().max() <= 2 / 255 + 1e-6
 
 
 def test_further_up_the_ladder_a_fresh_model_spends_more_and_errs_less() -> None:

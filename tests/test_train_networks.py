@@ -280,6 +280,7 @@ def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: P
     assert torch.equal(evaluated.bits, again.bits)
     inside = (pixels > 0) & (pixels < 1)  # training asks for more at the ends of the range
     assert torch.equal(first.pixels[inside], evaluated.pixels[inside])
+    assert (first.pixels - evaluated.pixels).abs().max() <= 2 / 255 + 1e-6
 
 
 def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: PaperModel) -> None:
