@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from caesura.train.transfer import constant
+
 BLOCK = 8
 CHROMA_WEIGHT = 0.2
 
@@ -29,6 +31,7 @@ _SENSITIVITY = (
     0.357432, 0.279729, 0.270896, 0.262603, 0.229778, 0.257351, 0.249855, 0.259950,
 )
 # fmt: on
+_YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
 
 
 def weighted_error(original: Tensor, restored: Tensor) -> Tensor:
@@ -41,14 +44,14 @@ def weighted_error(original: Tensor, restored: Tensor) -> Tensor:
         float32 (N,), in the units of BT.601's 8-bit levels over 255: 1e-4 is a PSNR-HVS of 40 dB.
     """
     difference = _coefficients(_ycbcr(original)) - _coefficients(_ycbcr(restored))
-    sensitivity = original.new_tensor(_SENSITIVITY)[:, None]
+    sensitivity = constant(_SENSITIVITY, original.device)[:, None]
     errors = ((difference * sensitivity) ** 2).mean((2, 3))
     return errors[:, 0] + CHROMA_WEIGHT * (errors[:, 1] + errors[:, 2])
 
 
 def _coefficients(planes: Tensor) -> Tensor:
     """The orthonormal DCT of 8x8 blocks, float (N, 3, 64, blocks)."""
-    return _dct().to(planes.device) @ _blocks(planes)
+    return _dct(planes.device) @ _blocks(planes)
 
 
 def _blocks(planes: Tensor) -> Tensor:
@@ -57,16 +60,15 @@ def _blocks(planes: Tensor) -> Tensor:
     return blocks.reshape(*planes.shape[:2], BLOCK**2, -1)
 
 
-@lru_cache(maxsize=1)
-def _dct() -> Tensor:
+@lru_cache(maxsize=4)
+def _dct(device: torch.device) -> Tensor:
     """float32 (64, 64), block to coefficients."""
     place = torch.arange(BLOCK, dtype=torch.float64)
     one = torch.cos((2 * place + 1) * place[:, None] * math.pi / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     one[0] /= math.sqrt(2)
-    return torch.kron(one, one).float()
+    return torch.kron(one, one).float().to(device)
 
 
 def _ycbcr(rgb: Tensor) -> Tensor:
     """BT.601's Y, Cb and Cr of sRGB in [0, 1], of 8-bit levels over 255, without their offsets."""
-    matrix = rgb.new_tensor(((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214)))
-    return F.conv2d(rgb, matrix[..., None, None] / 255)
+    return F.conv2d(rgb, constant(_YCBCR, rgb.device)[..., None, None] / 255)

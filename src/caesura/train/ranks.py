@@ -35,6 +35,8 @@ def start(accelerator: str, setting: Setting) -> Fabric:
         setting: `train.precision`.
     """
     on_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    if on_gpu:
+        torch.backends.cudnn.allow_tf32 = False  # the loss needs float32: it subtracts squares that are alike
     precision = resolve(setting, "cuda" if on_gpu else "cpu")
     strategy: str | DDPStrategy = "auto"
     here = hosts = 1

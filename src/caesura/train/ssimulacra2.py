@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from caesura.train.transfer import constant
+
 SMALLEST_SIDE = 8  # of the smallest scale that is looked at
 _SCALES = 6
 _SIGMA, _TAPS = 1.5, 11
@@ -67,9 +69,9 @@ def weighted_sum(original: Tensor, restored: Tensor) -> Tensor:
     Returns:
         float32 (N,).
     """
-    first, second = _linear(original), _linear(restored)
+    first, second = _linear(original.contiguous()), _linear(restored.contiguous())
     total = original.new_zeros(len(original))
-    weights = original.new_tensor(_WEIGHTS).reshape(3, _SCALES, 2, 3)
+    weights = constant(_WEIGHTS, original.device).reshape(3, _SCALES, 2, 3)
     for scale in range(_SCALES):
         if min(first.shape[2:]) < SMALLEST_SIDE:
             break
@@ -101,18 +103,20 @@ def _differences(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _blur(x: Tensor) -> Tensor:
-    channels, half = x.shape[1], _TAPS // 2
-    kernel = _gaussian().to(x.device, x.dtype).expand(channels, 1, 1, _TAPS)
-    x = F.pad(x, (half, half, half, half), mode="replicate")
-    x = F.conv2d(x, kernel, groups=channels)
-    return F.conv2d(x, kernel.transpose(2, 3), groups=channels)
+    """As two matrix products, which GPUs are much faster at than at convolutions of so few channels."""
+    rows, columns = (_blurring(side, x.device) for side in x.shape[2:])
+    return rows @ (x @ columns.mT)
 
 
-@lru_cache(maxsize=1)
-def _gaussian() -> Tensor:
+@lru_cache(maxsize=64)
+def _blurring(side: int, device: torch.device) -> Tensor:
+    """The matrix that blurs a column of so many pixels, float32 (side, side)."""
     offsets = torch.arange(_TAPS, dtype=torch.float64) - _TAPS // 2
     weights = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
-    return (weights / weights.sum()).float()
+    near = torch.arange(side)[:, None] + torch.arange(_TAPS) - _TAPS // 2
+    matrix = torch.zeros(side, side, dtype=torch.float64)
+    matrix.scatter_add_(1, near.clamp(0, side - 1), (weights / weights.sum()).expand(side, -1))
+    return matrix.float().to(device)
 
 
 def _linear(srgb: Tensor) -> Tensor:
@@ -123,7 +127,7 @@ def _linear(srgb: Tensor) -> Tensor:
 
 def _xyb(linear: Tensor) -> Tensor:
     """XYB, moved and scaled as the measure has it: about 0 to 1."""
-    matrix = linear.new_tensor(_ABSORBANCE)[..., None, None]
+    matrix = constant(_ABSORBANCE, linear.device)[..., None, None]
     responses = F.conv2d(linear, matrix) + _BIAS
     roots = responses.clamp(min=1e-6) ** (1 / 3) - _BIAS ** (1 / 3)
     long, medium, short = roots.chunk(3, 1)
