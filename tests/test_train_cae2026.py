@@ -92,12 +92,14 @@ def test_components_are_dealt_so_that_every_group_has_the_same_mix(
     torch.testing.assert_close(by_rank, complete[1].sort(descending=True).values[:count])
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("place", [0.0, 1.4, 2.0])
-def test_a_fresh_model_of_all_components_gives_the_picture_back(place: float) -> None:
+def test_a_fresh_model_of_all_components_gives_the_picture_back(place: float, precision: str) -> None:
+    """Where networks run in bf16 the linear parts do not."""
     model = FlagshipModel(config(network={"latent_channels": PATCH}), squares())
     pixels = planar(photo(48, 80, 120, 200))
     mix = torch.tensor([[max(0.0, 1 - abs(place - anchor)) for anchor in range(ANCHORS)]])
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         latent = model.analysis(pixels, mix)
         assert latent.shape == (1, PATCH, 3, 5)
         torch.testing.assert_close(model.synthesis(latent, mix), pixels, atol=1e-4, rtol=0)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from caesura import metrics
 from caesura.train import psnr_hvs, ssimulacra2
@@ -122,6 +125,23 @@ def test_a_sample_pulls_by_one_over_the_root_of_its_beta(betas: list[float]) -> 
     pulls = bpp.grad * batch(*betas).sqrt()
     torch.testing.assert_close(pulls, pulls[0].expand_as(pulls))
     assert float(bpp.grad.sum()) == pytest.approx(1)  # weights have a mean of one
+
+
+def test_constants_are_copied_to_the_device_once() -> None:
+    """A second step of the loss takes nothing from the host, for which a GPU would have to wait."""
+    from_host: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            tensors = [leaf for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]
+            from_host.extend(str(function) for tensor in tensors if tensor.device.type == "cpu")
+            return function(*args, **(kwargs or {}))
+
+    original, restored = (torch.rand(2, 3, 64, 48, device="meta") for _ in range(2))
+    distortion(original, restored, "perceptual")
+    with Watch():
+        distortion(original, restored, "perceptual")
+    assert not from_host
 
 
 ladders = st.lists(st.floats(1e-3, 1e5), min_size=1, max_size=9, unique=True).map(sorted)

@@ -42,21 +42,29 @@ class Muon(Optimizer):
         if closure is not None:
             raise TypeError("Muon takes no closure")
         for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            gradients = [weight.grad for weight in weights]
+            for weight in weights:
+                if "momentum" not in self.state[weight]:
+                    self.state[weight]["momentum"] = torch.zeros_like(weight)
+            velocities = [self.state[weight]["momentum"] for weight in weights]
+            torch._foreach_lerp_(velocities, gradients, 1 - group["momentum"])
+            looking_ahead = torch._foreach_lerp(gradients, velocities, group["momentum"])  # Nesterov
             by_shape: dict[tuple[int, int], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(weight)
-                velocity = state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-                update = weight.grad.lerp(velocity, group["momentum"]).flatten(1)  # Nesterov
-                by_shape[update.shape[0], update.shape[1]].append((weight, update))
+            for weight, update in zip(weights, looking_ahead, strict=True):
+                flat = update.flatten(1)
+                by_shape[flat.shape[0], flat.shape[1]].append((weight, flat))
             for shape, entries in by_shape.items():
                 updates = orthogonalise(torch.stack([update for _, update in entries]), self._dtype)
-                scale = _ADAM_MATCH * max(shape) ** 0.5 * group["lr"]
-                for (weight, _), update in zip(entries, updates, strict=True):
-                    weight.sub_(update.reshape(weight.shape), alpha=scale)
+                step = -_ADAM_MATCH * max(shape) ** 0.5 * group["lr"]
+                moved: list[Tensor] = [weight for weight, _ in entries]
+                torch._foreach_add_(
+                    moved,
+                    [update.reshape(weight.shape) for weight, update in zip(moved, updates, strict=True)],
+                    alpha=step,
+                )
 
 
 def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -69,7 +77,8 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tens
     a, b, c = _QUINTIC
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, polynomial, x, beta=a)
     result: Tensor = (x.mT if tall else x).to(matrices.dtype)
     return result
 

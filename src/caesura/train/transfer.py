@@ -16,5 +16,5 @@ def to_device(host: Tensor, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=64)
 def constant(values: tuple[Any, ...], device: torch.device) -> Tensor:
-    """Nested tuples of numbers as float32 on a device, copied there once: each such copy waits for the GPU."""
+    """Nested tuples of numbers as float32 on a device; copied there once, since copying waits for the GPU."""
     return torch.tensor(values, dtype=torch.float32, device=device)

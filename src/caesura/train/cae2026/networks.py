@@ -135,7 +135,7 @@ class Analysis(_Normalised):
     def of_blocks(self, blocks: Tensor, mix: Tensor) -> Tensor:
         """The same of pixels in blocks, float (N, 192, H/8, W/8): colour, row and column of a block."""
         x = (blocks - self.block_mean) / PIXEL_DEVIATION
-        linear = self.linear(x) / self.unit
+        linear = _exact(self.linear, x) / self.unit
         x = F.leaky_relu(self.enter(x), SLOPE)
         if self.fine:
             x = self.down(self.fine(x, mix))
@@ -168,15 +168,30 @@ class Synthesis(_Normalised):
 
     def to_blocks(self, latent: Tensor, mix: Tensor) -> Tensor:
         """The same, to pixels in blocks, float (N, 192, 2h, 2w): colour, row and column of a block."""
-        linear = self.linear(latent) * self.unit
+        linear = _exact(self.linear, latent) * self.unit
         x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
         if self.fine:
             x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
-            x = F.pixel_shuffle(linear, 2) + self.leave(x)
+            x = F.pixel_shuffle(linear, 2) + _exact(self.leave, x)
         else:
-            x = F.pixel_shuffle(linear + self.leave(x), 2)
+            x = F.pixel_shuffle(linear + _exact(self.leave, x), 2)
         blocks: Tensor = x * PIXEL_DEVIATION + self.block_mean
         return blocks
+
+
+def _exact(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """A convolution in float32, also where training runs in bf16.
+
+    bf16 rounds pixels to about a level and large latents to about a quantization step, which high rates show.
+    """
+    result: Tensor
+    device = x.device.type
+    if torch.is_autocast_enabled(device):  # else no context, which exported graphs could not hold
+        with torch.autocast(device, enabled=False):
+            result = conv(x.float())
+    else:
+        result = conv(x)
+    return result
 
 
 def _like_convolved(x: Tensor) -> Tensor:
