@@ -20,7 +20,7 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 RADIUS = 16
 LEVELS = 8  # that the others may be off by
 # The weights as they are fall short of 99.9% here, where the page is mostly ink's surroundings.
-SHARES = {("black text on white", 50): 0.99}
+SHARES = {("black text on white", 50): 0.995}
 Pixels = NDArray[np.uint8]
 
 
