@@ -60,8 +60,8 @@ class MixConfig:
     """Weights of what the distortion "perceptual" is made of, each in units of the squared error."""
 
     mse: float = 0.1
-    ssimulacra2: float = 0.5
-    psnr_hvs: float = 0.4
+    ssimulacra2: float = 0.42
+    psnr_hvs: float = 0.48
 
     def __post_init__(self) -> None:
         weights = dataclasses.asdict(self)

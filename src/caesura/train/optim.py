@@ -77,8 +77,7 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tens
     a, b, c = _QUINTIC
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
-        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.baddbmm(x, polynomial, x, beta=a)
+        x = a * x + (b * gram + c * gram @ gram) @ x
     result: Tensor = (x.mT if tall else x).to(matrices.dtype)
     return result
 
