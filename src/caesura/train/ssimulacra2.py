@@ -103,7 +103,7 @@ def _differences(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _blur(x: Tensor) -> Tensor:
-    """As two matrix products, which GPUs are much faster at than at convolutions of so few channels."""
+    """Columns and rows as matrix products, which have fast kernels on any device."""
     rows, columns = (_blurring(side, x.device) for side in x.shape[2:])
     return rows @ (x @ columns.mT)
 
