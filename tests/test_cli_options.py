@@ -30,7 +30,7 @@ def photo(tmp_path: Path, part: np.ndarray) -> Path:
         ("--bytes", 5000, "bytes"),
         ("--bpp", 0.7, "bpp"),
         ("--psnr", 33, "psnr"),
-        ("--ms-ssim", 0.97, "ms_ssim"),  # below, this picture's ladder leaps: by 0.0011 at 0.955
+        ("--ms-ssim", 0.965, "ms_ssim"),
     ],
 )
 def test_a_target_is_met(photo: Path, option: str, value: float, measure: str) -> None:

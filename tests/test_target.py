@@ -107,14 +107,11 @@ class Picture:
         return found
 
     def _tried_beyond(self, target: Target, code: int) -> bool:
-        """Whether one that would be better was tried and does not do, or is off the scale.
-
-        The neighbour for a size; for a quality one of 16, which is 1% of the bytes.
-        """
-        nearby = [code + 1] if target.is_size else range(code - 16, code)
-        if not all(QUALITY_MIN <= beyond <= QUALITY_MAX for beyond in nearby):
+        """Whether the neighbour that would be better was tried and does not do, or is off the scale."""
+        beyond = code + 1 if target.is_size else code - 1
+        if not QUALITY_MIN <= beyond <= QUALITY_MAX:
             return True
-        return any(not meets(target, self.tried[beyond]) for beyond in nearby if beyond in self.tried)
+        return beyond in self.tried and not meets(target, self.tried[beyond])
 
 
 def meets(target: Target, value: float) -> bool:

@@ -29,8 +29,6 @@ STRAIGHT = 8  # trials along straight lines; further ones halve what is left
 SIZE_SHARE, SIZE_BYTES = 0.01, 40
 PSNR_ABOVE = 0.04
 LACK_SHARE, MS_SSIM_ABOVE = 0.01, 5e-5
-_PLACES = 16
-_LEAP = 250  # places; what else a quality rises by over so many is a leap within _PLACES
 
 _ALLOWED = {
     "bytes": "an integer of 1 or more",
@@ -166,9 +164,8 @@ def search(
 
     It ends at a place that meets the target and is close to it: within 1% or 40 bytes below a size,
     whichever is larger, within 0.04 dB above a PSNR, within 1% of what lacks to 1 (or 0.00005) above
-    an MS-SSIM; or where a place nearby does not do: its neighbour for a size, one so near for a quality that
-    less than 1% of the bytes are between, unless the quality leaps there. No place is tried twice; mostly 3
-    are tried, and never more than STRAIGHT + 14.
+    an MS-SSIM; or where its neighbour does not do. No place is tried twice; mostly 3 are tried, and never
+    more than STRAIGHT + 14.
 
     Args:
         target: what is wanted.
@@ -203,9 +200,7 @@ def search(
         if best is trial and abs(value - bound) <= abs(near - bound):
             break
         bottom, top = low.code if low else QUALITY_MIN - 1, high.code if high else QUALITY_MAX + 1
-        # Where a quality leaps, all places up to the leap are tried: there, near ones are not nearly as good.
-        leaps = not (low and high) or bottom <= jump < top or high.height - low.height > _LEAP * usual
-        if top - bottom <= (1 if target.is_size or leaps else _PLACES):
+        if top - bottom <= 1:
             break
         if len(trials) < STRAIGHT:
             code = _straight(trials, bottom, top, aim, usual, jump)
