@@ -269,6 +269,13 @@ def test_a_quality_within_the_leap_ends_above_it() -> None:
     assert found.trials <= 6
 
 
+@given(codes)
+def test_a_small_leap_of_a_quality_ends_just_above_it(guess: int) -> None:
+    curve = through([(100, 2.0), (4000, 3.3), (4001, 3.33), (10000, 6.3)])
+    found = Picture(similarities(curve)).find(Target(ms_ssim=1 - math.exp(-3.305)), guess)
+    assert found.code == 4001
+
+
 @pytest.mark.parametrize("guess", [TOP - 5, TOP + 5])
 def test_a_quality_just_below_the_leap_ends_before_it(guess: int) -> None:
     target = Target(psnr=PHOTO_PSNR(TOP) - 0.002)  # as near as this, the line ends on the other side
