@@ -17,6 +17,7 @@ from PIL import Image
 
 import caesura
 from caesura import cli
+from caesura.cli import record
 from caesura.model import DEFAULT
 
 Pixels = NDArray[np.uint8]
@@ -116,8 +117,9 @@ def opened(path: Path) -> Pixels:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Everything in a folder tree, hidden files too."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """Everything in a folder tree, hidden files too, but for the record of what was made."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != record.NAME)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def strict_json(text: str) -> Any:

@@ -11,6 +11,7 @@ from PIL import Image
 
 import caesura
 from caesura import model, rate
+from caesura.cli import pictures, record
 from cli_helpers import complaint, drawn, files, opened, process, run, strict_json, succeeded
 from train_helpers import save
 
@@ -51,7 +52,7 @@ def test_a_folder_is_mirrored(jobs: int, photos: Path, tmp_path: Path) -> None:
     assert caesura.decode_array((tmp_path / "out/deep/c.cae").read_bytes()).shape == (32, 24, 3)
     if jobs == 1:
         assert (tmp_path / "out/deep/c.cae").read_bytes() == data
-    assert outcome.err.startswith("4 done, 0 skipped, 0 failed; ")
+    assert outcome.err.splitlines()[-1].startswith("4 done, 0 skipped, 0 failed; ")
 
 
 def test_and_comes_back(photos: Path, tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_and_comes_back(photos: Path, tmp_path: Path) -> None:
     assert list(files(tmp_path / "back")) == [name.replace(".cae", ".png") for name in CODED]
     data = (tmp_path / "out/deep/er/d.cae").read_bytes()
     assert np.array_equal(opened(tmp_path / "back/deep/er/d.png"), caesura.decode_array(data))
-    assert outcome.err.startswith("4 done, 0 skipped, 0 failed; ")
+    assert outcome.err.splitlines()[-1].startswith("4 done, 0 skipped, 0 failed; ")
 
 
 def test_without_an_output_results_lie_beside_their_sources(photos: Path) -> None:
@@ -103,15 +104,18 @@ def test_a_folder_does_not_go_into_a_file(photos: Path, picture: Path) -> None:
     assert f"{picture} is a file; {photos} needs a folder" in line
 
 
-def test_the_second_of_one_name_is_an_error_however_often_it_is_tried(photos: Path, tmp_path: Path) -> None:
+def test_pictures_that_differ_in_their_extension_keep_it(photos: Path, tmp_path: Path) -> None:
     save(photos / "a.webp", drawn(8, 8))
-    for done, skipped in ((4, 0), (0, 4)):
+    save(photos / "a.png.png", drawn(32, 8))  # what a.png would be called
+    for done, skipped in ((6, 0), (0, 6)):
         outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
-        assert outcome.status == 1
-        error, summary = outcome.err.splitlines()
-        assert error.startswith(f"caesura: {photos / 'a.webp'}: {tmp_path / 'out/a.cae'} is made from")
-        assert summary.startswith(f"{done} done, {skipped} skipped, 1 failed")
-        assert caesura.read_header((tmp_path / "out/a.cae").read_bytes()).height == 16
+        succeeded(outcome)
+        assert outcome.err.splitlines()[-1].startswith(f"{done} done, {skipped} skipped, 0 failed")
+    names = ["a.png.cae", "a.png.png.cae", "a.webp.cae", *CODED[1:]]
+    contents = files(tmp_path / "out")
+    assert list(contents) == names
+    heights = [caesura.read_header(contents[name]).height for name in names[:3]]
+    assert heights == [16, 32, 8]
 
 
 def test_two_folders_may_not_meet_in_one_name(photos: Path, tmp_path: Path) -> None:
@@ -125,14 +129,162 @@ def test_two_folders_may_not_meet_in_one_name(photos: Path, tmp_path: Path) -> N
 def test_what_is_done_is_skipped_and_what_is_older_done_again(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     succeeded(run("encode", "-r", photos, "-o", out))
+    before = files(out)
     for name in CODED:
-        (out / name).write_bytes(b"kept")
-    age(out / "b.cae", 60)
+        age(out / name, 60 if name == "b.cae" else -60)
+    save(photos / "b.JPG", drawn(8, 8))
     outcome = run("encode", "-r", photos, "-o", out)
     assert [line.split()[0] for line in succeeded(outcome).splitlines()] == [str(out / "b.cae")]
-    assert outcome.err.startswith("1 done, 3 skipped, 0 failed; ")
+    assert outcome.err.splitlines()[-1].startswith("1 done, 3 skipped, 0 failed; ")
     contents = files(out)
-    assert [name for name in CODED if contents[name] != b"kept"] == ["b.cae"]
+    assert [name for name in CODED if contents[name] != before[name]] == ["b.cae"]
+
+
+# What lies where a result would go may be the only copy of a photograph.
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("seconds", [-60, 60])
+def test_an_original_is_kept_when_its_folder_is_decoded(
+    seconds: int, elsewhere: bool, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "old.cae").unlink()
+    coded = tmp_path / "coded" if elsewhere else photos
+    succeeded(run("encode", "-r", photos, *(["-o", coded] if elsewhere else [])))
+    for name in CODED:
+        age(coded / name, seconds)
+    before = files(photos)
+    outcome = run("decode", "-r", coded, *(["-o", photos] if elsewhere else []))
+    after = files(photos)
+    assert {name: after[name] for name in before} == before
+    assert outcome.status == (1 if seconds < 0 else 0)
+    if seconds < 0:
+        assert "a.png is there already; --force replaces it; it is older than" in outcome.err
+
+
+def test_a_result_that_was_changed_since_is_kept(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    succeeded(run("encode", "-r", photos, "-o", out))
+    (out / "a.cae").write_bytes(b"changed")
+    age(out / "a.cae", 60)
+    outcome = run("encode", "-r", photos, "-o", out)
+    assert outcome.status == 1
+    assert "a.cae is there already; --force replaces it; it was changed since it was made" in outcome.err
+    assert (out / "a.cae").read_bytes() == b"changed"
+    succeeded(run("encode", "-r", photos, "-o", out, "--force"))
+    assert (out / "a.cae").read_bytes() != b"changed"
+
+
+@pytest.mark.parametrize("seconds", [-60, 60])
+def test_a_result_of_another_folder_is_kept(seconds: int, photos: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "other", tmp_path / "out"
+    save(other / "a.png", drawn(8, 8))
+    succeeded(run("encode", "-r", photos, "-o", out))
+    before = files(out)
+    age(out / "a.cae", seconds)
+    outcome = run("encode", "-r", other, "-o", out)
+    assert outcome.status == 1
+    assert f"--force replaces it; it was made from {photos / 'a.png'}" in outcome.err
+    assert files(out) == before
+
+
+def test_what_is_not_in_the_record_is_kept(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    succeeded(run("encode", "-r", photos, "-o", out))
+    (out / record.NAME).unlink()
+    age(out / "a.cae", 60)
+    before = files(out)
+    outcome = run("encode", "-r", photos, "-o", out)
+    assert outcome.status == 1
+    assert "but not known to be made from it" in outcome.err
+    assert outcome.err.splitlines()[-1] == "0 done, 3 skipped, 1 failed"
+    assert files(out) == before
+
+
+def test_a_record_that_was_cut_off_loses_a_line(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    succeeded(run("encode", "-r", photos, "-o", out))
+    path = out / record.NAME
+    lines = [line for line in path.read_text().splitlines() if line]
+    path.write_text("\n".join([*lines[:-1], lines[-1][:20]]))
+    for name in CODED:
+        age(out / name, 60)
+    outcome = run("encode", "-r", photos, "-o", out)
+    assert outcome.err.splitlines()[-1].startswith("3 done, 0 skipped, 1 failed")
+    assert len([line for line in path.read_text().splitlines() if line]) == 7
+
+
+def test_what_was_decoded_in_its_place_is_not_coded_again(photos: Path) -> None:
+    (photos / "old.cae").unlink()
+    succeeded(run("encode", "-r", photos))
+    for name in ("a.png", "b.JPG", "deep/c.webp", "deep/er/d.Tiff"):
+        (photos / name).unlink()
+    before = files(photos)
+    succeeded(run("decode", "-r", photos))
+    succeeded(run("decode", "-r", photos, "--format", "webp"))
+    for name in CODED:
+        age(photos / name, 60)
+    outcome = run("encode", "-r", photos)
+    succeeded(outcome)
+    assert outcome.err.splitlines()[-1] == "0 done, 8 skipped, 0 failed"
+    after = files(photos)
+    assert {name: after[name] for name in before} == before
+    save(photos / "a.png", drawn(8, 8))  # edited
+    succeeded(run("encode", "-r", photos))
+    assert caesura.read_header((photos / "a.cae").read_bytes()).height == 8
+
+
+def test_a_result_is_never_its_own_source(photos: Path, picture: Path) -> None:
+    (photos / "a.cae").symlink_to(photos / "a.png")
+    link = picture.with_suffix(".cae")
+    link.symlink_to(picture)
+    before = files(photos), picture.read_bytes()
+    for arguments in (["-r", photos], [picture], [picture, "-o", picture]):
+        outcome = run("encode", *arguments, "--force")
+        assert outcome.status == 1
+        assert "itself; another output is needed" in outcome.err
+    assert ({name: files(photos)[name] for name in before[0]}, picture.read_bytes()) == before
+
+
+# What is not taken
+
+
+def test_files_that_are_not_taken_are_counted(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "is_picture", lambda path: path.suffix in (".png", ".webp"))
+    monkeypatch.setattr(pictures, "HAS_HEIF", False)
+    for name in ("1.HEIC", "deep/2.heic", "raw.dng", "README"):
+        (photos / name).write_bytes(b"")
+    outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
+    succeeded(outcome)
+    others, hint, summary = outcome.err.splitlines()
+    assert others.startswith("not taken: 2 .heic, ")
+    for part in ("1 .dng", "1 without an extension", "1 .txt", "1 .mpg", "1 .cae", "1 .jpg", "1 .tiff"):
+        assert part in others
+    assert hint == "HEIC is read where pillow-heif is installed: pip install pillow-heif"
+    assert summary.startswith("2 done, 0 skipped, 0 failed; ")
+
+
+def test_a_folder_of_other_files_says_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "raw.dng").write_bytes(b"")
+    assert complaint(run("encode", "-r", tmp_path)).endswith(f"{tmp_path} holds no pictures; it holds 1 .dng")
+
+
+def test_an_error_of_any_kind_is_one_files_own(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(content: bytes, name: str, max_pixels: int) -> Image.Image:
+        if name.endswith("b.JPG"):
+            raise IndexError("out of range")
+        return opened(content, name, max_pixels)
+
+    opened = pictures.opened
+    monkeypatch.setattr(pictures, "opened", fails)
+    outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
+    assert outcome.status == 1
+    assert outcome.err.splitlines()[0] == f"caesura: {photos / 'b.JPG'}: IndexError: out of range"
+    assert list(files(tmp_path / "out")) == ["a.cae", *CODED[2:]]
 
 
 def test_force_does_everything(photos: Path, tmp_path: Path) -> None:
@@ -159,7 +311,7 @@ def test_bad_files_are_reported_and_the_rest_go_on(jobs: int, photos: Path, tmp_
     os.mkfifo(photos / "pipe.png")  # is not waited for
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "-j", jobs)
     assert outcome.status == 1
-    *errors, summary = outcome.err.splitlines()
+    *errors, _, summary = outcome.err.splitlines()
     assert sorted(errors) == [
         f"caesura: {photos / 'bad.png'} is not a picture in a format known here",
         f"caesura: {photos / 'lost.png'}: No such file or directory",
@@ -180,7 +332,7 @@ def test_a_name_that_is_no_text_is_coded_and_said(photos: Path, tmp_path: Path) 
     (photos / os.fsdecode(b"\xff.png")).write_bytes((photos / "a.png").read_bytes())
     outcome = process("encode", "-r", photos, "-o", tmp_path / "out")
     assert "\\udcff.cae" in succeeded(outcome)
-    assert outcome.err.startswith("5 done")
+    assert outcome.err.splitlines()[-1].startswith("5 done")
 
 
 def test_warnings_are_lines_that_name_the_file(tmp_path: Path) -> None:
@@ -204,7 +356,7 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would(photos: Path, tmp_path:
     lines = succeeded(outcome).splitlines()
     assert f"{photos / 'a.png'} would be skipped: {out / 'a.cae'} is there and not older" in lines
     assert f"{photos / 'deep/c.webp'} would be written to {out / 'deep/c.cae'}" in lines
-    assert outcome.err == "4 to do, 1 skipped, 0 failed\n"
+    assert outcome.err.splitlines()[-1] == "4 to do, 1 skipped, 0 failed"
     assert files(tmp_path) == before
 
 

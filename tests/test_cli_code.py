@@ -131,19 +131,23 @@ def test_several_pictures_do_not_go_into_one_file(tmp_path: Path) -> None:
     assert files(tmp_path) == before
 
 
-@pytest.mark.parametrize("output", [[], ["-o", "out"]])
 def test_two_inputs_with_one_target_are_refused_before_anything_is_written(
-    output: list[str], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    folders = ("", "") if not output else ("one", "two")
-    pictures = [
-        save(tmp_path / folder / name, drawn(16, 24))
-        for folder, name in zip(folders, ("a.png", "a.bmp"), strict=True)
-    ]
+    pictures = [save(tmp_path / folder / "a.png", drawn(16, 24)) for folder in ("one", "two")]
     before = files(tmp_path)
-    line = complaint(run("encode", *pictures, *(str(tmp_path / o) if o == "out" else o for o in output)))
-    assert "a.cae would be written twice" in line
+    line = complaint(run("encode", *pictures, "-o", tmp_path / "out"))
+    assert "a.png.cae would be written twice" in line
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "out"]])
+def test_two_inputs_that_differ_in_their_extension_keep_it(output: list[str], tmp_path: Path) -> None:
+    pictures = [save(tmp_path / name, drawn(16, 24)) for name in ("a.png", "a.bmp", "a.png.webp", "b.png")]
+    out = tmp_path / output[-1] if output else tmp_path
+    succeeded(run("encode", *pictures, *(["-o", out] if output else [])))
+    made = ["a.bmp.cae", "a.png.cae", "a.png.webp.cae", "b.cae"]
+    assert sorted(path.name for path in out.glob("*.cae")) == made
 
 
 def test_what_is_there_already_is_kept_unless_forced(picture: Path) -> None:

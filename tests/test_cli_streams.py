@@ -145,3 +145,107 @@ def test_a_single_file_needs_no_bar(picture: Path) -> None:
     assert status == 0
     (line,) = shown.splitlines()
     assert line.startswith(f"{picture.with_suffix('.cae')}  ")
+
+
+# Streams that are closed or full
+
+
+def shell(script: str, *arguments: object, folder: Path) -> tuple[int, str]:
+    """Exit status and stderr of a shell script, in which `$0` is the command line and $1 and on are given."""
+    program = folder / "caesura"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m caesura.cli "$@"\n')
+    program.chmod(0o755)
+    command = ["sh", "-c", script, program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, check=False, cwd=folder)
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize("where", ["1>&-", "1>/dev/full", "2>&-", "2>/dev/full", "1>&- 2>&-", "0<&- 1>&-"])
+def test_files_are_written_whatever_becomes_of_the_lines(where: str, picture: Path, tmp_path: Path) -> None:
+    status, said = shell(f'"$0" encode -r "$1" -o out {where}', picture.parent, folder=tmp_path)
+    assert status == 0
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
+    assert (tmp_path / "out" / "picture.cae").read_bytes() == caesura.encode(drawn(40, 56))
+
+
+@pytest.mark.parametrize("where", ["1>&-", "1>/dev/full"])
+@pytest.mark.parametrize(
+    "command", ["encode $1 -o -", "encode $1 -f --json", "info $2", "compare $1 $1", "models", "--help"]
+)
+def test_what_was_to_go_to_stdout_and_could_not_fails(
+    where: str, command: str, picture: Path, file: Path, tmp_path: Path
+) -> None:
+    status, said = shell(f'"$0" {command} {where}', picture, file, folder=tmp_path)
+    assert status == 1
+    (line,) = said.splitlines()
+    assert line.startswith("caesura: ")
+    assert ("Bad file descriptor" if "&" in where else "No space left on device") in line
+
+
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+def test_a_failure_that_cannot_be_told_has_its_status(where: str, picture: Path, tmp_path: Path) -> None:
+    (picture.parent / "bad.png").write_bytes(b"no picture")
+    status, _ = shell(f'"$0" encode -r "$1" -o out {where}', picture.parent, folder=tmp_path)
+    assert status == 1
+    assert (tmp_path / "out" / "picture.cae").exists()
+    assert shell(f'"$0" info nowhere.cae {where}', folder=tmp_path)[0] == 1
+
+
+def test_a_reader_that_leaves_does_not_end_the_batch(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / "in" / f"{number}.png", drawn(16, 24))
+    status, said = shell('{ "$0" encode -r in -o out; echo $? >status; } | true', folder=tmp_path)
+    assert (status, (tmp_path / "status").read_text()) == (0, "0\n"), said
+    assert len(list((tmp_path / "out").glob("*.cae"))) == 4
+
+
+# Outputs that are no plain files
+
+
+def test_a_name_with_a_slash_is_a_folder(picture: Path, file: Path, tmp_path: Path) -> None:
+    for inputs, made in ((["encode", picture], "picture.cae"), (["decode", file], f"{file.stem}.png")):
+        out = tmp_path / f"{inputs[0]}.2024"
+        succeeded(run(*inputs, "-o", f"{out}/"))
+        assert list(files(out)) == [made]
+    assert f"{picture} is a file; a folder is needed" in complaint(
+        run("encode", picture, "-o", f"{picture}/")
+    )
+
+
+def test_devices_are_written_to(picture: Path, file: Path, tmp_path: Path) -> None:
+    null = Path(os.devnull).stat()
+    second = save(tmp_path / "second.png", drawn(16, 24))
+    succeeded(run("encode", picture, "-o", os.devnull))
+    succeeded(run("encode", picture, second, "-o", os.devnull))
+    succeeded(run("decode", file, "-o", os.devnull, "--force"))
+    assert Path(os.devnull).stat().st_rdev == null.st_rdev
+    assert "is a file; " in complaint(run("encode", "-r", picture.parent, "-o", os.devnull))
+    assert "No space left on device" in complaint(run("encode", picture, "-o", "/dev/full"))
+
+
+def test_pipes_are_written_to(picture: Path, tmp_path: Path) -> None:
+    script = 'mkfifo pipe.cae; cat pipe.cae >got.cae & "$0" encode "$1" -o pipe.cae; wait; test -p pipe.cae'
+    status, said = shell(script, picture, folder=tmp_path)
+    assert status == 0, said
+    assert (tmp_path / "got.cae").read_bytes() == caesura.encode(drawn(40, 56))
+    second = save(tmp_path / "second.png", drawn(16, 24))
+    line = complaint(run("encode", picture, second, "-o", tmp_path / "pipe.cae"))
+    assert "2 inputs need a folder" in line
+
+
+def test_standard_streams_have_names(picture: Path, tmp_path: Path) -> None:
+    status, said = shell('"$0" encode /dev/stdin -o /dev/stdout <"$1" >out.cae', picture, folder=tmp_path)
+    assert status == 0, said
+    assert (tmp_path / "out.cae").read_bytes() == caesura.encode(drawn(40, 56))
+
+
+def test_links_are_written_through(picture: Path, tmp_path: Path) -> None:
+    kept, link = tmp_path / "deep" / "kept.cae", tmp_path / "link.cae"
+    kept.parent.mkdir()
+    link.symlink_to(kept)
+    succeeded(run("encode", picture, "-o", link))  # to what is not there yet
+    assert "is there already" in complaint(run("encode", picture, "-o", link))
+    succeeded(run("encode", picture, "-o", link, "-q", "10", "--force"))
+    assert link.is_symlink()
+    assert kept.read_bytes() == caesura.encode(drawn(40, 56), quality=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,19 @@ def test_a_format_that_is_not_known_is_refused_and_nothing_left(tmp_path: Path, 
     with pytest.raises(FormatError, match="starts with"):
         large.decode(b"text", tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_until_it_is_whole_a_file_has_no_name(tmp_path: Path, picture: Image.Image) -> None:
+    if not hasattr(os, "O_TMPFILE"):
+        pytest.skip("of Linux")
+    data, link, seen = caesura.encode(picture), tmp_path / "out.png", []
+    link.symlink_to(tmp_path / "kept.png")
+    large.decode(data, link, progress=lambda done, total: seen.append(sorted(tmp_path.iterdir())))
+    assert seen
+    assert all(names == [link] for names in seen)  # nothing that a kill would leave
+    assert link.is_symlink()
+    with Image.open(tmp_path / "kept.png") as written:
+        assert np.array_equal(written, caesura.decode_array(data))
 
 
 def test_jpeg_is_faithful_and_refuses_transparency(tmp_path: Path, picture: Image.Image) -> None:

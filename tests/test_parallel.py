@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import caesura
-from caesura import parallel
+from caesura import parallel, transform
 from caesura.errors import ConfigError
 
 
@@ -33,10 +34,23 @@ def test_an_error_of_the_work_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
         parallel.each(lambda item: 1 // item, [1, 0], 1 << 30)
 
 
-def test_a_setting_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAESURA_THREADS", "many")
-    with pytest.raises(ConfigError, match="CAESURA_THREADS is 'many'; a whole number is allowed"):
+@pytest.mark.parametrize("setting", ["many", "-1", "2.5", "99999999999", "1025", "9" * 5000])
+def test_a_setting_that_is_no_number_or_too_large_is_refused(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", setting)
+    shown = re.escape(repr(setting[:20]))
+    with pytest.raises(
+        ConfigError, match=f"CAESURA_THREADS is {shown}; a whole number up to 1024 is allowed"
+    ):
         parallel.threads()
+
+
+def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", "")
+    monkeypatch.setenv("CAESURA_DEVICE", "")
+    assert parallel.threads() == 0
+    assert transform.device() == "cpu"
 
 
 def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:

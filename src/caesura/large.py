@@ -6,7 +6,6 @@ Memory grows with the width of the picture and not with its height. Needs `pip i
 from __future__ import annotations
 
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from caesura import cae2026, codec, container, metadata
 from caesura import model as models
+from caesura.cli import files
 from caesura.container import MAX_PIXELS, Header
 from caesura.decoder import Decoder
 from caesura.encoder import Source
@@ -118,8 +118,7 @@ def decode(
     if suffix in _OPAQUE and header.channels > header.colours:
         raise ImageError(f"{path}: {suffix} cannot hold transparency")
     decoder = Decoder(header, models.load_by_id(header.model_id))
-    with _as_ours(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".caesura-") as folder:
-        made = Path(folder) / f"picture{suffix}"
+    with _as_ours(path), files.whole(path, force=True) as out:
         stream = _Stream(_png(header, decoder.bands(payload.segments), progress))
         source = vips.SourceCustom()
         source.on_read(stream.read)
@@ -128,8 +127,7 @@ def decode(
             picture = opened.copy(interpretation=_KINDS[header.channels])
             for name, content in payload.metadata.items():
                 picture.set_type(vips.GValue.blob_type, _FIELDS[name], metadata.marked(name, content))
-            picture.write_to_file(str(made), **_OPTIONS[suffix])
-        made.replace(path)
+            picture.write_to_target(vips.Target.new_to_descriptor(out.fileno()), suffix, **_OPTIONS[suffix])
 
 
 def takes(path: Path, *, upright: bool) -> bool:

@@ -17,6 +17,8 @@ from caesura.errors import ConfigError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+MAX_THREADS = 1024
+_MOST_DIGITS, _SHOWN = 9, 20
 _WORTH_THREADS = 1 << 21
 _thread = threading.local()
 _blas_lock, _blas_users = threading.Lock(), 0
@@ -27,11 +29,13 @@ def threads() -> int:
     """The setting CAESURA_THREADS, 0, the default, for all processors; 1 where `each` is at work already.
 
     Raises:
-        ConfigError: it is not a whole number.
+        ConfigError: it is not a whole number up to MAX_THREADS.
     """
-    setting = os.environ.get("CAESURA_THREADS", "0")
-    if not setting.isdecimal():
-        raise ConfigError(f"CAESURA_THREADS is {setting!r}; a whole number is allowed, 0 for all processors")
+    setting = os.environ.get("CAESURA_THREADS", "").strip() or "0"
+    # Python refuses to convert very long numbers.
+    if not setting.isdecimal() or len(setting) > _MOST_DIGITS or int(setting) > MAX_THREADS:
+        allowed = f"a whole number up to {MAX_THREADS} is allowed, 0 for all processors"
+        raise ConfigError(f"CAESURA_THREADS is {setting[:_SHOWN]!r}; {allowed}")
     return 1 if getattr(_thread, "at_work", False) else int(setting)
 
 

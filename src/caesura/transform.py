@@ -129,7 +129,7 @@ def device() -> str:
         ConfigError: it says something else.
         DependencyError: the ONNX Runtime that is installed cannot use it.
     """
-    name = os.environ.get("CAESURA_DEVICE", "cpu")
+    name = os.environ.get("CAESURA_DEVICE") or "cpu"
     if name not in _DEVICES:
         raise ConfigError(f"CAESURA_DEVICE is {name!r}; {' or '.join(_DEVICES)} is allowed")
     if name == "cuda" and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():

@@ -17,12 +17,13 @@ Inputs = Annotated[
     list[Path], typer.Argument(metavar="IN...", help="Files, folders with -r, or - for stdin.")
 ]
 Output = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--output",
         "-o",
         metavar="OUT",
-        help="File, folder for several, or - for stdout. [default: beside IN; stdout if that is stdin]",
+        help="File, folder with a / at its end or for several, or - for stdout. "
+        "[default: beside IN; stdout if that is stdin]",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that are there already.")]
@@ -31,7 +32,8 @@ Recursive = Annotated[
     typer.Option(
         "--recursive",
         "-r",
-        help="Take folders, mirrored in OUT; what is there and not older than its source is skipped.",
+        help="Take folders, mirrored in OUT; results that are there and not older than their source are "
+        "skipped.",
     ),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Files coded side by side.")]
@@ -78,7 +80,7 @@ def encode(
     """Code pictures as .cae files."""
     from caesura.cli import batch, pictures
     from caesura.cli.jobs import Encode
-    from caesura.cli.plan import Kind, plan
+    from caesura.cli.plan import CODED, Kind, plan
     from caesura.cli.report import Manner
     from caesura.target import Target
 
@@ -88,9 +90,9 @@ def encode(
         if quality is not None:
             raise ConfigError(f"quality and {target.name} are given; one of them is allowed")
     kind = Kind("pictures", pictures.is_picture)
-    tasks = plan(inputs, output, ".cae", kind, recursive=recursive, force=force)
+    todo = plan(inputs, output, CODED, kind, recursive=recursive, force=force)
     job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels)
-    batch.run(tasks, job, Manner(jobs, as_json, dry_run, recursive))
+    batch.run(todo, job, Manner(jobs, as_json, dry_run, recursive))
 
 
 def decode(
@@ -120,22 +122,23 @@ def decode(
 ) -> None:
     """Decode .cae files; the output's extension names the format (PNG if none is given)."""
     from caesura.cli import batch, pictures
-    from caesura.cli.files import STREAM
+    from caesura.cli.files import STREAM, is_device
     from caesura.cli.jobs import Decode
-    from caesura.cli.plan import Kind, plan
+    from caesura.cli.plan import CODED, Kind, plan
     from caesura.cli.report import Manner
 
     suffix = ".png" if kind is None else f".{kind.lower()}"
     writer = pictures.writer(suffix)
-    cae = Kind(".cae files", lambda path: path.suffix.lower() == ".cae")
-    tasks = plan(inputs, output, suffix, cae, recursive=recursive, force=force)
-    named = [task.target.suffix for task in tasks if not task.error and task.target != STREAM]
+    cae = Kind(f"{CODED} files", lambda path: path.suffix.lower() == CODED)
+    todo = plan(inputs, output, suffix, cae, recursive=recursive, force=force)
+    targets = [task.target for task in todo.tasks if not task.error]
+    named = [target.suffix for target in targets if target != STREAM and not is_device(target)]
     if kind is None and named:  # names that were made up here end alike; OUT may end otherwise, of one file
         writer = pictures.writer(named[0])
     if recover and (region is not None or scale != "1"):
         raise ConfigError("recover is given with a region or a scale; it takes the whole picture")
     job = Decode(writer, _region(region), _scale(scale), recover, max_pixels)
-    batch.run(tasks, job, Manner(jobs, as_json, dry_run, recursive))
+    batch.run(todo, job, Manner(jobs, as_json, dry_run, recursive))
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:

@@ -109,6 +109,7 @@ class Decode:
             and header.width * header.height > large.PIXELS
             and large.writes(task.target)
             and pictures.named(task.target) == self.kind
+            and not files.is_device(task.target)
         ):
             files.keep(task.target, force=task.force)
             large.decode(data, task.target, max_pixels=self.max_pixels, progress=step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,18 +19,35 @@ _FAITHFUL: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 97, "subsampling": "4:4:4"},
     "WEBP": {"lossless": True, "exact": True},
     "AVIF": {"quality": 97, "subsampling": "4:4:4"},
+    "HEIF": {"quality": -1, "chroma": 444},  # -1 is lossless
 }
 # The others refuse it, or drop it without a word.
-_WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "SGI", "QOI"})
+_WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "SGI", "QOI", "HEIF"})
 # Pillow knows these by name but decodes them not at all, or with other programs.
 _NOT_READ = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _XMP_IN_TIFF = 700
+_HEIF = frozenset({".heic", ".heif", ".hif"})
+
+try:
+    from pillow_heif import register_heif_opener
+except ImportError:
+    HAS_HEIF = False
+else:
+    register_heif_opener()
+    HAS_HEIF = True
 
 
 def is_picture(path: Path) -> bool:
     """Whether a file's extension is of pictures that can be read here."""
     kind = named(path)
     return kind in Image.OPEN and kind not in _NOT_READ and path.suffix.lower() != ".cae"
+
+
+def hints(endings: Iterable[str]) -> list[str]:
+    """What would make files of these extensions readable that are not."""
+    if HAS_HEIF or _HEIF.isdisjoint(endings):
+        return []
+    return ["HEIC is read where pillow-heif is installed: pip install pillow-heif"]
 
 
 class _Named(io.BytesIO):
@@ -60,8 +78,8 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
             # The encoder refuses more; Pillow, twice as many, before it reads them.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return image.open_image(cast(Path, _Named(content, name)))  # Pillow reads both alike
-    except CaesuraError:
-        raise
+    except CaesuraError as error:
+        raise ImageError("; ".join([str(error), *hints([Path(name).suffix.lower()])])) from error
     except Exception as error:  # what its plugins raise when a file is damaged has no common base but this
         raise ImageError(f"{name}: {error or type(error).__name__}") from error
     finally:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from caesura.cli import files
 from caesura.cli.files import STREAM, FileError
+from caesura.cli.record import Record, is_unchanged
+
+_STREAMS = frozenset(
+    Path(f"{folder}/{name}")
+    for folder, names in (("/dev", ("stdin", "stdout")), ("/dev/fd", "01"), ("/proc/self/fd", "01"))
+    for name in names
+)
+
+
+CODED = ".cae"
 
 
 @dataclass(frozen=True)
@@ -19,6 +30,7 @@ class Task:
         source: what is read; `-` is stdin.
         target: what is written; `-` is stdout.
         force: replace the target if it is there.
+        recorded: the folder in whose record (`record.py`) the result is noted, if any.
         skipped: why nothing is to be done, if so.
         error: why it cannot be done, if so.
     """
@@ -26,6 +38,7 @@ class Task:
     source: Path
     target: Path
     force: bool = False
+    recorded: Path | None = None
     skipped: str = ""
     error: str = ""
 
@@ -43,36 +56,70 @@ class Kind:
     wanted: Callable[[Path], bool]
 
 
+@dataclass
+class Plan:
+    """What a command is to do.
+
+    Attributes:
+        tasks: a task for every file.
+        others: the files of folders that are not taken, counted by extension in small letters.
+    """
+
+    tasks: list[Task] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+
+
 def plan(
-    inputs: Sequence[Path], output: Path | None, suffix: str, kind: Kind, *, recursive: bool, force: bool
-) -> list[Task]:
-    """A task for every file.
+    inputs: Sequence[Path], output: str | None, suffix: str, kind: Kind, *, recursive: bool, force: bool
+) -> Plan:
+    """Find the files, and where their results go.
 
     Args:
         inputs: files, folders, or `-` alone.
-        output: a file (for one input), a folder (one that is there, or a name without an extension; folders
-            are mirrored in it), `-`, or None for each input's own folder.
+        output: a file, a device or a pipe (for one input), a folder (one that is there, a name that ends with
+            a slash or has no extension; folders are mirrored in it), `-`, or None for the inputs' own
+            folders.
         suffix: of names that are made up here, with its dot.
         kind: what is taken out of folders.
         recursive: folders are walked through; hidden files and folders are not, nor links to folders. What is
-            found there is skipped if its result is there and not older, and done again if it is older.
+            found there is skipped if its result is there and not older. A result that is older is made again
+            if the record has it and it was not changed since; anything else in its place is kept, an error.
         force: do everything, and replace what is there.
 
     Raises:
         FileError: `-` is not alone, a folder is needed and `output` is a file, two results of `inputs`
             would share a name, or a folder holds nothing.
     """
-    if STREAM in inputs or output == STREAM:
-        return [_streamed(inputs, output, recursive, force)]
+    inputs = [STREAM if path in _STREAMS and files.is_device(path) else path for path in inputs]
+    target = None if output is None else Path(output)
+    if target in _STREAMS:
+        target = STREAM
+    if STREAM in inputs or target == STREAM:
+        return Plan([_streamed(inputs, target, recursive, force)])
     folders = [path for path in inputs if _is_folder(path)]
     named = [path for path in inputs if path not in folders]
-    tasks = _named(named, output, suffix, force, into_folder=bool(folders)) if named else []
+    into_folder = bool(folders) or (output is not None and output.endswith(("/", os.sep)))
+    found = Plan()
+    if named:
+        found.tasks += _named(named, target, suffix, force, into_folder=into_folder)
     for folder in folders:
         if recursive:
-            tasks += _found(folder, output or folder, suffix, kind, force)
+            _find(found, folder, target or folder, suffix, kind, force)
         else:
-            tasks.append(Task(folder, folder, error=f"{folder} is a folder; -r takes the {kind.name} in it"))
-    return list(_once(tasks))
+            error = f"{folder} is a folder; -r takes the {kind.name} in it"
+            found.tasks.append(Task(folder, folder, error=error))
+    found.tasks = list(_settled(found.tasks))
+    return found
+
+
+def counted(others: Counter[str]) -> str:
+    """Extensions and how often they were met, the most frequent first."""
+    names = [f"{number} {ending or 'without an extension'}" for ending, number in others.most_common(_SHOWN)]
+    rest = others.total() - sum(number for _, number in others.most_common(_SHOWN))
+    return ", ".join([*names, f"{rest} of other kinds"] if rest else names)
+
+
+_SHOWN = 10
 
 
 def _streamed(inputs: Sequence[Path], output: Path | None, recursive: bool, force: bool) -> Task:
@@ -87,14 +134,19 @@ def _streamed(inputs: Sequence[Path], output: Path | None, recursive: bool, forc
 def _named(
     inputs: Sequence[Path], output: Path | None, suffix: str, force: bool, *, into_folder: bool
 ) -> list[Task]:
+    if output is not None and files.is_device(output):
+        if len(inputs) > 1 and not output.samefile(os.devnull):
+            raise FileError(f"{output} is a device or a pipe; {len(inputs)} inputs need a folder")
+        return [Task(source, output, force) for source in inputs]
+    if output is not None and output.exists() and not output.is_dir() and (len(inputs) > 1 or into_folder):
+        why = f"{len(inputs)} inputs need a folder" if len(inputs) > 1 else "a folder is needed"
+        raise FileError(f"{output} is a file; {why}")
     if output is None:
-        targets = [path.with_suffix(suffix) for path in inputs]
+        targets = [path.with_name(name) for path, name in zip(inputs, _results(inputs, suffix), strict=True)]
     elif len(inputs) == 1 and not into_folder and output.suffix and not _is_folder(output):
         targets = [output]
-    elif output.is_file():
-        raise FileError(f"{output} is a file; {len(inputs)} inputs need a folder")
     else:
-        targets = [output / path.with_suffix(suffix).name for path in inputs]
+        targets = [output / name for name in _results(inputs, suffix, together=True)]
     twice = {target for target in targets if targets.count(target) > 1}
     if twice:
         raise FileError(f"{min(twice)} would be written twice; inputs must have different names")
@@ -104,54 +156,123 @@ def _named(
     ]
 
 
-def _found(folder: Path, output: Path, suffix: str, kind: Kind, force: bool) -> Iterator[Task]:
-    """Everything in a folder tree, in order."""
-    if output.is_file():
+def _results(sources: Sequence[Path], suffix: str, *, together: bool = False) -> list[str]:
+    """A result's name for each source.
+
+    It is the source's with `suffix` in place of its own, unless several would share that: then each keeps its
+    whole name before the suffix, IMG_1.JPG.cae and IMG_1.png.cae.
+
+    Args:
+        sources: paths.
+        suffix: of results, with its dot.
+        together: results go to one folder, not to the source's own.
+    """
+    places = [path if not together else Path(path.name) for path in sources]
+    names = [path.with_suffix(suffix) for path in places]
+    while True:
+        shared = {name for name, number in Counter(names).items() if number > 1}
+        longer = [
+            path.with_name(path.name + suffix) if name in shared else name
+            for path, name in zip(places, names, strict=True)
+        ]
+        if longer == names:
+            return [path.name for path in names]
+        names = longer
+
+
+def _find(found: Plan, folder: Path, output: Path, suffix: str, kind: Kind, force: bool) -> None:
+    """Add everything in a folder tree, in order."""
+    if output.exists() and not output.is_dir():
         raise FileError(f"{output} is a file; {folder} needs a folder")
     unreadable: list[OSError] = []
     empty = True
+    others: Counter[str] = Counter()
+    record, here = Record(output), Record(folder)
     for place, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(place, name)
-            if name.startswith(".") or not kind.wanted(path) or not (path.is_file() or path.is_symlink()):
-                continue  # a pipe could be waited for without end
-            empty = False
-            target = output / path.relative_to(folder).with_suffix(suffix)
-            yield _renewed(Task(path, target, force))
+        paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
+        wanted = []
+        for path in paths:
+            if not kind.wanted(path):
+                others[path.suffix.lower()] += 1
+            elif path.is_file() or path.is_symlink():  # a pipe could be waited for without end
+                wanted.append(path)
+        empty = empty and not wanted
+        mirrored = output / Path(place).relative_to(folder)
+        sources = []
+        for path in wanted:
+            target = mirrored / path.with_suffix(suffix).name
+            if suffix == CODED and not force and _was_made(here, path, target):
+                found.tasks.append(Task(path, target, skipped=f"{path} was made from {target}"))
+            else:
+                sources.append(path)
+        for path, name in zip(sources, _results(sources, suffix), strict=True):
+            found.tasks.append(_renewed(Task(path, mirrored / name, force, recorded=output), record))
     for error in unreadable:
-        yield Task(Path(error.filename), output, error=f"{error.filename}: {error.strerror}")
+        found.tasks.append(Task(Path(error.filename), output, error=f"{error.filename}: {error.strerror}"))
     if empty and not unreadable:
-        raise FileError(f"{folder} holds no {kind.name}")
+        more = f"; it holds {counted(others)}" if others else ""
+        raise FileError(f"{folder} holds no {kind.name}{more}")
+    found.others += others
 
 
-def _renewed(task: Task) -> Task:
-    """The task as it is done in a folder: not again unless its source is newer."""
+def _was_made(record: Record, path: Path, target: Path) -> bool:
+    """Whether a file was made from what it would be coded to: that may be all there is of a photo."""
     try:
-        if task.force or not task.target.is_file():
+        return record.made(path, target)
+    except (OSError, FileError):
+        return False  # whoever reads it says why
+
+
+def _renewed(task: Task, record: Record) -> Task:
+    """The task as it is done in a folder: once, and again if its source is newer and its result is ours."""
+    source, target = task.source, task.target
+    reason = ""
+    try:
+        if task.force or not target.is_file():
             return task
-        if task.target.stat().st_mtime_ns >= task.source.stat().st_mtime_ns:
-            return replace(task, skipped=f"{task.target} is there and not older")
+        noted = record.of(target)
+        if noted is not None and noted.source != str(source.resolve()):
+            reason = f"it was made from {noted.source}"
+        elif target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
+            return replace(task, skipped=f"{target} is there and not older")
+        elif noted is None:
+            reason = f"it is older than {source}, but not known to be made from it"
+        elif not is_unchanged(target, noted):
+            reason = "it was changed since it was made"
     except OSError as error:
         return replace(task, error=f"{error.filename}: {error.strerror}")
-    return replace(task, force=True)
+    except FileError as error:
+        return replace(task, error=f"{source}: {error}")
+    return replace(task, error=f"{files.there(target)}; {reason}") if reason else replace(task, force=True)
 
 
-def _once(tasks: Sequence[Task]) -> Iterator[Task]:
-    """The tasks; those whose target another has already become errors."""
+def _settled(tasks: Sequence[Task]) -> Iterator[Task]:
+    """The tasks; those whose target is another's, or a source itself, become errors."""
     first: dict[Path, Path] = {}
     for task in tasks:
-        if task.error or first.setdefault(task.target, task.source) is task.source:
+        if task.error or task.skipped:
+            yield task
+        elif _is_same(task.source, task.target):
+            yield replace(task, error=f"{task.target} is {task.source} itself; another output is needed")
+        elif files.is_device(task.target) or first.setdefault(task.target, task.source) is task.source:
             yield task
         else:
             made = f"{task.target} is made from {first[task.target]} already"
-            yield replace(task, skipped="", error=f"{task.source}: {made}; one of them needs another name")
+            yield replace(task, error=f"{task.source}: {made}; one of them needs another name")
+
+
+def _is_same(source: Path, target: Path) -> bool:
+    try:
+        return source.samefile(target)
+    except OSError:
+        return False
 
 
 def _kept(target: Path, force: bool) -> str:
     """Why a file that the user named may not be written."""
     try:
-        there = target != STREAM and target.exists()
+        there = target != STREAM and not files.is_device(target) and target.exists()
     except OSError as error:
         return f"{target}: {error.strerror}"
     return files.there(target) if there and not force else ""

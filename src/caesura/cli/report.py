@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import typer
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caesura.cli import files
-from caesura.cli.plan import Task
+from caesura.cli import files, pictures, streams
+from caesura.cli.plan import Task, counted
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Outcome:
         seconds: reading and writing included.
         says: the result in a few words.
         warnings: what else is to be known.
+        digest: `files.digest` of what was written, if it is to be noted.
     """
 
     task: Task
@@ -59,6 +61,7 @@ class Outcome:
     seconds: float | None = None
     says: str = ""
     warnings: tuple[str, ...] = ()
+    digest: str = ""
 
     def facts(self) -> dict[str, Any]:
         """For JSON: what is known."""
@@ -83,14 +86,16 @@ class Report:
     Args:
         total: files to do.
         manner: of the batch.
+        others: files that are not taken, by extension.
         aside: stdout is taken; lines go to stderr.
     """
 
-    def __init__(self, total: int, manner: Manner, *, aside: bool) -> None:
-        self._total, self._manner, self._aside = total, manner, aside
+    def __init__(self, total: int, manner: Manner, others: Counter[str], *, aside: bool) -> None:
+        self._total, self._manner, self._others, self._aside = total, manner, others, aside
         self._done = self._skipped = self.failed = 0
         self._worked = 0  # of the total
         self._before = self._after = self._pixels = 0
+        self._unheard: list[TextIO] = []  # streams that cannot be written to
         self._started = time.perf_counter()
         self._bar = Progress(
             TextColumn("{task.fields[files]}"),
@@ -115,6 +120,10 @@ class Report:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        if self._others:
+            self._say(f"not taken: {counted(self._others)}", err=True)
+            for hint in pictures.hints(self._others):
+                self._say(hint, err=True)
         if self._manner.sums:
             done = "to do" if self._manner.dry_run else "done"
             counts = f"{self._done} {done}, {self._skipped} skipped, {self.failed} failed"
@@ -173,9 +182,18 @@ class Report:
 
     def _say(self, text: str, *, err: bool = False) -> None:
         stream = sys.stderr if err else sys.stdout
+        if stream in self._unheard:
+            return
         encoding = stream.encoding or "utf-8"  # names of files may be of bytes that are no text
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-        if self._bar.live.is_started and stream.isatty():
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
-            typer.echo(text, err=err)
+        try:
+            if self._bar.live.is_started and stream.isatty():
+                self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            else:
+                typer.echo(text, err=err)
+        except OSError as error:  # closed or full; files are coded all the same
+            streams.silence(stream)
+            self._unheard.append(stream)
+            if self._manner.as_json and not err:
+                self.failed += 1
+                self._say(f"caesura: stdout: {error.strerror or error}", err=True)
