@@ -32,7 +32,7 @@ from caesura.cli.archive import is_picture
 from caesura.cli.jobs import Encode
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError, DependencyError
-from cli_helpers import complaint, drawn, run, succeeded
+from cli_helpers import complaint, drawn, files, run, succeeded
 
 pa = pytest.importorskip("pyarrow", reason="archives need the extra [ray]")
 pq = pytest.importorskip("pyarrow.parquet", reason="archives need the extra [ray]")
@@ -263,13 +263,104 @@ def test_tables_keep_their_other_columns(ray_here: None, tmp_path: Path) -> None
     assert decoded == [(24, 40), (40, 24), (24, 40), (24, 40)]
     assert rows(out)[1]["path"] == "t.parquet/000000001-x.png"
 
-    (out / "table-0123456789abcdef.parquet").write_bytes(b"what a dead worker did not note")
+    lost = "0123456789abcdef"
+    (out / f"table-{lost}.parquet").write_bytes(b"what a dead worker did not note")
+    Manifest(Store(str(out))).attempt(lost).begin(["t.parquet/000000009-x.png"])
+    foreign = out / "table-fedcba9876543210.parquet"
+    pq.write_table(table, foreign)
     cells[3]["bytes"] = png(3)
     pq.write_table(pa.table({"image": cells, "label": list(range(5))}), tmp_path / "in" / "t.parquet")
     outcome = run("archive", "encode", tmp_path / "in", out, "--to", "parquet", "--batch", 2, "--workers", 2)
     assert succeeded(outcome).startswith("1 done, 4 skipped, 0 failed")
+    assert pq.read_table(foreign) == table
+    foreign.unlink()
     coded = pa.concat_tables([pq.read_table(path) for path in out.glob("table-*.parquet")])
     assert sorted(coded["label"].to_pylist()) == list(range(5))
+
+
+# What lies in DST already may be somebody's only copy.
+
+
+@pytest.mark.parametrize("to", ["files", "tar", "parquet"])
+def test_what_is_not_the_archives_is_kept(to: str, ray_here: None, tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 4), tmp_path / "out"
+    theirs = {
+        "a/000.png.cae": b"somebody's",
+        "shard-000000.tar": b"a dataset's",
+        "shard-0123456789abcdef.tar": b"a dataset's",
+        "table-0.parquet": b"a table",
+        "_manifest/notes.txt": b"notes",
+    }
+    for name, content in theirs.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(content)
+    for _ in range(2):
+        outcome = run("archive", "encode", source, out, "--to", to, "--batch", 2, "--workers", 2)
+        assert {name: (out / name).read_bytes() for name in theirs} == theirs
+        if to == "files":
+            assert outcome.status == 1
+            line = "caesura: a/000.png: a/000.png.cae is there already; --force replaces it"
+            assert outcome.err.splitlines() == [line]
+        else:
+            succeeded(outcome)
+    succeeded(run("archive", "encode", source, out, "--to", to, "--force", "--batch", 2, "--workers", 2))
+    kept = {name: (out / name).read_bytes() for name in theirs}
+    assert [name for name in theirs if kept[name] != theirs[name]] == (
+        ["a/000.png.cae"] if to == "files" else []
+    )
+
+
+def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 2), tmp_path / "out"
+    unit = Unit([Item("a/000.png", "a/000.png"), Item("b/001.png", "b/001.png")])
+    out.mkdir()
+    (out / f"shard-{unit.id}.tar").write_bytes(b"somebody's")
+    work = Work(JOB, str(source), str(out), "tar", ".cae")
+    errors = [row["error"] for row in Worker(work).do(unit).rows]
+    assert errors == [
+        f"{item.path}: shard-{unit.id}.tar is there already; --force replaces it" for item in unit.items
+    ]
+    assert (out / f"shard-{unit.id}.tar").read_bytes() == b"somebody's"
+
+
+def test_an_archive_begun_anew_removes_its_own_shards(ray_here: None, tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 4), tmp_path / "out"
+    succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 2, "--workers", 2))
+    (out / "shard-000000.tar").write_bytes(b"a dataset's")
+    succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 4, "--workers", 2, "--force"))
+    names = {row["output"].partition("/")[0] for row in rows(out)}
+    assert {path.name for path in out.glob("shard-*")} == {"shard-000000.tar", *names}
+    assert len(names) == 1
+
+
+def test_pictures_that_a_dead_run_has_begun_are_done_whatever_units_they_are_in_now(tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 2), tmp_path / "out"
+    names = ["a/000.png", "b/001.png"]
+    Manifest(Store(str(out))).attempt("0123456789abcdef").begin(names[:1])
+    for name in names:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / f"{name}.cae").write_bytes(b"left")
+    work = archive(source, out)._begin(0, False)[1]
+    found = Worker(work).do(Unit([Item(name, name) for name in names])).rows
+    assert [row["error"] for row in found] == [
+        None,
+        "b/001.png: b/001.png.cae is there already; --force replaces it",
+    ]
+    assert caesura.decode((out / "a/000.png.cae").read_bytes()).size == (24, 40)[::-1]
+    assert (out / "b/001.png.cae").read_bytes() == b"left"
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"), [("in", "in"), ("in", "in/out"), ("in/a", "in"), ("in", "link")]
+)
+def test_a_place_within_the_other_is_refused(source: str, destination: str, tmp_path: Path) -> None:
+    photos(tmp_path / "in", 2)
+    (tmp_path / "link").symlink_to(tmp_path / "in" / "a")
+    before = files(tmp_path)
+    for options in ([], ["--dry-run"], ["--force"]):
+        line = complaint(run("archive", "encode", tmp_path / source, tmp_path / destination, *options))
+        assert line.endswith("two places are needed, neither of them in the other")
+    assert files(tmp_path) == before
 
 
 def test_names_that_lead_elsewhere_pipes_and_circles(tmp_path: Path) -> None:
@@ -387,7 +478,8 @@ def test_a_unit_that_was_cut_short_is_done_again_and_one_that_is_done_is_not(tmp
     source, out = photos(tmp_path / "in", 2), tmp_path / "out"
     unit = Unit([Item("a/000.png", "a/000.png"), Item("b/001.png", "b/001.png")])
     worker = Worker(Work(JOB, str(source), str(out), "files", ".cae"))
-    Manifest(Store(str(out))).begin(unit.id)  # by one that died after the first output
+    # By one that died after the first output.
+    Manifest(Store(str(out))).attempt(unit.id).begin([item.path for item in unit.items])
     (out / "a").mkdir()
     (out / "a" / "000.png.cae").write_bytes(b"an older one")
     first = worker.do(unit)
@@ -403,12 +495,14 @@ def test_a_picture_that_kills_workers_is_left_alone_in_the_end(tmp_path: Path) -
     unit = Unit([Item(name, name) for name in names])
     manifest = Manifest(Store(str(out)))
     for _ in range(2):
-        attempt = manifest.begin(unit.id)
+        attempt = manifest.attempt(unit.id)
+        attempt.begin(names)
         for name in names[:2]:
             assert attempt.may(name)
             if name != names[1]:  # where the worker dies
                 attempt.survived(name)
-    attempt = manifest.begin(unit.id)
+    attempt = manifest.attempt(unit.id)
+    attempt.begin(names)
     assert attempt.may(names[1])  # once is chance
     worker = Worker(Work(JOB, str(source), str(out), "files", ".cae"))
     errors = {row["path"]: row["error"] for row in worker.do(unit).rows}

@@ -3,7 +3,7 @@
     _manifest/settings.json          how the archive is made
     _manifest/part-<unit>.parquet    rows of a unit
     _manifest/rows-<hash>.parquet    rows of many units; its metadata names the parts that it replaces
-    _manifest/doing-<unit>.json      a unit that is at work, or was when its worker died
+    _manifest/doing-<unit>.json      a unit that is at work, or was when its worker died; outputs may be there
 
 `pyarrow.dataset.dataset("DST/_manifest", format="parquet", exclude_invalid_files=True)` reads all of it.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ _SETTINGS = f"{FOLDER}/settings.json"
 _MERGED = 512  # parts that become one
 _DEATHS = 2  # of workers at one picture, until it is left alone
 _REPLACES = b"caesura.replaces"
+_DOING = f"{FOLDER}/doing-"
+_OURS = re.compile(r"settings\.json|(part|rows)-[0-9a-f]{16}\.parquet|doing-[0-9a-f]{16}\.json")
 
 Row = dict[str, Any]
 
@@ -73,16 +76,20 @@ class Manifest:
 
     # Workers that die
 
-    def begin(self, unit: str) -> Attempt:
-        """Note that a unit is at work."""
-        name = f"{FOLDER}/doing-{unit}.json"
+    def attempt(self, unit: str) -> Attempt:
+        """A unit that is about to be at work, with what is known of those who died at it."""
+        name = f"{_DOING}{unit}.json"
         try:
             before = json.loads(self.store.read(name))
         except FileNotFoundError:
-            before = {"deaths": -1, "at": []}
-        attempt = Attempt(self.store, name, before["deaths"] + 1, list(before["at"]))
-        attempt.note()
-        return attempt
+            return Attempt(self.store, name)
+        return Attempt(self.store, name, before["deaths"] + 1, before["at"], before.get("paths", []))
+
+    def begun(self) -> dict[str, list[str]]:
+        """By id, units that were begun and not ended: the pictures whose outputs they may have left."""
+        names = [name for name in self._names() if f"{FOLDER}/{name}".startswith(_DOING)]
+        ids = [name.removeprefix("doing-").removesuffix(".json") for name in names]
+        return {unit: self.attempt(unit).paths for unit in ids}
 
     # The whole
 
@@ -92,12 +99,7 @@ class Manifest:
         Raises:
             ConfigError: it was begun with others.
         """
-        try:
-            begun = json.loads(self.store.read(_SETTINGS))
-        except FileNotFoundError:
-            begun = None
-        except ValueError as error:
-            raise FormatError(f"{self.store.url}/{_SETTINGS} is damaged: {error}") from error
+        begun = self.settings()
         if begun is not None and begun != settings and not force:
             changed = [key for key in settings if begun.get(key) != settings[key]]
             was = ", ".join(f"{key} {begun.get(key)!r}" for key in changed)
@@ -107,10 +109,26 @@ class Manifest:
                 "the same, another folder or --force is allowed"
             )
         if force:
-            self.store.remove([f"{FOLDER}/{name}" for name in self.store.names(FOLDER)])
+            self.store.remove([f"{FOLDER}/{name}" for name in self._names()])
             begun = None
         if begun is None:
             self.store.write(_SETTINGS, json.dumps(settings, indent=1).encode())
+
+    def settings(self) -> dict[str, Any] | None:
+        """How the archive is made; None if it was not begun.
+
+        Raises:
+            FormatError: this cannot be read.
+        """
+        try:
+            settings = json.loads(self.store.read(_SETTINGS))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise FormatError(f"{self.store.url}/{_SETTINGS} is damaged: {error}") from error
+        if not isinstance(settings, dict):
+            raise FormatError(f"{self.store.url}/{_SETTINGS} is damaged: it is no object")
+        return settings
 
     def done(self) -> Iterator[list[str]]:
         """Paths of the pictures that are done, file by file; rows of what failed are removed."""
@@ -144,7 +162,7 @@ class Manifest:
     def merge(self) -> None:
         """Put parts together, so that there are few files; nothing is at work any more."""
         self.tidy()
-        names = self.store.names(FOLDER)
+        names = self._names()
         self.store.remove([f"{FOLDER}/{name}" for name in names if name.startswith("doing-")])  # by the dead
         parts = [name for name in names if name.startswith("part-")]
         for start in range(0, len(parts), _MERGED):
@@ -154,7 +172,7 @@ class Manifest:
         """Remove parts whose rows are in a merged file: whoever merged them has died before removing them."""
         import pyarrow.parquet as pq
 
-        names = self.store.names(FOLDER)
+        names = self._names()
         parts = {name for name in names if name.startswith("part-")}
         replaced: set[str] = set()
         for name in names:
@@ -174,7 +192,11 @@ class Manifest:
         self.store.remove([f"{FOLDER}/{part}" for part in parts])
 
     def _files(self) -> list[str]:
-        return [f"{FOLDER}/{name}" for name in self.store.names(FOLDER) if name.endswith(".parquet")]
+        return [f"{FOLDER}/{name}" for name in self._names() if name.endswith(".parquet")]
+
+    def _names(self) -> list[str]:
+        """The files of a manifest; others in its folder are not ours."""
+        return [name for name in self.store.names(FOLDER) if _OURS.fullmatch(name)]
 
 
 class Attempt:
@@ -183,14 +205,23 @@ class Attempt:
     Attributes:
         deaths: of workers at this unit.
         at: pictures that these were at, as far as it is known.
+        paths: pictures whose outputs these may have written: what is there of them is this archive's.
     """
 
-    def __init__(self, store: Store, name: str, deaths: int, at: list[str]) -> None:
-        self._store, self._name, self.deaths, self.at = store, name, deaths, at
+    def __init__(
+        self, store: Store, name: str, deaths: int = 0, at: Sequence[str] = (), paths: Sequence[str] = ()
+    ) -> None:
+        self._store, self._name, self.deaths = store, name, deaths
+        self.at, self.paths = list(at), list(paths)
 
-    def note(self) -> None:
-        """Write it down."""
-        self._store.write(self._name, json.dumps({"deaths": self.deaths, "at": self.at}).encode())
+    def begin(self, paths: Sequence[str]) -> None:
+        """Note that the unit is at work, and will write the outputs of these pictures."""
+        self.paths = list(paths)
+        self._note()
+
+    def _note(self) -> None:
+        fact = {"deaths": self.deaths, "at": self.at, "paths": self.paths}
+        self._store.write(self._name, json.dumps(fact).encode())
 
     def may(self, path: str) -> bool:
         """Whether a picture may be tried; not if workers have died at it again and again."""
@@ -198,7 +229,7 @@ class Attempt:
             return False
         if self.deaths:
             self.at.append(path)
-            self.note()
+            self._note()
         return True
 
     def survived(self, path: str) -> None:

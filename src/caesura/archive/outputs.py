@@ -15,9 +15,9 @@ def named(name: str, ending: str) -> str:
     return name.removesuffix(".cae") + ending
 
 
-def is_container(name: str) -> bool:
-    """Whether a name is of a shard or table that `write_together` makes."""
-    return name.startswith(("shard-", "table-"))
+def container(unit: str, kind: str) -> str:
+    """The name of the shard or table that holds the results of a unit, by its id."""
+    return f"shard-{unit}.tar" if kind == TAR else f"table-{unit}.parquet"
 
 
 def write_together(
@@ -28,15 +28,16 @@ def write_together(
     Returns:
         By path, the container's name and, behind a slash, the member's or the number of the row.
     """
+    name = container(unit.id, kind)
     if kind == TAR:
-        container, content = f"shard-{unit.id}.tar", _tar(unit, results, ending)
+        content = _tar(unit, results, ending)
         inside = [named(item.member, ending) for item in unit.items if item.path in results]
     else:
-        container, content = f"table-{unit.id}.parquet", _table(unit, results, ending)
+        content = _table(unit, results, ending)
         inside = [str(row) for row in range(len(results))]
-    store.write(container, content)
+    store.write(name, content)
     paths = [item.path for item in unit.items if item.path in results]
-    return {path: f"{container}/{place}" for path, place in zip(paths, inside, strict=True)}
+    return {path: f"{name}/{place}" for path, place in zip(paths, inside, strict=True)}
 
 
 def _tar(unit: Unit, results: Mapping[str, bytes], ending: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 from caesura.archive import engine
 from caesura.archive.manifest import Manifest
-from caesura.archive.outputs import is_container
+from caesura.archive.outputs import container
 from caesura.archive.store import Store, as_url
 from caesura.archive.units import FILES, KINDS, Done, Reading, kind_of
 from caesura.archive.work import Finished, Work
@@ -122,15 +122,14 @@ class Archive:
             manifest.merge()
 
     def _begin(self, gpus: float, force: bool) -> tuple[Reading, Work, Manifest, Done]:
-        reading, work = self._reading(), self._work(gpus)
-        manifest = Manifest(Store(work.destination))
+        reading, manifest = self._reading(), Manifest(Store(as_url(self.destination)))
+        stray = _containers(manifest, noted=True) if force else set()
         manifest.open(self._settings(), force=force)
         done = Done(manifest.done())
-        if self.to != FILES:  # what a worker left without noting it holds pictures that others do again
-            noted = manifest.containers()
-            stray = [n for n in manifest.store.names("") if is_container(n) and n not in noted]
-            manifest.store.remove(stray)
-        return reading, work, manifest, done
+        stray |= _containers(manifest, noted=False)
+        manifest.store.remove([name for name in sorted(stray) if manifest.store.exists(name)])
+        begun = frozenset(path for paths in manifest.begun().values() for path in paths)
+        return reading, self._work(gpus, begun, force), manifest, done
 
     def count(self, *, force: bool) -> tuple[int, int]:
         """Pictures to do, of tables and shards the pictures that are in them, and those done."""
@@ -148,11 +147,15 @@ class Archive:
 
     def _reading(self) -> Reading:
         url = as_url(self.source)
+        if Store(url).meets(Store(as_url(self.destination))):
+            given = f"SRC is {self.source} and DST is {self.destination}"
+            raise ConfigError(f"{given}; two places are needed, neither of them in the other")
         kind = self.kind or kind_of(url, self.wanted)
         return Reading(url, kind, self.wanted, self.batch, self.batch_bytes, self.column)
 
-    def _work(self, gpus: float) -> Work:
-        return Work(self.job, as_url(self.source), as_url(self.destination), self.to, self.ending, gpus)
+    def _work(self, gpus: float, begun: frozenset[str] = frozenset(), force: bool = False) -> Work:
+        source, destination = as_url(self.source), as_url(self.destination)
+        return Work(self.job, source, destination, self.to, self.ending, gpus, begun, force)
 
     def _settings(self) -> dict[str, Any]:
         """What must be alike in all runs on an archive."""
@@ -162,6 +165,19 @@ class Archive:
         if isinstance(self.job, Encode):
             settings["bpp"] = None if self.job.target is None else self.job.target.bpp
         return settings | {"source": as_url(self.source), "ending": self.ending, "to": self.to}
+
+
+def _containers(manifest: Manifest, *, noted: bool) -> set[str]:
+    """Shards or tables of the archive that no row names, and, with `noted`, those that one does.
+
+    What a worker left without noting it holds pictures that others do again.
+    """
+    settings = manifest.settings()
+    kind = FILES if settings is None else settings.get("to", FILES)
+    if kind == FILES:
+        return set()
+    found = {container(unit, kind) for unit, paths in manifest.begun().items() if paths}
+    return found | manifest.containers() if noted else found - manifest.containers()
 
 
 @contextlib.contextmanager

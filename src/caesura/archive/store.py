@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from caesura.cli import files
@@ -87,6 +87,13 @@ class Store:
     def exists(self, name: str = "") -> bool:
         """Whether there is such a file or folder."""
         return bool(self.fs.exists(self.at(name)))
+
+    def meets(self, other: Store) -> bool:
+        """Whether one lies within the other, or both are the same."""
+        if not self.protocols & other.protocols:
+            return False
+        roots = [PurePosixPath(Path(s.root).resolve() if s.is_local else s.root) for s in (self, other)]
+        return roots[0].is_relative_to(roots[1]) or roots[1].is_relative_to(roots[0])
 
     def is_file(self) -> bool:
         """Whether the URL is of a file."""

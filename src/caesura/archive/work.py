@@ -9,10 +9,10 @@ import os
 import pickle
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from PIL import Image
 
 from caesura import transform
 from caesura.archive.manifest import Attempt, Manifest, Row
-from caesura.archive.outputs import named, write_together
+from caesura.archive.outputs import container, named, write_together
 from caesura.archive.store import Store
 from caesura.archive.units import FILES, Item, Unit
 from caesura.cli.files import STREAM, Source
@@ -29,6 +29,9 @@ from caesura.cli.plan import Task
 from caesura.container import SIGNATURE, read_header
 from caesura.errors import CaesuraError, DependencyError
 from caesura.rate import DEFAULT_QUALITY
+
+_Given = TypeVar("_Given")
+_Got = TypeVar("_Got")
 
 _READERS = 8  # files read side by side: what is far away answers late
 
@@ -43,6 +46,8 @@ class Work:
         destination, kind: URL, and one of `units.KINDS`.
         ending: of the results' names, with its dot.
         gpus: that a worker has, a part of one if several share it; 0 for networks on the processor.
+        begun: pictures whose outputs earlier runs on the archive may have left.
+        force: outputs replace whatever is there.
     """
 
     job: Encode | Decode
@@ -51,6 +56,8 @@ class Work:
     kind: str
     ending: str
     gpus: float = 0
+    begun: frozenset[str] = frozenset()
+    force: bool = False
 
 
 @dataclass
@@ -105,10 +112,12 @@ class Worker:
         if rows is not None:
             return Finished(rows, again=True)
         clock, finished, began = _Clock(), Finished(), time.process_time()
-        attempt = self._manifest.begin(unit.id)
+        attempt = self._manifest.attempt(unit.id)
         results: dict[str, bytes] = {}
         with clock("read"):
-            contents = self._read(unit)
+            taken = self._taken(unit, attempt)
+            attempt.begin([item.path for item in unit.items if item.path not in taken])
+            contents = self._read(unit, taken)
         with clock("group"):
             order = sorted(range(len(contents)), key=lambda place: _shape(contents[place]))
         for place in order:
@@ -133,12 +142,35 @@ class Worker:
         finished.stages, finished.cpu = clock.seconds, time.process_time() - began
         return finished
 
-    def _read(self, unit: Unit) -> list[bytes | str]:
+    def _taken(self, unit: Unit, attempt: Attempt) -> dict[str, str]:
+        """Errors of the pictures whose outputs would replace what no run on this archive has made."""
+        work = self._work
+        if work.force:
+            return {}
+        if work.kind != FILES:
+            places = dict.fromkeys((item.path for item in unit.items), container(unit.id, work.kind))
+            ours = set(places if attempt.paths else ())
+        else:
+            places = {item.path: named(item.path, work.ending) for item in unit.items if not item.error}
+            ours = {*attempt.paths, *work.begun}
+        asked = sorted({place for path, place in places.items() if path not in ours})
+        there = dict(zip(asked, self._each(self._destination.exists, asked), strict=True))
+        return {
+            path: f"{path}: {place} is there already; --force replaces it"
+            for path, place in places.items()
+            if path not in ours and there[place]
+        }
+
+    def _read(self, unit: Unit, taken: Mapping[str, str]) -> list[bytes | str]:
         """The bytes of each picture, or why there are none."""
-        if self._source.is_local:
-            return [self._content(item) for item in unit.items]
+        return self._each(lambda item: taken.get(item.path) or self._content(item), unit.items)
+
+    def _each(self, call: Callable[[_Given], _Got], given: Sequence[_Given]) -> list[_Got]:
+        """Results of what waits for a file system."""
+        if self._source.is_local and self._destination.is_local:
+            return [call(one) for one in given]
         with ThreadPoolExecutor(_READERS) as pool:
-            return list(pool.map(self._content, unit.items))
+            return list(pool.map(call, given))
 
     def _content(self, item: Item) -> bytes | str:
         if item.error:
