@@ -59,6 +59,9 @@ class CaeImageFile(ImageFile.ImageFile):
             self._decoded = True
         return super().load()
 
+    def load_seek(self, pos: int) -> None:
+        """Nothing to do. That it is here keeps Pillow from mapping the .cae file itself as pixels."""
+
 
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
