@@ -339,6 +339,17 @@ def test_pillow_saves_greys_of_twelve_bits(tmp_path: Path) -> None:
     assert caesura.decode_array((tmp_path / "a.cae").read_bytes()).min() > 240
 
 
+def test_pillow_saves_what_is_deep_as_it_is_coded(tmp_path: Path) -> None:
+    for number, (data, _) in enumerate(DEEP):
+        (tmp_path / f"{number}").write_bytes(data)
+        with Image.open(tmp_path / f"{number}") as picture:
+            with pytest.warns(UserWarning, match="the upper 8 of its 1[06] bits are coded") as caught:
+                picture.save(tmp_path / "a.cae", effort=1)
+            assert len(caught) == 1
+            with pytest.raises(ImageError, match="8 bits are allowed with strict"):
+                picture.save(tmp_path / "b.cae", strict=True)
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_greys_of_which_0_is_white_are_turned(compressed: bool) -> None:
     data = tiff([0, 0x1234, 0xFFFF], 16, meaning=0, compressed=compressed)

@@ -234,7 +234,7 @@ def copied(image: Image.Image) -> Image.Image:
     """A copy that remembers what its file says."""
     told = facts.of(image)
     copy = image.copy()
-    copy.info[facts.KEY] = told
+    copy.info[facts.KEY], copy.format = told, image.format
     return copy
 
 
