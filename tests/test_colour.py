@@ -255,6 +255,14 @@ def test_tags_set_by_the_caller_stay() -> None:
     assert caesura.decode(caesura.encode(picture)).getexif()[0x0112] == 3
 
 
+def test_a_picture_whose_file_is_closed_is_refused() -> None:
+    stream = io.BytesIO(png(cicp(12, 13)))
+    picture = Image.open(stream)
+    stream.close()
+    with pytest.raises(ImageError, match="image cannot be read"):
+        caesura.encode(picture)
+
+
 # ---- other formats
 
 

@@ -64,13 +64,14 @@ def of(image: Image.Image) -> Facts:
 def _of_unloaded(image: Image.Image) -> Facts:
     facts, file = Facts(), getattr(image, "fp", None)
     if image.format in _READERS and file is not None:
-        place = file.tell()
         try:
-            facts = _READERS[image.format](file)
-        except (IndexError, KeyError, ValueError, struct.error):  # damaged, and Pillow took it nevertheless
-            pass
-        finally:
-            file.seek(place)
+            place = file.tell()
+            try:
+                facts = _READERS[image.format](file)
+            finally:
+                file.seek(place)
+        except (IndexError, KeyError, OSError, ValueError, struct.error):
+            pass  # damaged, and Pillow took it nevertheless; or closed, as who loads it will say
     bits = max(facts.bits, _bits_of_tiles(image))
     return replace(facts, bits=16 if bits == 8 and image.mode.startswith("I") else bits)
 
