@@ -241,7 +241,8 @@ def test_of_sixteen_bits_the_upper_eight_are_coded_with_a_warning(
             with pytest.raises(ImageError, match=r"image has mode .*; 8 bits are allowed with strict"):
                 image.codable(picture, strict=True)
         else:
-            with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded") as caught:
+            bits = 10 if b"1023" in data else 16
+            with pytest.warns(UserWarning, match=f"the upper 8 of its {bits} bits are coded") as caught:
                 reduced = image.codable(picture)
             assert len(caught) == 1
             assert np.asarray(reduced).ravel().tolist() == expected
@@ -270,6 +271,182 @@ def test_a_transparent_colour_of_sixteen_bits_is_refused() -> None:
 @pytest.mark.parametrize("data", [b"P1 2 1\n0 1\n", b"P2 1 1 255\n7\n", b"P6 1 1 255\n\x12\x34\xff"])
 def test_plain_files_of_eight_bits_are_coded_in_silence(data: bytes) -> None:
     silent(opened(data), strict=True)
+
+
+# ---- other depths
+
+
+def tiff(
+    samples: list[int], bits: int, *, meaning: int = 1, planes: int = 1, compressed: bool = False
+) -> bytes:
+    """A TIFF of one row of greys, or (meaning 2) of one RGB pixel, with so many bits a sample."""
+    packed = "".join(f"{sample:0{bits}b}" for sample in samples)
+    data = int(packed, 2).to_bytes(len(packed) // 8, "big")
+    if bits == 16:
+        data = struct.pack(f"<{len(samples)}H", *samples)
+    if compressed:
+        data = zlib.compress(data)
+    colours = 3 if meaning == 2 else 1
+    strips = 3 if planes == 2 else 1
+    size = len(data) // strips
+    fields: dict[int, tuple[str, list[int]]] = {
+        256: ("H", [len(samples) // colours]),
+        257: ("H", [1]),
+        258: ("H", [bits] * colours),
+        259: ("H", [8 if compressed else 1]),
+        262: ("H", [meaning]),
+        273: ("I", [8 + size * strip for strip in range(strips)]),
+        277: ("H", [colours]),
+        278: ("H", [1]),
+        279: ("I", [size] * strips),
+        284: ("H", [planes]),
+    }
+    entries, more = b"", b""
+    after = 8 + len(data) + 2 + 12 * len(fields) + 4
+    for tag, (kind, values) in fields.items():
+        content = struct.pack(f"<{len(values)}{kind}", *values)
+        entries += struct.pack("<HHI", tag, 3 if kind == "H" else 4, len(values))
+        if len(content) > 4:
+            entries, more = entries + struct.pack("<I", after + len(more)), more + content
+        else:
+            entries += content.ljust(4, b"\0")
+    return (
+        b"II*\0"
+        + struct.pack("<I", 8 + len(data))
+        + data
+        + struct.pack("<H", len(fields))
+        + entries
+        + bytes(4)
+        + more
+    )
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_greys_of_twelve_bits_are_scaled_by_their_depth(compressed: bool, tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff([0, 0x123, 0x800, 0xFFF], 12, compressed=compressed))
+    with Image.open(tmp_path / "a.tif") as picture:
+        for source in (picture, image.open_image(tmp_path / "a.tif"), image.copied(picture)):
+            with pytest.warns(UserWarning, match="the upper 8 of its 12 bits are coded"):
+                assert np.asarray(image.codable(source)).ravel().tolist() == [0, 0x12, 0x80, 0xFF]
+        with pytest.raises(ImageError, match="I;16 and samples of 12 bits; 8 bits are allowed with strict"):
+            image.codable(picture, strict=True)
+
+
+def test_pillow_saves_greys_of_twelve_bits(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="the upper 8 of its 12 bits are coded") as caught:
+        opened(tiff([0xFFF] * 64, 12)).save(tmp_path / "a.cae", quality=95)
+    assert len(caught) == 1
+    assert caesura.decode_array((tmp_path / "a.cae").read_bytes()).min() > 240
+
+
+def test_pillow_saves_what_is_deep_as_it_is_coded(tmp_path: Path) -> None:
+    for number, (data, _) in enumerate(DEEP):
+        (tmp_path / f"{number}").write_bytes(data)
+        with Image.open(tmp_path / f"{number}") as picture:
+            with pytest.warns(UserWarning, match="the upper 8 of its 1[06] bits are coded") as caught:
+                picture.save(tmp_path / "a.cae", effort=1)
+            assert len(caught) == 1
+            with pytest.raises(ImageError, match="8 bits are allowed with strict"):
+                picture.save(tmp_path / "b.cae", strict=True)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_greys_of_which_0_is_white_are_turned(compressed: bool) -> None:
+    data = tiff([0, 0x1234, 0xFFFF], 16, meaning=0, compressed=compressed)
+    with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
+        assert np.asarray(image.codable(opened(data))).ravel().tolist() == [0xFF, 0xED, 0x00]
+
+
+def test_deep_planes_that_pillow_cannot_read_are_refused() -> None:
+    with pytest.raises(ImageError, match="16 bits a sample in separate planes, which Pillow cannot read"):
+        image.codable(opened(tiff([1000, 2000, 3000], 16, meaning=2, planes=2)))
+
+
+def test_the_real_depth_is_named() -> None:
+    for data, bits in ((b"P5 1 1 1023\n\x03\xff", 10), (b"P6 1 1 4095\n\x0f\xff\0\0\0\0", 12)):
+        with pytest.warns(UserWarning, match=f"the upper 8 of its {bits} bits are coded"):
+            assert np.asarray(image.codable(opened(data))).ravel()[0] == 255
+
+
+@pytest.mark.parametrize("suffix", ["j2k", "jp2"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg_2000_of_twelve_bits(suffix: str, mode: str) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    samples = np.arange(16 * 16, dtype=np.uint16).reshape(16, 16) * 16
+    if mode == "RGB":
+        samples = np.dstack([samples] * 3)
+    data = codecs.jpeg2k_encode(samples, bitspersample=12, codecformat=suffix, reversible=True)
+    with pytest.warns(UserWarning, match="the upper 8 of its 12 bits are coded"):
+        np.testing.assert_array_equal(np.asarray(image.codable(opened(data))), samples >> 4)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_avif_of_more_than_eight_bits(bits: int) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    samples = np.full((16, 16, 3), 1 << (bits - 1), np.uint8 if bits == 8 else np.uint16)
+    picture = opened(codecs.avif_encode(samples, bitspersample=bits, primaries=1, transfer=13, matrix=6))
+    if bits == 8:
+        silent(picture, strict=True)
+        return
+    with pytest.warns(UserWarning, match=f"the upper 8 of its {bits} bits are coded"):
+        assert abs(int(np.asarray(image.codable(picture))[8, 8, 0]) - 128) <= 2
+
+
+def test_heif_of_ten_bits() -> None:
+    for mode in ("RGB", "I;16"):
+        picture = Image.new(mode, (4, 4))
+        picture.format = "HEIF"
+        picture.info["bit_depth"] = 10
+        with pytest.warns(UserWarning, match="the upper 8 of its 10 bits are coded"):
+            image.codable(picture)
+
+
+@pytest.mark.parametrize("settings", [{}, {"rle": True}])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_sgi_of_sixteen_bits(mode: str, settings: dict[str, bool]) -> None:
+    data = written(photo().convert(mode), "SGI", bpc=2)
+    with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
+        image.codable(opened(data))
+    silent(opened(written(photo().convert(mode), "SGI")), strict=True)
+
+
+def bmp(masks: tuple[int, int, int] | None, pixels: list[int]) -> bytes:
+    """A BMP of one row, 16 bits a pixel."""
+    body = struct.pack(f"<{len(pixels)}H", *pixels).ljust(-(-len(pixels) // 2) * 4, b"\0")
+    kinds = b"" if masks is None else struct.pack("<3I", *masks)
+    size = 14 + 40 + len(kinds)
+    info = struct.pack("<IiiHHIIiiII", 40, len(pixels), 1, 1, 16, 3 if masks else 0, len(body), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", size + len(body), 0, 0, size) + info + kinds + body
+
+
+@pytest.mark.parametrize(
+    ("masks", "pixels"),
+    [
+        (None, [0x7C00, 0x03E0, 0x001F]),
+        ((0x7C00, 0x03E0, 0x001F), [0x7C00, 0x03E0, 0x001F]),
+        ((0xF800, 0x07E0, 0x001F), [0xF800, 0x07E0, 0x001F]),
+    ],
+    ids=["as usual", "5-5-5", "5-6-5"],
+)
+def test_sixteen_bits_a_pixel_lose_nothing(
+    masks: tuple[int, int, int] | None, pixels: list[int], tmp_path: Path
+) -> None:
+    (tmp_path / "a.bmp").write_bytes(bmp(masks, pixels))
+    for picture in (opened(bmp(masks, pixels)), image.open_image(tmp_path / "a.bmp")):
+        coded = np.asarray(silent(picture, strict=True))
+        np.testing.assert_array_equal(coded, 255 * np.eye(3, dtype=np.uint8)[None])
+
+
+def test_a_targa_of_sixteen_bits_a_pixel_loses_nothing() -> None:
+    data = struct.pack("<BBB5xHHHHBB", 0, 0, 2, 0, 0, 2, 1, 16, 0x21) + struct.pack("<2H", 0xFC00, 0x801F)
+    silent(opened(data), strict=True)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_colours_of_sixteen_bits_in_a_tiff_are_told(compressed: bool) -> None:
+    data = tiff([0x1234, 0x00FF, 0xFFFF], 16, meaning=2, compressed=compressed)
+    with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
+        assert np.asarray(image.codable(opened(data))).ravel().tolist() == [0x12, 0x00, 0xFF]
 
 
 # ---- several frames

@@ -41,6 +41,15 @@ def test_opening_is_decoding(photo: Image.Image, mode: str) -> None:
         np.testing.assert_array_equal(np.asarray(picture), np.asarray(caesura.decode(data)))
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_a_file_larger_than_its_pixels_is_decoded_too(mode: str, tmp_path: Path) -> None:
+    Image.new(mode, (8, 1), "white").save(tmp_path / "a.cae", effort=1)
+    with Image.open(tmp_path / "a.cae") as picture:
+        assert (tmp_path / "a.cae").stat().st_size > 32
+        decoded = caesura.decode((tmp_path / "a.cae").read_bytes())
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(decoded))
+
+
 def test_size_and_metadata_need_no_pixels(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     tags = Image.Exif()
     tags[0x0112] = 6

@@ -56,10 +56,11 @@ def encode(
     """Code a picture.
 
     Args:
-        picture: a Pillow image (nearly all modes, see `image.codable`; I;16 and one of several frames with a
-            warning; CMYK becomes sRGB by its profile), or an array (H, W) or (H, W, 1 to 4) of uint8, or of
-            float in [0, 1]. Alpha, the last of 2 or 4 channels, is kept without loss. ICC profile, EXIF and
-            XMP of a Pillow image are kept; orientation is not applied.
+        picture: a Pillow image (nearly all modes, see `image.codable`; of more than 8 bits a sample, of
+            several frames or with HDR colours with a warning; CMYK becomes sRGB by its profile), or an array
+            (H, W) or (H, W, 1 to 4) of uint8, or of float in [0, 1]. Alpha, the last of 2 or 4 channels, is
+            kept without loss. ICC profile, EXIF and XMP of a Pillow image are kept; orientation is not
+            applied.
         quality: 1 to 100, continuous; larger is better and bigger; 50 unless a target is given.
         target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
         model: a bundle, its name or its folder.
@@ -68,7 +69,8 @@ def encode(
         effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
             is the same. cae2017 knows one effort only.
         strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
-        strict: refuse pictures of which a part would be lost with a warning: frames, or 8 of 16 bits.
+        strict: refuse pictures of which a part would be lost with a warning: frames, bits of samples beyond
+            8, or colours that no ICC profile describes (HDR).
         progress: called with the steps done and their number while effort 9 is at work.
         max_pixels: refuse larger pictures.
 

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from caesura import container, metadata
+from caesura import colour, container, facts, metadata
 from caesura.errors import ImageError
+from caesura.facts import Facts
 
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
+_GREY = frozenset({"1", "L", "LA"})
 _CONVERTED = {"La": "LA", "RGBa": "RGBA", "YCbCr": "RGB", "HSV": "RGB"}  # each has one meaning
-_SIXTEEN = "caesura: 16 bits"  # in a picture's info: Pillow made 8 of 16 bits while it loaded
 _PREVIEW = (
     0x00FE,
     1,
@@ -40,8 +41,7 @@ def open_image(path: Path) -> Image.Image:
     """
     try:
         picture = Image.open(path)
-        if _of_sixteen_bits(picture):
-            picture.info[_SIXTEEN] = True  # the trace of it is gone after loading
+        picture.info[facts.KEY] = facts.of(picture)
         picture.load()
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not a picture in a format known here") from error
@@ -158,9 +158,14 @@ def codable(image: Image.Image, *, strict: bool = False) -> Image.Image:
     """A picture as `split` takes it, made of what picture files hold.
 
     CMYK becomes sRGB by its colour profile, relative colorimetric with black point compensation, and LAB
-    (D50) becomes sRGB in the same way; the profile is dropped, for it says nothing of the new pixels. Of 16
-    bits a sample the upper 8 are kept, of several frames the one that the picture is at. Premultiplied alpha,
-    YCbCr and HSV are converted. EXIF, XMP and, but for CMYK and LAB, the profile stay.
+    (D50) becomes sRGB in the same way; the profile is dropped, for it says nothing of the new pixels. Of more
+    than 8 bits a sample the upper 8 are kept, of several frames the one that the picture is at. Premultiplied
+    alpha, YCbCr and HSV are converted. EXIF, XMP and, but for CMYK and LAB, the profile stay.
+
+    Where a file says of its colours in other ways that they are not sRGB (gAMA, cHRM and cICP of PNG, nclx
+    of AVIF and HEIF), the picture gets the profile that says the same; the pixels stay. Profiles of JPEG 2000
+    and BMP, which Pillow leaves out, are kept too. Of a picture that was read from a stream and is loaded
+    already, or copied, less is known of colours and depth (see `facts.of`).
 
     Pillow turns CMYK of JPEG files, which Adobe's programs store inverted, so that 0 is no ink; what is given
     here is to have it like that.
@@ -175,37 +180,37 @@ def codable(image: Image.Image, *, strict: bool = False) -> Image.Image:
             cannot be read, or `strict` forbids what would be lost.
 
     Warns:
-        UserWarning: a part is lost: frames, or bits of samples.
+        UserWarning: a part is lost: frames, bits of samples, or colours that no profile describes (HDR).
     """
+    told = facts.of(image)  # before it is loaded
     check_whole(image, strict=strict)
+    _check_depth(image, told, strict)
     try:
         image.load()
     except _UNREADABLE as error:
         raise ImageError(f"image cannot be read: {error}") from error
     mode = image.mode
     if mode == "CMYK":
-        return _from_cmyk(image)
+        return _from_cmyk(image, image.info.get("icc_profile") or told.icc)
     if mode == "LAB":
         return _to_srgb(image, ImageCms.createProfile("LAB"))
     if mode in _CONVERTED:
-        return _described(image.convert(_CONVERTED[mode]), image)
-    image = eight_bits(image, strict=strict)
-    if image.mode not in _MODES:
+        made = _described(image.convert(_CONVERTED[mode]), image)
+    else:
+        made = eight_bits(image, told, strict=strict)
+    if made.mode not in _MODES:
         allowed = ", ".join(sorted({*_MODES, *_CONVERTED, "CMYK", "I;16", "LAB"}))
         raise ImageError(f"image has mode {mode}, whose range of values is not known; {allowed} are allowed")
-    return image
+    return _with_profile(made, image, told, strict)
 
 
 def check_whole(image: Image.Image, *, strict: bool = False) -> None:
-    """Warn of what is lost: other frames of its file, or lower bits that Pillow left out.
+    """Warn of other frames of its file, which are lost.
 
     The second pictures of MPO files are left without a word if they are previews and gain maps, as phones
     write them beside every photo: a warning each time would be read by nobody, and `strict` would refuse
     what lacks nothing. A stereo pair or panorama counts as several frames. Layers of PSD files do not, for
     Pillow gives the picture that they make together.
-
-    Pillow itself makes 8 of 16 bits of colours while it loads them; of a picture that is loaded already this
-    is known only if `open_image` did it.
 
     Raises:
         ImageError: `strict` is set and something would be lost, the picture is a preview of another in its
@@ -223,38 +228,86 @@ def check_whole(image: Image.Image, *, strict: bool = False) -> None:
         raise ImageError(f"image cannot be read: {error}") from error
     if frames > 1:
         _concede(f"image has {frames} frames", f"frame {image.tell() + 1} alone is coded", "one is", strict)
-    if not image.mode.startswith("I") and (_SIXTEEN in image.info or _of_sixteen_bits(image)):
-        if "transparency" in image.info:
-            raise ImageError(
-                f"image has a transparent colour of 16 bits, {image.info['transparency']}, "
-                "which 8 cannot tell from others; an alpha channel is needed"
-            )
-        _concede(f"image has mode {image.mode}", *_UPPER_EIGHT, strict)
 
 
-def eight_bits(image: Image.Image, *, strict: bool = False) -> Image.Image:
-    """A picture of 16 bits a sample as one of mode L or LA, its upper 8, with a warning; others as is.
+def copied(image: Image.Image) -> Image.Image:
+    """A copy that remembers what its file says."""
+    told = facts.of(image)
+    copy = image.copy()
+    copy.info[facts.KEY], copy.format = told, image.format
+    return copy
 
-    16 bits are modes I;16, and I if Pillow read it from a PNG or PGM file.
+
+def is_plain(path: Path) -> bool:
+    """Whether a PNG needs no other profile than it has, for all that it says of its colours."""
+    try:
+        with PngImagePlugin.PngImageFile(path) as picture:
+            return colour.profile(picture.info, facts.of(picture), grey=False) == (None, "")
+    except (*_UNREADABLE, EOFError):
+        return False
+
+
+def _check_depth(image: Image.Image, told: Facts, strict: bool) -> None:
+    """Warn that Pillow itself makes 8 of more bits of colours while it loads them."""
+    if not told.readable:
+        raise ImageError(
+            f"image has {told.bits} bits a sample in separate planes, which Pillow cannot read; "
+            "interleaved or compressed ones are allowed"
+        )
+    if told.bits <= 8 or image.mode.startswith(("F", "I")):
+        return
+    if "transparency" in image.info:
+        raise ImageError(
+            f"image has a transparent colour of {told.bits} bits, {image.info['transparency']}, "
+            "which 8 cannot tell from others; an alpha channel is needed"
+        )
+    _concede(*_upper_eight(image, told, strict), strict)
+
+
+def eight_bits(image: Image.Image, told: Facts | None = None, *, strict: bool = False) -> Image.Image:
+    """A picture of integers of more than 8 bits as one of mode L or LA, the upper 8, with a warning.
+
+    Others are returned as they are. Such integers are modes I;16, and I if Pillow read it from a PNG or PGM
+    file; they have 16 bits unless the facts `told` say otherwise.
 
     Raises:
         ImageError: it cannot be read, or `strict` is set.
     """
     if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PNG", "PPM"})):
         return image
-    _concede(f"image has mode {image.mode}", *_UPPER_EIGHT, strict)
+    told = told or Facts(bits=16)
+    _concede(*_upper_eight(image, told, strict), strict)
     try:
         samples = np.asarray(image)
     except _UNREADABLE as error:
         raise ImageError(f"image cannot be read: {error}") from error
-    reduced = (samples >> 8).astype(np.uint8)
+    reduced = (samples >> (told.range - 8)).astype(np.uint8)
+    if told.inverted:
+        reduced = 255 - reduced
     key = image.info.get("transparency")
     if isinstance(key, int):
         reduced = np.dstack([reduced, np.where(samples == key, 0, 255).astype(np.uint8)])
     return _described(Image.fromarray(reduced), image)
 
 
-_UPPER_EIGHT = "the upper 8 of its 16 bits are coded", "8 bits are"
+def _upper_eight(image: Image.Image, told: Facts, strict: bool) -> tuple[str, str, str]:
+    got = f" and samples of {told.bits} bits" if strict else ""
+    return f"image has mode {image.mode}{got}", f"the upper 8 of its {told.bits} bits are coded", "8 bits are"
+
+
+def _with_profile(made: Image.Image, image: Image.Image, told: Facts, strict: bool) -> Image.Image:
+    """`made` of `image`, with the profile that the colours need by what the file says of them."""
+    profile, lost = colour.profile(image.info, told, grey=made.mode in _GREY)
+    if lost:
+        done = "the pixels are coded unchanged, without what tells this"
+        _concede(f"image has {lost}", done, "colours that an ICC profile describes are", strict)
+    if profile is None or profile == image.info.get("icc_profile", b""):
+        return made
+    if made is image:
+        made = image.copy()
+        made.info.update(metadata.in_info(image))
+    made.info["icc_profile"] = profile
+    return made
 
 
 def _concede(got: str, done: str, allowed: str, strict: bool) -> None:
@@ -274,17 +327,7 @@ def _frames(image: Image.Image) -> int:
     return sum(entry["Attribute"]["MPType"].startswith("Multi-Frame") for entry in entries)
 
 
-def _of_sixteen_bits(image: Image.Image) -> bool:
-    """Whether Pillow is about to make 8 of 16 bits."""
-    for tile in getattr(image, "tile", []):
-        arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-        if ";16" in str(arguments[0]) or (tile[0].startswith("ppm") and max(arguments[1:], default=0) > 255):
-            return True
-    return False
-
-
-def _from_cmyk(image: Image.Image) -> Image.Image:
-    content = image.info.get("icc_profile")
+def _from_cmyk(image: Image.Image, content: bytes | None) -> Image.Image:
     if not content:
         raise ImageError(
             "image has mode CMYK and no colour profile, which its colours depend on; "
@@ -347,7 +390,7 @@ def upright(image: Image.Image) -> Image.Image:
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode not in _MODES:
         raise ImageError(f"image has mode {image.mode}; {', '.join(sorted(_MODES))} are allowed")
-    grey = image.mode in {"1", "L", "LA"}
+    grey = image.mode in _GREY
     try:
         if image.has_transparency_data:
             with_alpha = image.convert("RGBA")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import cae2026, codec, container, metadata
+from caesura import cae2026, codec, container, image, metadata
 from caesura import model as models
 from caesura.cli import files
 from caesura.container import MAX_PIXELS, Header
@@ -145,9 +145,9 @@ def takes(path: Path, *, upright: bool) -> bool:
     pages = opened.get("n-pages") if opened.get_typeof("n-pages") else 1
     turned = opened.get("orientation") if upright and opened.get_typeof("orientation") else 1
     known = str(opened.get("vips-loader")).startswith(_LOADERS)
-    return bool(
-        known and opened.width * opened.height > PIXELS and _is_codable(opened) and pages == turned == 1
-    )
+    if not (known and opened.width * opened.height > PIXELS and _is_codable(opened) and pages == turned == 1):
+        return False
+    return opened.get("vips-loader") != "pngload" or image.is_plain(path)
 
 
 def writes(path: Path) -> bool:

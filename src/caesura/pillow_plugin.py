@@ -10,12 +10,13 @@ A file that does not start like a .cae is left to Pillow's other plugins; a dama
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from caesura import codec, container, image, metadata
+from caesura import codec, container, facts, image, metadata
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
 _SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict")
@@ -58,16 +59,21 @@ class CaeImageFile(ImageFile.ImageFile):
             self._decoded = True
         return super().load()
 
+    def load_seek(self, pos: int) -> None:
+        """Nothing to do. That it is here keeps Pillow from mapping the .cae file itself as pixels."""
+
 
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
     settings = {name: given[name] for name in _SETTINGS if name in given}
     image.check_whole(picture, strict=bool(settings.get("strict")))  # a copy knows nothing of other frames
-    kept = picture.copy()
+    kept = image.copied(picture)
     for name in ("icc_profile", "exif", "xmp"):
         if name in given:
             content = given[name]
             kept.info[name] = content.tobytes() if isinstance(content, Image.Exif) else content or b""
+    if given.get("icc_profile"):  # it counts more than what the file said of its colours
+        kept.info[facts.KEY] = replace(kept.info[facts.KEY], cicp=None, lost="")
     file.write(codec.encode(kept, **settings))
 
 

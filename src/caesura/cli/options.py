@@ -31,6 +31,9 @@ Strip = Annotated[
 ]
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
+    typer.Option(
+        "--strict",
+        help="Refuse animations, samples of more than 8 bits and HDR colours instead of coding a part.",
+    ),
 ]
 MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse larger pictures.")]
