@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
 
 import caesura
-from caesura import container, large, segments
+from caesura import container, exif, image, large, metadata, segments
+from caesura.cli import pictures
 from caesura.errors import ConfigError, DependencyError, FormatError, ImageError, LimitError
 from caesura.target import Target
+from cli_helpers import run, succeeded
 
 Pixels = NDArray[np.uint8]
 
@@ -58,20 +62,12 @@ def test_metadata_travels(tmp_path: Path, picture: Image.Image) -> None:
     exif[0x0112] = 6
     picture.convert("RGB").save(source, exif=exif, icc_profile=b"0" * 200)
     data = large.encode(source)
-    assert data == caesura.encode(source_as_vips_reads_it(source, data))
+    assert container.read(data)[1].metadata == metadata.of_image(Image.open(source))
     assert caesura.decode(data).getexif()[0x0112] == 6
     large.decode(data, target)
     assert Image.open(target).getexif()[0x0112] == 6
     assert "exif" not in caesura.decode(large.encode(source, strip=True)).info
     assert not coded.exists()
-
-
-def source_as_vips_reads_it(source: Path, data: bytes) -> Image.Image:
-    """The pixels by Pillow, the metadata as they were coded."""
-    opened = Image.open(source).convert("RGB")
-    for name in ("exif", "icc_profile"):
-        opened.info[name] = caesura.decode(data).info[name]
-    return opened
 
 
 def test_a_size_is_met(tmp_path: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,3 +212,167 @@ def test_without_libvips_the_message_says_what_to_do(tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "pyvips", None)
     with pytest.raises(DependencyError, match=r"large pictures need libvips: pip install 'caesura\[large\]'"):
         large.encode(tmp_path / "picture.png")
+
+
+# ---- the same as in memory
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.fixture
+def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every picture counts as large."""
+    monkeypatch.setattr(large, "PIXELS", 0)
+    monkeypatch.setattr(large, "_LEAST_BYTES", 0)
+
+
+def camera(orientation: int) -> bytes:
+    made = Image.Exif()
+    made.update({0x010F: "Maker", 0x0112: orientation, 0x011A: 300.0, 0x0100: 9999, 0x013B: "Artist"})
+    made[0x8769] = {0x829A: 0.008, 0x927C: b"MAKER NOTE" * 9, 0x9003: "2020:01:01 00:00:00"}
+    made[0x8825] = {1: "N", 2: (1.0, 2.0, 3.0)}
+    return made.tobytes()
+
+
+def small(mode: str = "RGB") -> Image.Image:
+    y, x = np.mgrid[:40, :56]
+    made = Image.fromarray(np.dstack([4 * x, 6 * y, x + y]).astype(np.uint8)).convert(mode)
+    if mode.endswith("A"):
+        made.putalpha(Image.fromarray((2 * x + y).astype(np.uint8)))
+    made.info.clear()
+    return made
+
+
+def assert_alike(path: Path, *, strip: bool = False) -> None:
+    assert large.takes(path, upright=strip)
+    with Image.open(path) as picture:
+        assert large.encode(path, effort=1, strip=strip) == caesura.encode(picture, effort=1, strip=strip)
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_every_orientation_is_coded_as_in_memory(tmp_path: Path, kind: str, orientation: int) -> None:
+    picture = small()
+    picture.info = {"exif": camera(orientation), "xmp": XMP, "icc_profile": PROFILE}
+    path = tmp_path / "photo"
+    path.write_bytes(pictures.saved(picture, kind))
+    if orientation == 1:
+        assert_alike(path)
+        assert_alike(path, strip=True)
+        return
+    assert not large.takes(path, upright=True)
+    if kind != "TIFF":
+        assert_alike(path)
+        return
+    assert not large.takes(path, upright=False)
+    with pytest.raises(ImageError, match=f"photo: orientation {orientation}, which is to be applied; 1 is"):
+        large.encode(path)
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_every_mode_is_coded_as_in_memory(tmp_path: Path, kind: str, mode: str) -> None:
+    small(mode).save(tmp_path / "a", kind)
+    assert_alike(tmp_path / "a")
+
+
+def png_with(*after: bytes, **settings: Any) -> bytes:
+    stream = io.BytesIO()
+    small().save(stream, "PNG", **settings)
+    content = stream.getvalue()
+    return content[:-12] + b"".join(after) + content[-12:]
+
+
+def raw_profile() -> PngImagePlugin.PngInfo:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n{len(camera(6)):8}\n{camera(6).hex()}\n")
+    return text
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize(
+    "content",
+    [
+        png_with(
+            large._chunk(b"eXIf", camera(6)[6:]), large._chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)
+        ),
+        png_with(pnginfo=raw_profile()),
+    ],
+    ids=["behind the pixels", "as text"],
+)
+def test_metadata_of_a_png_is_found_wherever_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    assert_alike(tmp_path / "a.png")
+    assert not large.takes(tmp_path / "a.png", upright=True)
+
+
+UNLIKE: dict[str, Callable[[Path], object]] = {
+    "animated PNG": lambda path: small().save(path, "PNG", save_all=True, append_images=[small().rotate(90)]),
+    "animated WebP": lambda path: small().save(
+        path, "WEBP", save_all=True, append_images=[small().rotate(90)]
+    ),
+    "pages": lambda path: small().save(path, "TIFF", save_all=True, append_images=[small()]),
+    "transparent colour": lambda path: small().save(path, "PNG", transparency=(0, 0, 0)),
+    "a fourth channel": lambda path: small("RGBX").save(path, "TIFF"),
+    "YCbCr": lambda path: small("YCbCr").save(path, "TIFF"),
+    "CMYK": lambda path: small("CMYK").save(path, "JPEG"),
+}
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("name", UNLIKE)
+def test_what_libvips_reads_otherwise_is_left_to_memory(tmp_path: Path, name: str) -> None:
+    UNLIKE[name](tmp_path / "a")
+    assert not large.takes(tmp_path / "a", upright=False)
+
+
+BLOCKS = {
+    "none": {},
+    "all": {"exif": camera(6), "xmp": XMP, "icc_profile": PROFILE},
+    "too long for JPEG": {"exif": camera(6) + bytes(70_000), "xmp": XMP + b" " * 70_000},
+    "damaged": {"exif": camera(6)[:70], "xmp": b"\xff"},
+    "no EXIF": {"exif": b"Exif\0\0text", "icc_profile": PROFILE * 300},
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_metadata_is_written_as_from_memory(tmp_path: Path, suffix: str, mode: str, name: str) -> None:
+    if suffix == "jpg" and mode.endswith("A"):
+        return
+    picture = small(mode)
+    picture.info |= BLOCKS[name]
+    data = caesura.encode(picture, effort=1)
+    large.decode(data, tmp_path / f"a.{suffix}")
+    (tmp_path / f"b.{suffix}").write_bytes(
+        pictures.saved(caesura.decode(data), pictures.writer(f".{suffix}"))
+    )
+    ours, theirs = (image.open_image(tmp_path / f"{stem}.{suffix}") for stem in "ab")
+    assert metadata.of_image(ours) == metadata.of_image(theirs)
+    assert ours.info.get("dpi") == theirs.info.get("dpi")
+    if suffix == "tif":
+        own, other = ({*picture.tag_v2} - exif.LAYOUT for picture in (ours, theirs))
+        assert own == other
+    assert ours.mode == theirs.mode
+    difference = np.asarray(ours).astype(int) - np.asarray(theirs)
+    assert np.abs(difference).max() <= (8 if suffix == "jpg" else 0)
+    large.decode(data, tmp_path / f"a.{suffix}", strip=True)
+    stripped = Image.open(tmp_path / f"a.{suffix}")
+    assert metadata.of_image(stripped) == metadata.Metadata()
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_the_command_line_turns_what_it_strips(tmp_path: Path, suffix: str) -> None:
+    picture = small()
+    picture.info |= {"exif": camera(6), "icc_profile": PROFILE}
+    coded, out = tmp_path / "a.cae", tmp_path / f"a.{suffix}"
+    coded.write_bytes(caesura.encode(picture, effort=1))
+    succeeded(run("decode", "--strip", coded, "-o", out))
+    with image.open_image(out) as back:
+        assert (back.size, metadata.of_image(back)) == ((40, 56), metadata.Metadata())

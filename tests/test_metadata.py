@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import struct
+import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 import caesura
-from caesura import container, metadata
+import caesura.pillow_plugin
+from caesura import carried, container, image, metadata
+from caesura import exif as tags
+from caesura.cli import pictures
 from caesura.container import Header, Payload, Segment
 from caesura.errors import FormatError, ImageError, LimitError
 from caesura.metadata import Metadata
@@ -127,3 +134,267 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_not_one_whole_stream_is_refused(stored: bytes) -> None:
     with pytest.raises(FormatError, match="exif: "):
         metadata.unpack("exif", stored)
+
+
+# ---- damaged EXIF, and turning
+
+
+def described(**info: bytes) -> Image.Image:
+    picture = photo()
+    picture.info |= info
+    return picture
+
+
+def entry(tag: int, kind: int, value: bytes, count: int = 1) -> bytes:
+    return struct.pack("<HHI", tag, kind, count) + value.ljust(4, b"\0")
+
+
+def exif_of(*entries: bytes) -> bytes:
+    head = b"Exif\0\0" + tags.HEAD + struct.pack("<H", len(entries))
+    return head + b"".join(entries) + bytes(4)
+
+
+TURN = entry(ORIENTATION, 3, b"\x06\0")
+DAMAGED = {
+    "a unit of a signed type": exif_of(TURN, entry(296, 8, b"\xff\xff")),
+    "text that lies elsewhere": exif_of(entry(271, 2, b"\xff\0\0\0", 100), TURN),
+    "cut": exif_of(TURN, entry(271, 2, b"abc\0", 4))[:-8],
+    "twice the orientation": exif_of(entry(ORIENTATION, 3, b"\x06\0\x06\0", 2)),
+    "an orientation of 4 bytes": exif_of(entry(ORIENTATION, 4, b"\x06\0\0\0")),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_exif_travels_and_turns_what_is_stripped(name: str) -> None:
+    source = described(exif=DAMAGED[name])
+    assert caesura.decode(caesura.encode(source, effort=1)).info["exif"] == DAMAGED[name]
+    stripped = caesura.decode(caesura.encode(source, strip=True, effort=1))
+    assert (stripped.size, stripped.info) == ((48, 80), {})
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "JPEG", "PNG", "WEBP", "BMP"])
+def test_damaged_exif_stops_no_format_and_never_loses_the_orientation(name: str, kind: str) -> None:
+    back = Image.open(io.BytesIO(pictures.saved(described(exif=DAMAGED[name]), kind)))
+    assert image.upright(back).size == (48, 80)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("order", "<>")
+def test_an_orientation_is_found(orientation: int, order: str) -> None:
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    block = head + struct.pack(f"{order}IHHHIHHI", 8, 1, ORIENTATION, 3, 1, orientation, 0, 0)
+    assert tags.orientation(block) == orientation
+    assert tags.orientation(tags.oriented(orientation)) == orientation
+    source = described(exif=b"Exif\0\0" + block)
+    np.testing.assert_array_equal(image.upright(source), ImageOps.exif_transpose(source))
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b"II*\0", b"MM\0*"]))
+def test_any_bytes_have_an_orientation_or_none(content: bytes, head: bytes) -> None:
+    assert tags.orientation(head + content) in (None, *range(1, 9))
+
+
+def test_xmp_turns_what_exif_says_nothing_of() -> None:
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    assert image.upright(described(xmp=xmp)).size == (48, 80)
+    assert image.upright(described(xmp=xmp, exif=exif(1))).size == (80, 48)
+
+
+def test_one_bad_tag_of_the_callers_costs_that_tag_alone() -> None:
+    picture = photo()
+    picture.getexif().update({ORIENTATION: 6, 296: -1})
+    with pytest.warns(UserWarning, match="EXIF has damaged or too large tags, 296, which are left out"):
+        back = caesura.decode(caesura.encode(picture, effort=1))
+    assert dict(back.getexif()) == {ORIENTATION: 6}
+
+
+# ---- what TIFFs hold
+
+
+def test_tags_about_pixels_never_come_from_exif() -> None:
+    odd = Image.Exif()
+    for tag in tags.LAYOUT:
+        odd[tag] = 7
+    odd[0x010F] = "Maker"
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        picture = photo().convert(mode)
+        plain = pictures.saved(picture, "TIFF")
+        picture.info["exif"] = odd.tobytes()
+        with Image.open(io.BytesIO(pictures.saved(picture, "TIFF"))) as back:
+            assert back.getexif()[0x010F] == "Maker"
+            assert {*back.tag_v2} & tags.LAYOUT == {*Image.open(io.BytesIO(plain)).tag_v2} & tags.LAYOUT
+            np.testing.assert_array_equal(back, picture)
+
+
+def rich(orientation: int) -> Image.Exif:
+    """EXIF with directories in it, and text beyond ASCII."""
+    made = Image.Exif()
+    made.load(exif(orientation))
+    made[0x8298] = "\u00a9 J\u00fcrgen".encode("latin-1")
+    made[0x011A] = made[0x011B] = 300.0
+    made[0x8769] = {0x829A: 0.008, 0x927C: b"MAKER NOTE" * 9, 0x9003: "2020:01:01 00:00:00"}
+    made[0x8825] = {1: "N", 2: (1.0, 2.0, 3.0)}
+    loaded = Image.Exif()
+    loaded.load(made.tobytes())
+    return loaded
+
+
+def test_tiff_holds_every_tag_and_gives_it_back() -> None:
+    source = rich(1)
+    picture = described(exif=source.tobytes())
+    picture.info["exif"] = picture.info["exif"].replace(b"? J?rgen", b"\xa9 J\xfcrgen")
+    with Image.open(io.BytesIO(pictures.saved(picture, "TIFF"))) as scan:
+        again = caesura.decode(caesura.encode(scan, effort=1)).getexif()
+    assert again[0x8298] == "\u00a9 J\u00fcrgen"
+    assert (again[0x010F], again[0x011A]) == ("Maker", 300)
+    assert again.get_ifd(0x8769) == source.get_ifd(0x8769)
+    assert again.get_ifd(0x8825) == source.get_ifd(0x8825)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_tiff_is_turned_and_its_tags_kept(orientation: int, mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "scan.tif"
+    path.write_bytes(pictures.saved(described(exif=exif(orientation)).convert(mode), "TIFF"))
+    looked_at = ImageOps.exif_transpose(described(exif=exif(orientation)).convert(mode))
+    for source in (Image.open(path), image.open_image(path)):
+        kept = metadata.of_image(image.codable(source))
+        np.testing.assert_array_equal(image.codable(source), looked_at)
+        made = Image.Exif()
+        made.load(kept.exif or b"")
+        assert made.pop(ORIENTATION, 1) == 1
+        assert dict(made) == {0x010F: "Maker"}
+
+
+def test_private_data_of_a_tiff_is_left_out_with_a_warning() -> None:
+    stream = io.BytesIO()
+    photo().save(stream, "TIFF", tiffinfo={0x010F: "Maker", 65000: b"x" * 70_000})
+    with pytest.warns(UserWarning, match="too large tags, 65000, which are left out"):
+        back = caesura.decode(caesura.encode(Image.open(stream), effort=1))
+    assert dict(back.getexif()) == {0x010F: "Maker"}
+
+
+def test_pillow_saves_a_tiffs_tags(tmp_path: Path) -> None:
+    stream = io.BytesIO(pictures.saved(described(exif=exif(6)), "TIFF"))
+    Image.open(stream).save(tmp_path / "a.cae", effort=1)
+    with Image.open(tmp_path / "a.cae") as back:
+        assert (back.size, dict(back.getexif())) == ((48, 80), {0x010F: "Maker"})
+
+
+# ---- what formats cannot hold
+
+
+LONG = b"<x:xmpmeta>" + b" " * 70_000 + b"</x:xmpmeta>"
+
+
+def test_what_is_too_long_for_jpeg_is_left_out_with_a_warning() -> None:
+    picture = described(xmp=LONG, exif=exif(6) + bytes(70_000), icc_profile=PROFILE)
+    with pytest.warns(UserWarning, match="is left out; JPEG can hold") as caught:
+        back = Image.open(io.BytesIO(pictures.saved(picture, "JPEG")))
+    assert [str(warning.message) for warning in caught] == [
+        f"exif has {70_000 + len(exif(6)) - 6} bytes and is left out; JPEG can hold 65527",
+        f"xmp has {len(LONG)} bytes and is left out; JPEG can hold 65504",
+    ]
+    assert dict(back.getexif()) == {ORIENTATION: 6}
+    assert (back.info["icc_profile"], "xmp" in back.info) == (PROFILE, False)
+
+
+@pytest.mark.parametrize("name", ["icc", "exif", "xmp"])
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_limits_of_jpeg_are_those_of_the_format(name: str, more: int) -> None:
+    kept = Metadata(**{name: bytes(carried._MOST["JPEG"][name] + more)})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        stream = io.BytesIO()
+        photo().save(stream, "JPEG", **carried.options(kept, "JPEG"))
+    assert len(caught) == more
+    assert metadata.of_image(Image.open(stream)) == (Metadata() if more else kept)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "PPM", "TGA", "JPEG2000", "QOI"])
+def test_formats_without_a_place_say_so_and_turn_the_picture(kind: str) -> None:
+    picture = described(exif=exif(6), xmp=XMP, icc_profile=PROFILE)
+    with pytest.warns(
+        UserWarning, match=rf"{kind} cannot hold icc \(\d+ bytes\), exif .*, xmp .*, which is"
+    ) as caught:
+        back = Image.open(io.BytesIO(pictures.saved(picture, kind)))
+    assert len(caught) == 1
+    assert back.size == (48, 80)
+    assert metadata.of_image(back) == Metadata()
+
+
+@pytest.mark.parametrize("kind", sorted(carried.HOLDING - {"HEIF", "AVIF", "TIFF"}))
+def test_formats_with_a_place_give_back_every_byte(kind: str) -> None:
+    picture = described(exif=exif(6), xmp=b"\xff not UTF-8", icc_profile=PROFILE)
+    kept = metadata.of_image(picture)
+    assert metadata.of_image(Image.open(io.BytesIO(pictures.saved(picture, kind)))) == kept
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tiff", ".bmp"])
+def test_decoding_strips_if_told_so(suffix: str, tmp_path: Path) -> None:
+    coded, out = tmp_path / "photo.cae", tmp_path / f"photo{suffix}"
+    coded.write_bytes(caesura.encode(described(exif=exif(6), xmp=LONG, icc_profile=PROFILE), effort=1))
+    outcome = run("decode", "--strip", coded, "-o", out)
+    succeeded(outcome)
+    assert outcome.err == ""
+    with Image.open(out) as back:
+        assert (back.size, metadata.of_image(back)) == ((48, 80), Metadata())
+    succeeded(run("decode", "--strip", "--scale", "1/2", coded, "-o", out, "-f"))
+    with Image.open(out) as back:
+        assert back.size == (24, 40)
+
+
+# ---- damaged files
+
+
+def animation(kind: str) -> bytes:
+    stream = io.BytesIO()
+    frames = [Image.effect_noise((40, 30), 20 + 20 * number) for number in range(4)]
+    frames[0].save(stream, kind, save_all=True, append_images=frames[1:])
+    return stream.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PNG", "MPO"])
+def test_a_file_cut_anywhere_is_read_or_refused(kind: str) -> None:
+    data = animation(kind)
+    for end in range(20, len(data), len(data) // 60):
+        for settle in (image.codable, image.upright, image.check_whole):
+            try:
+                picture = Image.open(io.BytesIO(data[:end]))
+            except Exception:
+                continue
+            with contextlib.suppress(ImageError):
+                settle(picture)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "error", [KeyError(7), IndexError("x"), struct.error("y"), TypeError(), ZeroDivisionError("z")]
+)
+@pytest.mark.parametrize("name", ["load", "n_frames"])
+def test_whatever_a_library_raises_is_our_error(
+    error: Exception, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Image.open(io.BytesIO(animation("GIF")))
+
+    def fail(*ignored: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(type(picture), name, property(fail) if name == "n_frames" else fail)
+    with pytest.raises(ImageError, match="image cannot be read: "):
+        caesura.encode(picture)
+
+
+def test_a_damaged_file_ends_no_run(tmp_path: Path) -> None:
+    data = animation("TIFF")
+    (tmp_path / "a.tif").write_bytes(data[: len(data) // 2])
+    (tmp_path / "b.jpg").write_bytes(b"")
+    photo().save(tmp_path / "b.jpg", exif=DAMAGED["a unit of a signed type"])
+    outcome = run("encode", "--strip", "-e", 1, "-r", tmp_path)
+    assert outcome.status == 1
+    assert "a.tif: image cannot be read: " in outcome.err
+    assert container.read_header((tmp_path / "b.cae").read_bytes()).height == 80

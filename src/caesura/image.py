@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from caesura import colour, container, facts, metadata
-from caesura.errors import ImageError
+from caesura.errors import CaesuraError, ImageError
 from caesura.facts import Facts
 
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
@@ -27,7 +29,17 @@ _PREVIEW = (
     1,
 )  # TIFF's NewSubfileType, and its bit for "a smaller copy of another picture in this file"
 
-_UNREADABLE = (OSError, RuntimeError, SyntaxError, ValueError)  # pixels are read when first needed
+_UNREADABLE = "image cannot be read: "
+# By EXIF's orientation, which a picture is looked at by; 1 is as it is stored.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Pixels = NDArray[np.uint8]
 ImageLike = Image.Image | NDArray[np.uint8] | NDArray[np.floating[Any]]
@@ -39,15 +51,45 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         ImageError: it cannot be read, or its format is not known to Pillow.
     """
-    try:
-        picture = Image.open(path)
+    with readable(f"{path}: "):
+        try:
+            picture = Image.open(path)
+        except UnidentifiedImageError as error:
+            raise ImageError(f"{path} is not a picture in a format known here") from error
         picture.info[facts.KEY] = facts.of(picture)
-        picture.load()
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path} is not a picture in a format known here") from error
-    except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    load(picture, f"{path}: ")
     return picture
+
+
+@contextmanager
+def readable(says: str = _UNREADABLE) -> Iterator[None]:
+    """Whatever a library raises of a damaged picture, as an ImageError whose message begins so."""
+    try:
+        yield
+    except (CaesuraError, MemoryError):
+        raise
+    except Exception as error:  # there is no common base but this: IndexError, KeyError, struct.error, ...
+        told = not isinstance(error, (LookupError, TypeError, AttributeError))  # "tag", "index out of range"
+        reason = (getattr(error, "strerror", None) or str(error)) if told else ""
+        raise ImageError(f"{says}{reason or repr(error)}") from error
+
+
+def load(image: Any, says: str = _UNREADABLE) -> None:
+    """Read a Pillow image's pixels.
+
+    Raises:
+        ImageError: they cannot be read; its message begins with `says`.
+    """
+    # A TIFF on its side is not to be mapped into memory: Pillow would take the sides that it has when turned.
+    name = getattr(image, "filename", "") if image.format == "TIFF" else ""
+    with readable(says):
+        try:
+            if name:
+                image.filename = ""
+            image.load()
+        finally:
+            if name:
+                image.filename = name
 
 
 def to_pixels(image: ImageLike) -> Pixels:
@@ -185,10 +227,7 @@ def codable(image: Image.Image, *, strict: bool = False) -> Image.Image:
     told = facts.of(image)  # before it is loaded
     check_whole(image, strict=strict)
     _check_depth(image, told, strict)
-    try:
-        image.load()
-    except _UNREADABLE as error:
-        raise ImageError(f"image cannot be read: {error}") from error
+    load(image)
     mode = image.mode
     if mode == "CMYK":
         return _from_cmyk(image, image.info.get("icc_profile") or told.icc)
@@ -217,15 +256,13 @@ def check_whole(image: Image.Image, *, strict: bool = False) -> None:
             file, or the file cannot be read.
     """
     tag, bit = _PREVIEW
-    kind = getattr(image, "tag_v2", {}).get(tag)
+    with readable():
+        kind = getattr(image, "tag_v2", {}).get(tag)
+        frames = _frames(image)
     if isinstance(kind, int) and kind & bit:
         raise ImageError(
             "image is the preview of another, as camera raw files have it; export the photo first"
         )
-    try:
-        frames = _frames(image)
-    except (*_UNREADABLE, EOFError) as error:
-        raise ImageError(f"image cannot be read: {error}") from error
     if frames > 1:
         _concede(f"image has {frames} frames", f"frame {image.tell() + 1} alone is coded", "one is", strict)
 
@@ -236,15 +273,6 @@ def copied(image: Image.Image) -> Image.Image:
     copy = image.copy()
     copy.info[facts.KEY], copy.format = told, image.format
     return copy
-
-
-def is_plain(path: Path) -> bool:
-    """Whether a PNG needs no other profile than it has, for all that it says of its colours."""
-    try:
-        with PngImagePlugin.PngImageFile(path) as picture:
-            return colour.profile(picture.info, facts.of(picture), grey=False) == (None, "")
-    except (*_UNREADABLE, EOFError):
-        return False
 
 
 def _check_depth(image: Image.Image, told: Facts, strict: bool) -> None:
@@ -277,10 +305,8 @@ def eight_bits(image: Image.Image, told: Facts | None = None, *, strict: bool = 
         return image
     told = told or Facts(bits=16)
     _concede(*_upper_eight(image, told, strict), strict)
-    try:
+    with readable():
         samples = np.asarray(image)
-    except _UNREADABLE as error:
-        raise ImageError(f"image cannot be read: {error}") from error
     reduced = (samples >> (told.range - 8)).astype(np.uint8)
     if told.inverted:
         reduced = 255 - reduced
@@ -333,18 +359,16 @@ def _from_cmyk(image: Image.Image, content: bytes | None) -> Image.Image:
             "image has mode CMYK and no colour profile, which its colours depend on; "
             "embed the profile that it was made for, or convert it to RGB by that"
         )
-    try:
+    with readable("image has mode CMYK and a damaged colour profile: "):
         profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
         colours = profile.profile.xcolor_space.strip()
-    except (*_UNREADABLE, ImageCms.PyCMSError) as error:
-        raise ImageError(f"image has mode CMYK and a damaged colour profile: {error}") from error
     if colours != "CMYK":
         raise ImageError(f"image has mode CMYK and a colour profile of {colours}; one of CMYK is needed")
     return _to_srgb(image, profile)
 
 
 def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
-    try:
+    with readable(f"image has mode {image.mode} and a damaged colour profile: "):
         converted = ImageCms.profileToProfile(
             image,
             profile,
@@ -353,8 +377,6 @@ def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
             outputMode="RGB",
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
-    except ImageCms.PyCMSError as error:
-        raise ImageError(f"image has mode {image.mode} and a damaged colour profile: {error}") from error
     assert converted is not None  # it is not done in place
     converted = _described(converted, image)
     converted.info.pop("icc_profile", None)
@@ -376,25 +398,25 @@ def _from_unit(array: NDArray[Any]) -> Pixels:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF orientation says.
+    """The picture turned as its EXIF orientation says, without metadata; that may be damaged.
 
     Raises:
         ImageError: it cannot be read.
     """
-    try:
-        return ImageOps.exif_transpose(image)
-    except _UNREADABLE as error:
-        raise ImageError(f"image cannot be read: {error}") from error
+    load(image)  # which turns TIFFs
+    with readable():
+        turn = _TURNS.get(metadata.orientation(metadata.of_any_size(image)))
+        turned = image.copy() if turn is None else image.transpose(turn)
+    turned.info = metadata.without(turned.info)
+    return turned
 
 
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode not in _MODES:
         raise ImageError(f"image has mode {image.mode}; {', '.join(sorted(_MODES))} are allowed")
     grey = image.mode in _GREY
-    try:
+    with readable():
         if image.has_transparency_data:
             with_alpha = image.convert("RGBA")
             return np.asarray(with_alpha.convert("LA") if grey else with_alpha)
         return np.asarray(image.convert("L" if grey else "RGB"))
-    except _UNREADABLE as error:
-        raise ImageError(f"image cannot be read: {error}") from error

@@ -5,17 +5,19 @@ Memory grows with the width of the picture and not with its height. Needs `pip i
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from caesura import cae2026, codec, container, image, metadata
+from caesura import cae2026, carried, codec, colour, container, exif, facts, image, metadata
 from caesura import model as models
 from caesura.cli import files
 from caesura.container import MAX_PIXELS, Header
@@ -31,8 +33,7 @@ Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
 PIXELS = 1 << 26  # pictures up to here are better coded in memory
-_FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}  # libvips' names
-_LOADERS = ("jpegload", "pngload", "ppmload", "tiffload", "webpload")  # of pictures, not of drawings
+_READ = ("JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")  # by Pillow's names
 # How files are written: nothing is lost where the format allows it.
 _OPTIONS: dict[str, dict[str, Any]] = {
     ".jpeg": {"Q": 97, "subsample_mode": "off"},
@@ -43,9 +44,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     ".webp": {"lossless": True, "exact": True},
 }
 _OPAQUE = (".jpeg", ".jpg")
+_WRITTEN = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 _ROWS = 64  # that are handed on at a time
 _LEAST_BYTES = 1 << 17  # of a file with so many pixels; smaller ones are not looked into
 _KINDS = {1: "b-w", 2: "b-w", 3: "srgb", 4: "srgb"}
+_ALIKE = ("1", "L", "LA", "P", "RGB", "RGBA")  # modes that both libraries read alike
 
 
 def encode(
@@ -74,7 +77,7 @@ def encode(
 
     Raises:
         DependencyError: libvips is not installed.
-        ImageError: the file cannot be read, or is of another kind.
+        ImageError: the file cannot be read, or is of a kind that its rows are not enough of.
         ConfigError: a setting is out of range.
     """
     if effort == cae2026.MAX_EFFORT or (target is not None and not target.is_size):
@@ -100,16 +103,31 @@ def encode(
 
 @one_blas_thread()
 def decode(
-    data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS, progress: Progress = lambda done, total: None
+    data: bytes,
+    path: Path,
+    *,
+    strip: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress = lambda done, total: None,
 ) -> None:
     """Decode a .cae file to a picture file, whose extension says the format.
 
     The format's writer asks for rows, and is given them as they are decoded.
 
+    Args:
+        data: a .cae file.
+        path: of the file to be written.
+        strip: leave metadata out. Orientation is not applied.
+        max_pixels: larger pictures are refused.
+        progress: called with the rows decoded and their number.
+
     Raises:
         DependencyError: libvips is not installed.
         ImageError: the format is not known here or cannot hold the picture, or the file cannot be written.
         FormatError, ModelError: as `caesura.decode`.
+
+    Warns:
+        UserWarning: the format cannot hold some of the metadata, which is left out.
     """
     vips, suffix = _vips(), path.suffix.lower()
     if suffix not in _OPTIONS:
@@ -125,13 +143,13 @@ def decode(
         with stream.errors():
             opened = vips.Image.new_from_source(source, "", access="sequential", unlimited=True)
             picture = opened.copy(interpretation=_KINDS[header.channels])
-            for name, content in payload.metadata.items():
-                picture.set_type(vips.GValue.blob_type, _FIELDS[name], metadata.marked(name, content))
             picture.write_to_target(vips.Target.new_to_descriptor(out.fileno()), suffix, **_OPTIONS[suffix])
+        kept = Metadata() if strip else payload.metadata
+        carried.put(out, _WRITTEN[suffix], image.mode(header.channels), kept)
 
 
 def takes(path: Path, *, upright: bool) -> bool:
-    """Whether a file is one for `encode` here: large, of such a kind, one page, and libvips is installed.
+    """Whether a file is one for `encode` here: large, of such a kind, and libvips is installed.
 
     `upright` says that its orientation is to be applied.
     """
@@ -140,14 +158,9 @@ def takes(path: Path, *, upright: bool) -> bool:
             return False
         vips = _vips()
         opened = vips.Image.new_from_file(str(path), access="sequential")
+        return opened.width * opened.height > PIXELS and not _unlike(path, opened, upright=upright)
     except Exception:  # not installed, or no picture that it knows: whoever reads it whole says so
         return False
-    pages = opened.get("n-pages") if opened.get_typeof("n-pages") else 1
-    turned = opened.get("orientation") if upright and opened.get_typeof("orientation") else 1
-    known = str(opened.get("vips-loader")).startswith(_LOADERS)
-    if not (known and opened.width * opened.height > PIXELS and _is_codable(opened) and pages == turned == 1):
-        return False
-    return opened.get("vips-loader") != "pngload" or image.is_plain(path)
 
 
 def writes(path: Path) -> bool:
@@ -158,8 +171,64 @@ def writes(path: Path) -> bool:
         return False
 
 
-def _is_codable(picture: Any) -> bool:
-    return bool(picture.format == "uchar" and _KINDS.get(picture.bands) == picture.interpretation)
+def _unlike(path: Path, opened: Any, *, upright: bool) -> str:
+    """Why rows of a file, as libvips has it, are not what is coded of it in memory; else empty."""
+    if opened.format != "uchar" or _KINDS.get(opened.bands) != opened.interpretation:
+        got = f"{opened.bands} channels of {opened.format}, {opened.interpretation}"
+        return f"{got}; grey and RGB of 8 bits are allowed, with transparency or without"
+    with _lazily(path) as picture:
+        # Samples up to less than 255 are scaled to that.
+        scaled = picture.format == "PPM" and getattr(picture, "tile")[0][0] != "raw"  # noqa: B009
+        if picture.format not in _READ or scaled:
+            return f"format {picture.format}; {', '.join(_READ)} of samples up to 255 are allowed"
+        image.check_whole(picture, strict=True)
+        alpha = picture.mode in ("LA", "RGBA")
+        if picture.mode not in _ALIKE or "transparency" in picture.info or alpha != (opened.bands in (2, 4)):
+            got = f"mode {picture.mode}, stored as {opened.bands} channels"
+            return f"{got}; {', '.join(_ALIKE)} are allowed, with transparency as a channel only"
+        if colour.profile(picture.info, facts.of(picture), grey=False) != (None, ""):
+            return "colours told by gamma or code points; a colour profile is allowed"
+        turned = upright or picture.format == "TIFF"  # Pillow turns these when it loads them
+        if turned and (found := _orientation(picture)) != 1:
+            return f"orientation {found}, which is to be applied; 1 is allowed"
+    return ""
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Also of a TIFF that is not loaded."""
+    own = Image.Image.getexif(picture).get(exif.ORIENTATION, 1) if picture.format == "TIFF" else 1
+    return int(own) if own != 1 else metadata.orientation(metadata.of_any_size(picture))
+
+
+@contextmanager
+def _lazily(path: Path) -> Iterator[Image.Image]:
+    """A picture file as Pillow opens it, with all of its metadata and no pixels read.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # nothing of its size is made
+    try:
+        with path.open("rb") as file, image.readable(f"{path}: "):
+            yield Image.open(_without_pixels(file))
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
+
+
+def _without_pixels(file: IO[bytes]) -> IO[bytes]:
+    """A PNG without its pixels: what follows them would not be read before they are. Others as they are."""
+    signature = file.read(8)
+    if signature != b"\x89PNG\r\n\x1a\n":
+        file.seek(0)
+        return file
+    kept = [signature]
+    while len(head := file.read(8)) == 8:
+        size = int.from_bytes(head[:4], "big") + 4
+        if head[4:] in (b"IDAT", b"fdAT"):
+            file.seek(size, io.SEEK_CUR)
+        else:
+            kept += [head, file.read(size)]
+    return io.BytesIO(b"".join(kept))
 
 
 def _png(header: Header, bands: Iterable[Pixels], progress: Progress) -> Iterator[bytes]:
@@ -223,19 +292,13 @@ class _Rows:
         self._open()
         picture = self._picture
         self.height, self.width, self.channels = picture.height, picture.width, picture.bands
-        if not _is_codable(picture):
-            got = f"{picture.bands} channels of {picture.format}, {picture.interpretation}"
-            raise ImageError(
-                f"{path}: {got}; grey and RGB of 8 bits are allowed, with transparency or without"
-            )
+        if unlike := _unlike(path, picture, upright=False):
+            raise ImageError(f"{path}: {unlike}")
 
     def metadata(self) -> Metadata:
         """What the file holds besides pixels."""
-        kept = (
-            self._picture.get(field) if self._picture.get_typeof(field) else None
-            for field in _FIELDS.values()
-        )
-        return metadata.of_bytes(*kept)
+        with _lazily(self._path) as picture:
+            return metadata.of_image(picture)
 
     def __call__(self, first: int, last: int) -> tuple[Pixels, Pixels | None]:
         """Rows `first` to before `last`, each time further down, or from the start again."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 import zlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -36,7 +38,8 @@ class Metadata:
 
 
 _EXIF_MARKER = b"Exif\0\0"
-_NAMES = "icc_profile", "exif", "xmp", "XML:com.adobe.xmp"
+_XMP_NAME = "XML:com.adobe.xmp"
+_NAMES = "icc_profile", "exif", "xmp", _XMP_NAME
 _PILLOW = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
 
 
@@ -46,38 +49,64 @@ def of_image(image: Image.Image) -> Metadata:
     Raises:
         ImageError: one of the kinds is larger than MAX_BYTES.
     """
-    info = in_info(image)
-    return of_bytes(info.get("icc_profile"), info.get("exif"), info.get("xmp", info.get("XML:com.adobe.xmp")))
-
-
-def of_bytes(icc: bytes | None, exif: bytes | None, xmp: bytes | str | None) -> Metadata:
-    """What a picture's file holds, with or without the marker before EXIF; what is empty is left out.
-
-    Raises:
-        ImageError: one of the kinds is larger than MAX_BYTES.
-    """
-    found = {
-        "icc": icc or b"",
-        "exif": (exif or b"").removeprefix(_EXIF_MARKER),
-        "xmp": xmp.encode() if isinstance(xmp, str) else xmp or b"",
-    }
-    for name, content in found.items():
+    kept = of_any_size(image)
+    for name, content in kept.items():
         if len(content) > MAX_BYTES:
             raise ImageError(f"image has {len(content)} bytes of {name}; at most {MAX_BYTES} are allowed")
+    return kept
+
+
+def of_any_size(image: Image.Image) -> Metadata:
+    """What Pillow knows of a picture, also if it is too large to be kept; what is empty is left out."""
+    info = in_info(image)
+    xmp = info.get("xmp", info.get(_XMP_NAME)) or b""
+    found = {
+        "icc": info.get("icc_profile") or b"",
+        "exif": (info.get("exif") or b"").removeprefix(_EXIF_MARKER),
+        "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
+    }
     return Metadata(**{name: bytes(content) for name, content in found.items() if content})
 
 
 def in_info(image: Image.Image) -> dict[str, Any]:
-    """The part of a picture's `info` that is metadata here, with EXIF that the caller set beside it."""
+    """The part of a picture's `info` that is metadata here, with EXIF that Pillow has beside it.
+
+    That is what the caller set, and a TIFF's own tags, but for those about how its pixels are stored; and for
+    the orientation, which Pillow applies when it loads a TIFF.
+
+    Warns:
+        UserWarning: EXIF that Pillow has beside it is damaged, and a part or all of it left out.
+    """
+    from caesura import exif
+
     info: dict[str, Any] = {name: image.info[name] for name in _NAMES if name in image.info}
-    if not info.get("exif") and image.format != "TIFF":
+    if not info.get("exif"):
         try:
-            exif = image.getexif()  # set by the caller; a TIFF's own are about the file
-            if exif:
-                info["exif"] = exif.tobytes()
+            made = exif.of_image(image)
         except Exception as error:  # whatever a damaged structure leads Pillow into
-            raise ImageError(f"image has EXIF that cannot be read: {error}") from error
+            warnings.warn(f"EXIF cannot be read and is left out: {error or repr(error)}", stacklevel=2)
+        else:
+            info |= {"exif": _EXIF_MARKER + made} if made else {}
     return info
+
+
+def without(info: dict[Any, Any]) -> dict[Any, Any]:
+    """A picture's `info` without metadata."""
+    return {name: value for name, value in info.items() if name not in {*_NAMES, "Raw profile type exif"}}
+
+
+def orientation(kept: Metadata) -> int:
+    """How a picture is to be turned for looking at: 1 to 8 as EXIF counts, 1 where nothing says it.
+
+    The rest of EXIF may be damaged; where it says nothing, XMP is asked.
+    """
+    from caesura import exif
+
+    found = exif.orientation(kept.exif or b"")
+    if found is None:
+        said = re.search(rb'tiff:Orientation(?:="|>)([1-8])', kept.xmp or b"")
+        found = int(said[1]) if said else 1
+    return found
 
 
 def to_info(metadata: Metadata) -> dict[str, bytes]:

@@ -67,7 +67,9 @@ def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
     settings = {name: given[name] for name in _SETTINGS if name in given}
     image.check_whole(picture, strict=bool(settings.get("strict")))  # a copy knows nothing of other frames
+    image.load(picture)
     kept = image.copied(picture)
+    kept.info.update(metadata.in_info(picture))
     for name in ("icc_profile", "exif", "xmp"):
         if name in given:
             content = given[name]

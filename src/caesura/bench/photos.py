@@ -12,7 +12,7 @@ from PIL import Image
 
 from caesura import image
 from caesura.bench.codecs import Pixels
-from caesura.errors import ConfigError, DependencyError, ImageError
+from caesura.errors import ConfigError, DependencyError
 
 _SUFFIXES = frozenset({".png", ".ppm", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
 _SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
@@ -80,12 +80,10 @@ def largest(photos: Sequence[Photo]) -> Photo:
 
 
 def _photo(path: Path, name: str, quick: bool) -> Photo:
-    try:
+    with image.readable(f"{path} cannot be read as a picture: "):
         with Image.open(path) as picture:
             width, height = picture.size
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path} cannot be read as a picture: {error}") from error
     long, short = _QUICK_SIDES
     sides = (long, short) if width >= height else (short, long)
     if not quick or width * height <= long * short:

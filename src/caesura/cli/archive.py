@@ -127,6 +127,7 @@ def decode(
     gpus: Gpus = 0,
     batch: Batch = 64,
     batch_bytes: BatchBytes = 32 << 20,
+    strip: Strip = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     force: Force = False,
     as_json: AsJson = False,
@@ -139,7 +140,7 @@ def decode(
     from caesura.cli.jobs import Decode
 
     ending = f".{picture.lower()}"
-    job = Decode(pictures.writer(ending), None, 1, False, max_pixels)
+    job = Decode(pictures.writer(ending), None, 1, False, strip, max_pixels)
     archive = Archive(source, destination, job, ending, is_coded, kind, to, column, batch, batch_bytes)
     _run(archive, workers, address, gpus, force, as_json, dry_run)
 

@@ -113,6 +113,7 @@ def decode(
     recover: Annotated[
         bool, typer.Option("--recover", help="Decode what is left of damaged files, make up the rest.")
     ] = False,
+    strip: Strip = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     recursive: Recursive = False,
     jobs: Jobs = 1,
@@ -137,7 +138,7 @@ def decode(
         writer = pictures.writer(named[0])
     if recover and (region is not None or scale != "1"):
         raise ConfigError("recover is given with a region or a scale; it takes the whole picture")
-    job = Decode(writer, _region(region), _scale(scale), recover, max_pixels)
+    job = Decode(writer, _region(region), _scale(scale), recover, strip, max_pixels)
     batch.run(todo, job, Manner(jobs, as_json, dry_run, recursive))
 
 

@@ -93,26 +93,30 @@ class Decode:
     region: tuple[int, int, int, int] | None
     scale: int
     recover: bool
+    strip: bool
     max_pixels: int
 
     def __call__(self, source: Source, task: Task, step: Step) -> Made:
         """See `Job`."""
-        from caesura import codec, container, large, metrics
+        from caesura import codec, container, image, large, metadata, metrics
         from caesura.cli import pictures
 
         data = source.content
         header = container.read_header(data, max_pixels=self.max_pixels)
         bpp = metrics.bits_per_pixel(len(data), header.width, header.height)
-        whole = self.region is None and self.scale == 1 and not self.recover
+        in_rows = self.region is None and self.scale == 1 and not self.recover
+        if in_rows and self.strip:  # rows can be written as they are stored only
+            _, rest = container.read(data, max_pixels=self.max_pixels, wanted=())
+            in_rows = metadata.orientation(rest.metadata) == 1
         if (
-            whole
+            in_rows
             and header.width * header.height > large.PIXELS
             and large.writes(task.target)
             and pictures.named(task.target) == self.kind
             and not files.is_device(task.target)
         ):
             files.keep(task.target, force=task.force)
-            large.decode(data, task.target, max_pixels=self.max_pixels, progress=step)
+            large.decode(data, task.target, strip=self.strip, max_pixels=self.max_pixels, progress=step)
             return Made(None, header.width, header.height, bpp, f"{header.width} x {header.height}")
         if self.recover:
             picture, damaged = codec.recover(data, max_pixels=self.max_pixels)
@@ -120,6 +124,8 @@ class Decode:
                 warnings.warn(f"{width} x {height} pixels at {x}, {y} are damaged and made up", stacklevel=1)
         else:
             picture = codec.decode(data, region=self.region, scale=self.scale, max_pixels=self.max_pixels)
+        if self.strip:
+            picture = image.upright(picture)
         width, height = picture.size
         return Made(pictures.saved(picture, self.kind), width, height, bpp, f"{width} x {height}")
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from PIL import Image
 
-from caesura import image, metadata
+from caesura import carried, image, metadata
 from caesura.cli.files import FileError
 from caesura.errors import CaesuraError, ImageError
 
@@ -25,7 +25,6 @@ _FAITHFUL: dict[str, dict[str, Any]] = {
 _WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "SGI", "QOI", "HEIF"})
 # Pillow knows these by name but decodes them not at all, or with other programs.
 _NOT_READ = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
-_XMP_IN_TIFF = 700
 _HEIF = frozenset({".heic", ".heif", ".hif"})
 
 try:
@@ -107,8 +106,13 @@ def writer(suffix: str) -> str:
 def saved(picture: Image.Image, kind: str) -> bytes:
     """The picture as a file, as little changed as the format allows, with its metadata.
 
+    Where the format has no place for EXIF, the picture is turned as that says.
+
     Raises:
         FileError: the format cannot hold it.
+
+    Warns:
+        UserWarning: the format cannot hold some of the metadata, which is left out.
     """
     transparent = picture.mode in ("LA", "RGBA")
     if transparent and kind not in _WITH_ALPHA:
@@ -118,23 +122,9 @@ def saved(picture: Image.Image, kind: str) -> bytes:
         options["quality"] = 100  # alpha is without loss only here
     out = io.BytesIO()
     try:
-        picture.save(out, kind, **options, **_kept(picture, kind))
-    except Exception as error:  # as above, also of EXIF that Pillow cannot read
-        raise FileError(f"{kind} cannot hold this picture: {error}") from error
+        options |= carried.options(metadata.of_image(picture), kind)
+        shown = picture if kind in carried.HOLDING else image.upright(picture)
+        shown.save(out, kind, **options)
+    except Exception as error:  # as above
+        raise FileError(f"{kind} cannot hold this picture: {error or type(error).__name__}") from error
     return out.getvalue()
-
-
-def _kept(picture: Image.Image, kind: str) -> dict[str, Any]:
-    """Metadata as `Image.save` takes it; formats that have no place for it leave it out."""
-    kept: dict[str, Any] = dict(metadata.to_info(metadata.of_image(picture)))
-    if kind == "PNG" and "xmp" in kept:
-        from PIL.PngImagePlugin import PngInfo
-
-        kept["pnginfo"] = PngInfo()
-        kept["pnginfo"].add_itxt("XML:com.adobe.xmp", kept["xmp"].decode("utf-8", "replace"))
-    if kind == "TIFF" and "xmp" in kept:  # a tag like those of EXIF
-        tags = Image.Exif()
-        tags.load(kept.get("exif", b""))
-        tags[_XMP_IN_TIFF] = kept["xmp"]
-        kept["exif"] = tags
-    return kept
