@@ -53,7 +53,7 @@ def of(image: Image.Image) -> Facts:
         return _of_tiff(image)
     if image.format == "HEIF":
         facts = _of_heif(image)
-    elif getattr(image, "tile", []):
+    elif getattr(image, "fp", None) is not None:  # its file is open
         facts = _of_unloaded(image)
     else:
         facts = _of_loaded(image)
