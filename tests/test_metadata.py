@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageOps
 
 import caesura
 import caesura.pillow_plugin
-from caesura import carried, container, image, metadata
+from caesura import carried, container, extended_xmp, image, metadata
 from caesura import exif as tags
 from caesura.cli import pictures
 from caesura.container import Header, Payload, Segment
@@ -296,13 +296,13 @@ def test_what_is_too_long_for_jpeg_is_left_out_with_a_warning() -> None:
         back = Image.open(io.BytesIO(pictures.saved(picture, "JPEG")))
     assert [str(warning.message) for warning in caught] == [
         f"exif has {70_000 + len(exif(6)) - 6} bytes and is left out; JPEG can hold 65527",
-        f"xmp has {len(LONG)} bytes and is left out; JPEG can hold 65504",
     ]
     assert dict(back.getexif()) == {ORIENTATION: 6}
-    assert (back.info["icc_profile"], "xmp" in back.info) == (PROFILE, False)
+    kept = metadata.of_image(back)
+    assert (kept.icc, kept.xmp) == (PROFILE, LONG)
 
 
-@pytest.mark.parametrize("name", ["icc", "exif", "xmp"])
+@pytest.mark.parametrize("name", ["icc", "exif"])
 @pytest.mark.parametrize("more", [0, 1])
 def test_the_limits_of_jpeg_are_those_of_the_format(name: str, more: int) -> None:
     kept = Metadata(**{name: bytes(carried._MOST["JPEG"][name] + more)})
@@ -312,6 +312,27 @@ def test_the_limits_of_jpeg_are_those_of_the_format(name: str, more: int) -> Non
         photo().save(stream, "JPEG", **carried.options(kept, "JPEG"))
     assert len(caught) == more
     assert metadata.of_image(Image.open(stream)) == (Metadata() if more else kept)
+
+
+@pytest.mark.parametrize("size", [65_504, 65_505, 200_000])
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
+def test_long_xmp_is_spread_over_segments_and_joined(size: int, kind: str) -> None:
+    packet = bytes(np.random.default_rng(1).integers(32, 127, size, np.uint8))
+    back = Image.open(io.BytesIO(pictures.saved(described(xmp=packet), kind)))
+    assert metadata.of_image(back).xmp == packet
+    assert caesura.decode(caesura.encode(back, effort=1)).info["xmp"] == packet
+
+
+def test_xmp_that_another_program_has_spread_is_joined_if_whole() -> None:
+    main = b'<x><rdf:RDF a="b"><rdf:Description xmpNote:HasExtendedXMP="' + b"A" * 32 + b'"/></rdf:RDF></x>'
+    head = b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32
+    rest = b'<rdf:RDF xmlns:rdf="r"><rdf:Description/></rdf:RDF>'
+    parts = [head + struct.pack(">II", len(rest), start) + rest[start : start + 30] for start in (30, 0)]
+    whole = main.replace(b"A" * 32, b"").replace(b"</rdf:RDF>", b"<rdf:Description/></rdf:RDF>")
+    assert extended_xmp.joined(main, parts) == whole
+    assert extended_xmp.joined(main, parts[:1]) == main
+    assert extended_xmp.joined(main, []) == main
+    assert extended_xmp.joined(XMP, parts) == XMP
 
 
 @pytest.mark.parametrize("kind", ["BMP", "GIF", "PPM", "TGA", "JPEG2000", "QOI"])

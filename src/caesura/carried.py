@@ -11,13 +11,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from caesura import exif, metadata
+from caesura import exif, extended_xmp, metadata
 from caesura.metadata import Metadata
 
 # Formats that have a place for colour profile, EXIF and XMP which can be read back; no other has one for any.
 HOLDING = frozenset({"AVIF", "HEIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"})
 _TURNING = ("AVIF", "HEIF")  # whose own turn counts, not that of EXIF
-_IN_JPEG = {"icc": 255 * 65519, "exif": 65527, "xmp": 65504}  # bytes; a profile is spread over segments
+_IN_JPEG = {"icc": 255 * 65519, "exif": 65527}  # bytes; a profile is spread over segments, as XMP is
 _MOST = {"JPEG": _IN_JPEG, "MPO": _IN_JPEG}
 _STEP = 1 << 22  # bytes that are moved at a time
 _BIG_TIFF = 16  # bytes of its head; of an entry 20
@@ -38,6 +38,8 @@ def options(kept: Metadata, kind: str) -> dict[str, Any]:
     if kind == "PNG" and kept.xmp:
         told["pnginfo"] = PngInfo()
         told["pnginfo"].add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + kept.xmp)
+    if kind in ("JPEG", "MPO") and len(kept.xmp or b"") > extended_xmp.MOST:
+        told["extra"] = extended_xmp.segments(told.pop("xmp"))
     if kind == "TIFF" and (kept.exif or kept.xmp):
         told["tiffinfo"] = _tags(kept, exif.HEAD)
     return told

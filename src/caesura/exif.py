@@ -90,7 +90,10 @@ def _value(exif: Image.Exif, tag: int) -> Any:
     inner = exif.get(tag)  # a dictionary if the caller set it, otherwise where it lies
     inner = dict(inner if isinstance(inner, dict) else exif.get_ifd(tag))
     if isinstance(inner.get(_INTEROP), int):
-        inner[_INTEROP] = exif.get_ifd(_INTEROP)
+        try:
+            inner[_INTEROP] = exif.get_ifd(_INTEROP)
+        except Exception:  # damaged, or its file is closed; it says little
+            del inner[_INTEROP]
     return {name: _coded(value) for name, value in inner.items()}
 
 

@@ -77,9 +77,14 @@ def in_info(image: Image.Image) -> dict[str, Any]:
     Warns:
         UserWarning: EXIF that Pillow has beside it is damaged, and a part or all of it left out.
     """
-    from caesura import exif
+    from caesura import exif, extended_xmp
 
     info: dict[str, Any] = {name: image.info[name] for name in _NAMES if name in image.info}
+    if isinstance(info.get("xmp"), bytes):
+        segments = getattr(image, "applist", ())  # of a JPEG
+        info["xmp"] = extended_xmp.joined(
+            info["xmp"], [content for name, content in segments if name == "APP1"]
+        )
     if not info.get("exif"):
         try:
             made = exif.of_image(image)
