@@ -142,7 +142,8 @@ class Report:
             self._say(f"caesura: warning: {name}: {warning}", err=True)
         if outcome.error:
             self.failed += 1
-            message = outcome.error if name in outcome.error else f"{name}: {outcome.error}"
+            error = " ".join(outcome.error.splitlines()).strip()  # libraries' own may have several
+            message = error if name in error else f"{name}: {error}"
             self._say(f"caesura: {message}", err=True)
         elif task.skipped:
             self._skipped += 1
