@@ -71,8 +71,9 @@ def test_other_files_are_left_to_others(photo: Image.Image) -> None:
 def test_damage_raises_ours(photo: Image.Image) -> None:
     data = bytearray(saved(photo))
     data[-1] ^= 1
-    with pytest.raises(ChecksumError, match="does not match its checksum"):
+    with pytest.raises(OSError, match="does not match its checksum") as caught:
         Image.open(io.BytesIO(bytes(data)))
+    assert isinstance(caught.value, ChecksumError)
     for length in range(4, len(data), 97):
         with pytest.raises(CaesuraError):
             Image.open(io.BytesIO(bytes(data[:length])))
@@ -81,6 +82,24 @@ def test_damage_raises_ours(photo: Image.Image) -> None:
 def test_bad_settings_are_refused(photo: Image.Image) -> None:
     with pytest.raises(ConfigError, match="quality is 0"):
         saved(photo, quality=0)
+    wrong = {
+        "quality": "50",
+        "strict": "no",
+        "exif": "text",
+        "icc_profile": 5,
+        "xmp": 5,
+        "target": {"bytes": 9},
+    }
+    for name, value in wrong.items():
+        with pytest.raises(TypeError, match=f"^{name} is .+, of type .+ allowed$"):
+            saved(photo, **{name: value})
+
+
+@pytest.mark.parametrize("value", [None, b"", Image.Exif()])
+def test_metadata_that_is_nothing_is_left_out(photo: Image.Image, value: object) -> None:
+    tagged = photo.copy()
+    tagged.info["exif"] = b"Exif\0\0of the picture"
+    assert saved(tagged, exif=value) == saved(photo)
 
 
 def test_threads_share_it(photo: Image.Image) -> None:

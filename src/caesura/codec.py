@@ -6,22 +6,24 @@ decode: bytes -> container -> segments -> image
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
 from pathlib import Path
+from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import cae2026, container, image, metadata, metrics, rate, segments
+from caesura import arguments, cae2026, container, image, metadata, metrics, rate, segments
 from caesura import model as models
+from caesura.arguments import Content
 from caesura.container import MAX_PIXELS, Header, Payload
 from caesura.decoder import Decoder
 from caesura.encoder import Encoder, Source, Trials
-from caesura.errors import ConfigError
+from caesura.errors import ConfigError, ImageError
 from caesura.forecast import forecast, usual
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
@@ -41,7 +43,7 @@ _KEPT_PIXELS = 1 << 26  # trials of larger pictures share nothing, for want of m
 
 
 def encode(
-    picture: ImageLike,
+    picture: ImageLike | str | os.PathLike[str],
     *,
     quality: float | None = None,
     target: Target | None = None,
@@ -58,8 +60,8 @@ def encode(
     Args:
         picture: a Pillow image (nearly all modes, see `image.codable`; I;16 and one of several frames with a
             warning; CMYK becomes sRGB by its profile), or an array (H, W) or (H, W, 1 to 4) of uint8, or of
-            float in [0, 1]. Alpha, the last of 2 or 4 channels, is kept without loss. ICC profile, EXIF and
-            XMP of a Pillow image are kept; orientation is not applied.
+            float in [0, 1], or the path of a file that Pillow reads. Alpha, the last of 2 or 4 channels, is
+            kept without loss. ICC profile, EXIF and XMP are kept; orientation is not applied.
         quality: 1 to 100, continuous; larger is better and bigger; 50 unless a target is given.
         target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
         model: a bundle, its name or its folder.
@@ -76,12 +78,20 @@ def encode(
         A .cae file.
 
     Raises:
-        ImageError: the picture cannot be coded as it is.
+        ImageError: the picture cannot be coded as it is, or its file not be read as a picture.
+        TypeError: an argument is of another type than those named here.
         ConfigError: `quality`, `effort` or `tune` is out of range, or no quality meets the target.
         DependencyError: `effort` is 9 and PyTorch is not installed.
         ModelError: the model is not there or damaged.
         LimitError: the picture is too large.
+        OSError: of the system, if the path is of no file that can be read.
     """
+    arguments.flag("strip", strip)
+    arguments.flag("strict", strict)
+    arguments.of_type("target", target, (Target, NoneType), "a caesura.target.Target is allowed")
+    arguments.function("progress", progress)
+    if isinstance(picture, str | os.PathLike):
+        picture = _opened(Path(picture), arguments.max_pixels(max_pixels))
     source, pixels = _source(picture, strip, strict)
     return encode_source(
         source,
@@ -96,6 +106,13 @@ def encode(
     )
 
 
+def _opened(path: Path, max_pixels: int) -> Image.Image:
+    """A picture's file read whole, as the command line reads it."""
+    from caesura.cli import pictures  # here, since it is for paths alone
+
+    return pictures.opened(arguments.read(path, ImageError), str(path), max_pixels)
+
+
 def _measure(target: Target | None, pixels: Pixels) -> Callable[[Pixels], float]:
     """How good what a file decodes to is, in a target's unit."""
     if target is not None and target.name == "ms_ssim":
@@ -106,6 +123,8 @@ def _measure(target: Target | None, pixels: Pixels) -> Callable[[Pixels], float]
 def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixels]:
     """A picture as the encoder reads it, and its colours."""
     kept = Metadata()
+    allowed = "a Pillow image, an array and the path of a picture are allowed"
+    arguments.of_type("picture", picture, (Image.Image, np.ndarray), allowed)
     if isinstance(picture, Image.Image):
         picture = image.codable(picture, strict=strict)
         if strip:
@@ -140,9 +159,8 @@ def encode_source(
     `measure` gives the PSNR or MS-SSIM of what a file of it decodes to, uint8 (H, W, colours), for a target
     that is about it.
     """
-    if effort not in range(cae2026.MIN_EFFORT, cae2026.MAX_EFFORT + 1):
-        allowed = f"{cae2026.MIN_EFFORT} to {cae2026.MAX_EFFORT} is allowed"
-        raise ConfigError(f"effort is {effort!r}; {allowed}")
+    least, most = cae2026.MIN_EFFORT, cae2026.MAX_EFFORT
+    effort = arguments.integer("effort", effort, f"{least} to {most} is allowed", least, most)
     if quality is not None and target is not None:
         raise ConfigError(f"quality is {quality} and target is {target}; one of them is allowed")
     quality = rate.DEFAULT_QUALITY if quality is None else quality
@@ -184,7 +202,7 @@ def encode_source(
 
 
 def decode(
-    data: bytes, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
+    data: Content, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
     """Decode a .cae file to a Pillow image, mode L, LA, RGB or RGBA, metadata in its `info`.
 
@@ -195,12 +213,12 @@ def decode(
 
 
 def decode_array(
-    data: bytes, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
+    data: Content, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.uint8]:
     """Decode a .cae file to an array.
 
     Args:
-        data: the file.
+        data: the file: bytes, bytearray, memoryview, or the path of it.
         region: x, y, width and height in pixels; only what these depend on is decoded.
         scale: 1, 2, 4 or 8; each pixel is the mean of so many each way: a preview in little memory. With 8
             it is very nearly that, in half the time or less: the latents alone are looked at (`preview.py`).
@@ -213,7 +231,9 @@ def decode_array(
     Raises:
         FormatError: one of its kinds, if the bytes are not an undamaged .cae file.
         ModelError: the model that coded the file is not there.
+        TypeError: an argument is of another type than those named here.
         ConfigError: the region does not lie in the picture, or the scale is another one.
+        OSError: of the system, if the path is of no file that can be read.
     """
     return _decoded(data, region, scale, max_pixels)[0]
 
@@ -231,14 +251,21 @@ class Recovered(NamedTuple):
 
 
 @one_blas_thread()
-def recover(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Recovered:
+def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
     """Decode as much as is left of a damaged or cut file; what is lost is made up from what is around it.
+
+    Args:
+        data: the file: bytes, bytearray, memoryview, or the path of it.
+        max_pixels: refuse files that claim more, before anything is allocated.
 
     Raises:
         FormatError: one of its kinds, if not even the header can be read.
         ModelError: the model that coded the file is not there.
+        TypeError, ConfigError: an argument is of another type, or has a value that is not allowed.
+        OSError: of the system, if the path is of no file that can be read.
     """
-    header, payload, suspect = container.salvage(data, max_pixels=max_pixels)
+    content = arguments.content("data", data)
+    header, payload, suspect = container.salvage(content, max_pixels=max_pixels)
     decoder = Decoder(header, models.load_by_id(header.model_id), conceal=True)
     if header.channels > header.colours:  # where a segment has no transparency, it may have had
         decoder.damaged |= suspect
@@ -254,11 +281,12 @@ def recover(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Recovered:
 
 @one_blas_thread()
 def _decoded(
-    data: bytes, region: Region | None, scale: int, max_pixels: int
+    given: Content, region: Region | None, scale: int, max_pixels: int
 ) -> tuple[NDArray[np.uint8], Payload]:
     """What a file decodes to: uint8 (H, W, 1 to 4); and what else it holds."""
-    if scale not in SCALES:
-        raise ConfigError(f"scale is {scale!r}; {', '.join(map(str, SCALES))} are allowed")
+    scale = check_scale(scale)
+    region = None if region is None else check_region(region)
+    data = arguments.content("data", given)
     if region is None:  # before anything is made of what the header claims
         header, payload = container.read(data, max_pixels=max_pixels)
         area = slice(0, header.height), slice(0, header.width)
@@ -278,10 +306,36 @@ def _decoded(
     return pixels, payload
 
 
+def check_scale(scale: int) -> int:
+    """A scale as it is to be.
+
+    Raises:
+        TypeError, ConfigError: it is another one.
+    """
+    allowed = f"{', '.join(map(str, SCALES))} are allowed"
+    scale = arguments.integer("scale", scale, allowed)
+    if scale not in SCALES:
+        raise ConfigError(f"scale is {scale}; {allowed}")
+    return scale
+
+
+def check_region(region: Region) -> Region:
+    """A region as it is to be, in whichever picture.
+
+    Raises:
+        TypeError, ConfigError: it is not four integers.
+    """
+    allowed = "four whole numbers are allowed: x, y, width, height"
+    arguments.of_type("region", region, (tuple, list, np.ndarray), allowed)
+    values = np.atleast_1d(region) if isinstance(region, np.ndarray) else region
+    if len(values) != 4:
+        raise ConfigError(f"region is {region!r}; {allowed}")
+    x, y, width, height = (arguments.integer("region", value, allowed) for value in values)
+    return x, y, width, height
+
+
 def _area(region: Region, header: Header) -> tuple[slice, slice]:
     """Rows and columns of a region."""
-    if len(region) != 4 or not all(isinstance(value, Integral) for value in region):
-        raise ConfigError(f"region is {region!r}; four whole numbers are allowed: x, y, width, height")
     x, y, width, height = region
     if not (0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height):
         got = f"{width} x {height} pixels at {x}, {y}"

@@ -5,23 +5,26 @@ Memory grows with the width of the picture and not with its height. Needs `pip i
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import cae2026, codec, container, metadata
+from caesura import arguments, cae2026, codec, container, metadata
 from caesura import model as models
+from caesura.arguments import Content
 from caesura.container import MAX_PIXELS, Header
 from caesura.decoder import Decoder
 from caesura.encoder import Source
-from caesura.errors import ConfigError, DependencyError, ImageError
+from caesura.errors import CaesuraError, ConfigError, DependencyError, ImageError
 from caesura.metadata import Metadata
 from caesura.parallel import one_blas_thread
 from caesura.rate import DEFAULT_EFFORT
@@ -49,7 +52,7 @@ _KINDS = {1: "b-w", 2: "b-w", 3: "srgb", 4: "srgb"}
 
 
 def encode(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     quality: float | None = None,
     target: Target | None = None,
@@ -75,14 +78,19 @@ def encode(
     Raises:
         DependencyError: libvips is not installed.
         ImageError: the file cannot be read, or is of another kind.
-        ConfigError: a setting is out of range.
+        TypeError, ConfigError: a setting is of another type, or out of range.
     """
+    path = arguments.path("path", path)
+    arguments.of_type("target", target, (Target, NoneType), "a caesura.target.Target is allowed")
+    arguments.flag("strip", strip)
+    arguments.function("progress", progress)
     if effort == cae2026.MAX_EFFORT or (target is not None and not target.is_size):
         raise ConfigError(
             f"effort is {effort} and target is {target}; for a picture that is read in rows, efforts below "
             f"{cae2026.MAX_EFFORT} and sizes are allowed"
         )
     with _as_ours(path):
+        arguments.check_file(path, ImageError)
         rows = _Rows(path, progress)
         kept = Metadata() if strip else rows.metadata()
         return codec.encode_source(
@@ -100,7 +108,11 @@ def encode(
 
 @one_blas_thread()
 def decode(
-    data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS, progress: Progress = lambda done, total: None
+    data: Content,
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress = lambda done, total: None,
 ) -> None:
     """Decode a .cae file to a picture file, whose extension says the format.
 
@@ -109,8 +121,10 @@ def decode(
     Raises:
         DependencyError: libvips is not installed.
         ImageError: the format is not known here or cannot hold the picture, or the file cannot be written.
-        FormatError, ModelError: as `caesura.decode`.
+        FormatError, ModelError, TypeError, ConfigError: as `caesura.decode`.
     """
+    path, data = arguments.path("path", path), arguments.content("data", data)
+    arguments.function("progress", progress)
     vips, suffix = _vips(), path.suffix.lower()
     if suffix not in _OPTIONS:
         raise ImageError(f"{path}: {suffix or 'no extension'} is not known here; {', '.join(_OPTIONS)} are")
@@ -278,6 +292,8 @@ def _as_ours(path: Path) -> Iterator[None]:
     vips = _vips()
     try:
         yield
+    except CaesuraError:  # some are OSErrors, too
+        raise
     except vips.Error as error:
         raise ImageError(f"{path}: {str(error).strip().splitlines()[-1]}") from error
     except OSError as error:

@@ -11,11 +11,12 @@ A file that does not start like a .cae is left to Pillow's other plugins; a dama
 from __future__ import annotations
 
 from io import BytesIO
+from types import NoneType
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from caesura import codec, container, image, metadata
+from caesura import arguments, codec, container, image, metadata
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
 _SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict")
@@ -62,13 +63,24 @@ class CaeImageFile(ImageFile.ImageFile):
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
     settings = {name: given[name] for name in _SETTINGS if name in given}
-    image.check_whole(picture, strict=bool(settings.get("strict")))  # a copy knows nothing of other frames
+    strict = arguments.flag("strict", settings.get("strict", False))
+    image.check_whole(picture, strict=strict)  # a copy knows nothing of other frames
     kept = picture.copy()
     for name in ("icc_profile", "exif", "xmp"):
         if name in given:
-            content = given[name]
-            kept.info[name] = content.tobytes() if isinstance(content, Image.Exif) else content or b""
+            kept.info[name] = _metadata(name, given[name])
     file.write(codec.encode(kept, **settings))
+
+
+def _metadata(name: str, content: Any) -> bytes:
+    """What the caller gives in place of what the picture has; None and nothing leave it out."""
+    if name == "exif" and isinstance(content, Image.Exif):
+        return content.tobytes() if content else b""
+    if name == "xmp" and isinstance(content, str):
+        return content.encode()
+    allowed = {"exif": "bytes and an Image.Exif are", "xmp": "bytes and text are"}.get(name, "bytes are")
+    arguments.of_type(name, content, (bytes, bytearray, memoryview, NoneType), f"{allowed} allowed")
+    return bytes(content or b"")
 
 
 Image.register_open(FORMAT, CaeImageFile, lambda prefix: prefix.startswith(container.SIGNATURE))

@@ -17,7 +17,7 @@ from caesura.archive.units import FILES, KINDS, Done, Reading, kind_of
 from caesura.archive.work import Finished, Work
 from caesura.cli.files import FileError
 from caesura.cli.jobs import Decode, Encode
-from caesura.errors import ConfigError
+from caesura.errors import CaesuraError, ConfigError
 
 
 @dataclass
@@ -169,6 +169,8 @@ def _told() -> Iterator[None]:
     """What file systems raise, as ours; those of S3 have no base in common with others."""
     try:
         yield
+    except CaesuraError:  # some are OSErrors, too
+        raise
     except OSError as error:
         raise FileError(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")) from error
     except Exception as error:
