@@ -10,7 +10,6 @@ A file that does not start like a .cae is left to Pillow's other plugins; a dama
 
 from __future__ import annotations
 
-from io import BytesIO
 from types import NoneType
 from typing import IO, Any
 
@@ -27,6 +26,8 @@ class CaeImageFile(ImageFile.ImageFile):
 
     format = FORMAT
     format_description = "caesura"
+    _content: bytes | None = None  # of the file, until it is decoded; a copy is made of pixels
+    _scale = 1
 
     def _open(self) -> None:
         assert self.fp is not None  # of Pillow's constructor
@@ -35,14 +36,12 @@ class CaeImageFile(ImageFile.ImageFile):
         self._size = header.width, header.height
         self._mode = image.mode(header.channels)
         self.info.update(metadata.to_info(payload.metadata))
-        self._scale = 1
-        self._decoded = False
 
     def draft(
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Decode a preview, no smaller than `size`; `Image.thumbnail` asks for one. The mode stays."""
-        if self._decoded or self._scale > 1 or not size:
+        if self._content is None or self._scale > 1 or not size:
             return None
         width, height = self.size
         fits = [s for s in codec.SCALES if -(-width // s) >= size[0] and -(-height // s) >= size[1]]
@@ -52,11 +51,12 @@ class CaeImageFile(ImageFile.ImageFile):
 
     def load(self) -> Any:
         """Decode, the first time."""
-        if not self._decoded:
-            pixels = codec.decode_array(self._content, scale=self._scale)
-            self.fp = BytesIO(pixels.tobytes())
-            self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
-            self._decoded = True
+        if self._content is not None:
+            if self.fp and self._exclusive_fp:  # it was read whole
+                self.fp.close()
+            self.fp = None
+            decoded = image.to_image(codec.decode_array(self._content, scale=self._scale))
+            self.im, self.readonly, self._content = decoded.im, decoded.readonly, None
         return super().load()
 
 
