@@ -138,7 +138,17 @@ def reduce(pixels: Pixels, scale: int) -> Pixels:
     """
     if scale == 1:
         return pixels
-    return np.atleast_3d(np.asarray(to_image(pixels).reduce(scale)))  # Pillow premultiplies
+
+    def means(planes: NDArray[Any]) -> NDArray[Any]:
+        reduced = [Image.fromarray(plane).reduce(scale) for plane in planes.transpose(2, 0, 1)]
+        return np.dstack([np.asarray(plane) for plane in reduced])
+
+    if pixels.shape[2] in (1, 3):
+        return means(pixels)
+    colours, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
+    weights = alpha.astype(np.float32)  # Pillow's own way premultiplies in 8 bits, which darkens
+    seen = means(colours * weights) / np.maximum(means(weights), np.finfo(np.float32).tiny)
+    return np.dstack([(seen + np.float32(0.5)).astype(np.uint8), means(alpha)])
 
 
 def pad(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
