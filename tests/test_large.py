@@ -41,6 +41,8 @@ def test_a_file_is_coded_as_the_picture_is(
     path = tmp_path / "picture.png"
     picture.convert(mode).save(path)
     assert large.encode(path, quality=quality) == caesura.encode(Image.open(path), quality=quality)
+    exactly = large.encode(path, quality=quality, exact=True)
+    assert exactly == caesura.encode(Image.open(path), quality=quality, exact=True)
 
 
 @pytest.mark.parametrize("suffix", ["tif", "jpg", "webp"])

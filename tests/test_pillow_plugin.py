@@ -34,6 +34,9 @@ def photo(astronaut: NDArray[np.uint8]) -> Image.Image:
 def test_saving_is_encoding(photo: Image.Image) -> None:
     assert saved(photo) == caesura.encode(photo)
     assert saved(photo, quality=20, effort=1) == caesura.encode(photo, quality=20, effort=1)
+    clear = photo.copy()
+    clear.putalpha(0)
+    assert saved(clear, exact=True) == caesura.encode(clear, exact=True) != saved(clear)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])

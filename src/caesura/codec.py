@@ -6,6 +6,7 @@ decode: bytes -> container -> segments -> image
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -17,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import arguments, cae2026, container, image, metadata, metrics, rate, segments
+from caesura import alpha, arguments, cae2026, container, image, metadata, metrics, rate, segments
 from caesura import model as models
 from caesura.arguments import Content
-from caesura.container import MAX_PIXELS, Header, Payload
+from caesura.container import MAX_PIXELS, Header, Payload, Segment
 from caesura.decoder import Decoder
 from caesura.encoder import Encoder, Source, Trials
 from caesura.errors import ConfigError, ImageError
@@ -52,6 +53,7 @@ def encode(
     effort: int = DEFAULT_EFFORT,
     strip: bool = False,
     strict: bool = False,
+    exact: bool = False,
     progress: Progress = lambda done, total: None,
     max_pixels: int = MAX_PIXELS,
 ) -> bytes:
@@ -71,6 +73,8 @@ def encode(
             is the same. cae2017 knows one effort only.
         strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
         strict: refuse pictures of which a part would be lost with a warning: frames, or 8 of 16 bits.
+        exact: keep the colours of fully transparent pixels. Otherwise others are coded there that cost least,
+            and these pixels do not count for a target.
         progress: called with the steps done and their number while effort 9 is at work.
         max_pixels: refuse larger pictures.
 
@@ -88,6 +92,7 @@ def encode(
     """
     arguments.flag("strip", strip)
     arguments.flag("strict", strict)
+    arguments.flag("exact", exact)
     arguments.of_type("target", target, (Target, NoneType), "a caesura.target.Target is allowed")
     arguments.function("progress", progress)
     if isinstance(picture, str | os.PathLike):
@@ -100,9 +105,10 @@ def encode(
         model=model,
         tune=tune,
         effort=effort,
+        exact=exact,
         progress=progress,
         max_pixels=max_pixels,
-        measure=_measure(target, pixels),
+        measure=_measure(target, pixels, None if exact else source.rows(0, source.height)[1]),
     )
 
 
@@ -113,11 +119,24 @@ def _opened(path: Path, max_pixels: int) -> Image.Image:
     return pictures.opened(arguments.read(path, ImageError), str(path), max_pixels)
 
 
-def _measure(target: Target | None, pixels: Pixels) -> Callable[[Pixels], float]:
-    """How good what a file decodes to is, in a target's unit."""
+def _measure(target: Target | None, pixels: Pixels, transparency: Pixels | None) -> Callable[[Pixels], float]:
+    """How good what a file decodes to is, in a target's unit, where it is seen.
+
+    MS-SSIM needs whole windows: what is hidden is equal there.
+    """
     if target is not None and target.name == "ms_ssim":
-        return metrics.MsSsim(pixels)
-    return partial(metrics.psnr, pixels)
+        if transparency is None:
+            return metrics.MsSsim(pixels)
+        hidden = (transparency == 0)[:, :, None]
+        original = alpha.cleared(pixels, transparency)
+        ms_ssim = metrics.MsSsim(original)
+        return lambda shown: ms_ssim(np.where(hidden, original, shown))
+    if transparency is None:
+        return partial(metrics.psnr, pixels)
+    seen = transparency > 0
+    if not seen.any():
+        return lambda shown: math.inf
+    return lambda shown: metrics.psnr(pixels[seen], shown[seen])
 
 
 def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixels]:
@@ -150,6 +169,7 @@ def encode_source(
     model: str | Path | Bundle,
     tune: str | None,
     effort: int,
+    exact: bool,
     progress: Progress,
     max_pixels: int,
     measure: Callable[[Pixels], float],
@@ -167,6 +187,12 @@ def encode_source(
     rate.check(quality)
     bundle = models.load(models.tuned(model, tune))
 
+    def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
+        colours, transparency = source.rows(first, last)
+        if exact or transparency is None:
+            return colours, transparency
+        return alpha.cleared(colours, transparency), transparency
+
     def encoder(code: int, trials: Trials | None = None) -> Encoder:
         cells = segments.choose(source.height, source.width)
         header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
@@ -174,7 +200,7 @@ def encode_source(
         return Encoder(header, bundle, effort, progress, trials)
 
     def file(encoder: Encoder) -> bytes:
-        payload = Payload(list(encoder.segments(source.rows)), source.metadata)
+        payload = Payload(list(encoder.segments(rows)), source.metadata)
         return container.write(encoder.header, payload, max_pixels=max_pixels)
 
     if target is None:
@@ -186,8 +212,8 @@ def encode_source(
     trials = Trials() if source.pixels <= _KEPT_PIXELS else None
     if trials is not None:
         coder = encoder(guess, trials)
-        latents = coder.analyse(source.rows)
-        contrasts = coder.contrasts(source.rows) if target.name == "ms_ssim" else []
+        latents = coder.analyse(rows)
+        contrasts = coder.contrasts(rows) if target.name == "ms_ssim" else []
         guess, slope = forecast(latents, contrasts, bundle, target, source.pixels) or (guess, slope)
 
     def attempt(code: int) -> tuple[float, bytes]:
@@ -195,10 +221,33 @@ def encode_source(
         if target.is_size:
             data = file(coder)
             return len(data), data
-        return measure(coder.show(source.rows)) - _FLOATS[target.name], b""
+        return measure(coder.show(rows)) - _FLOATS[target.name], b""
 
-    found = search(target, attempt, pixels=source.pixels, guess=guess, slope=slope, jump=bundle.ladder_top)
+    found = search(
+        target,
+        attempt,
+        pixels=source.pixels,
+        guess=guess,
+        slope=slope,
+        jump=bundle.ladder_top,
+        explain=_unavoidable if target.is_size else lambda data: "",
+    )
     return found.result or file(encoder(found.code, trials))
+
+
+def _unavoidable(data: bytes) -> str:
+    """What of a file's bytes is the same at every quality, as it is said of a target that is too small."""
+    header, payload = container.read(data, max_pixels=container.MAX_SIDE**2)
+    kept = len(container.write_start(header, payload.metadata, max_pixels=container.MAX_SIDE**2))
+    kept -= len(container.write_start(header, Metadata(), max_pixels=container.MAX_SIDE**2))
+    transparency = sum(
+        len(container.write_segment(number, segment))
+        - len(container.write_segment(number, Segment(segment.latents)))
+        for number, segment in enumerate(payload.segments)
+        if segment is not None and segment.alpha is not None
+    )
+    said = f"; {kept} bytes of it are metadata, which strip (--strip) leaves out" if kept else ""
+    return said + (f"; {transparency} bytes of it are transparency" if transparency else "")
 
 
 def decode(

@@ -60,6 +60,7 @@ def encode(
     tune: str | None = None,
     effort: int = DEFAULT_EFFORT,
     strip: bool = False,
+    exact: bool = False,
     max_pixels: int = MAX_PIXELS,
     progress: Progress = lambda done, total: None,
 ) -> bytes:
@@ -67,8 +68,8 @@ def encode(
 
     Args:
         path: a file that libvips reads: grey or RGB of 8 bits, with transparency or without.
-        quality, target, model, tune, effort, max_pixels: as for `caesura.encode`, but no effort 9, which
-            needs the whole picture, and of targets sizes alone.
+        quality, target, model, tune, effort, exact, max_pixels: as for `caesura.encode`, but no effort 9,
+            which needs the whole picture, and of targets sizes alone.
         strip: leave metadata out. Orientation is not applied.
         progress: called with the rows read and their number; again from the start for each trial of a target.
 
@@ -83,6 +84,7 @@ def encode(
     path = arguments.path("path", path)
     arguments.of_type("target", target, (Target, NoneType), "a caesura.target.Target is allowed")
     arguments.flag("strip", strip)
+    arguments.flag("exact", exact)
     arguments.function("progress", progress)
     if effort == cae2026.MAX_EFFORT or (target is not None and not target.is_size):
         raise ConfigError(
@@ -100,6 +102,7 @@ def encode(
             model=model,
             tune=tune,
             effort=effort,
+            exact=exact,
             progress=lambda done, total: None,
             max_pixels=max_pixels,
             measure=lambda shown: 0.0,  # nothing but sizes is asked for

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 from caesura import arguments, codec, container, image, metadata
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
-_SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict")
+_SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict", "exact")
 
 
 class CaeImageFile(ImageFile.ImageFile):

@@ -160,6 +160,7 @@ def search(
     guess: int,
     slope: float | None = None,
     jump: int = QUALITY_MAX,
+    explain: Callable[[T], str] = lambda result: "",
 ) -> Found[T]:
     """The largest place whose bytes are at most the target, or the smallest whose quality reaches it.
 
@@ -177,6 +178,7 @@ def search(
         guess: the place that is tried first.
         slope: how much `target.height` grows there from one place to the next; the usual unless given.
         jump: values may jump between this place and the next; a bundle's `ladder_top`.
+        explain: where no place meets the target, what the error says besides, given the last trial's result.
 
     Raises:
         ConfigError: no place meets the target; the message says what is possible.
@@ -208,7 +210,8 @@ def search(
         else:
             code = (bottom + top) // 2
     if best is None:
-        raise ConfigError(_impossible(target, trials[-1].value, pixels))
+        last = trials[-1]
+        raise ConfigError(_impossible(target, last.value, pixels) + explain(last.result))
     return Found(best.code, best.value, best.result, len(trials))
 
 

@@ -161,6 +161,7 @@ class Archive:
         settings = {name: job[name] for name in names if name in job}
         if isinstance(self.job, Encode):
             settings["bpp"] = None if self.job.target is None else self.job.target.bpp
+            settings |= {"exact": True} if self.job.exact else {}  # so that older archives go on
         return settings | {"source": as_url(self.source), "ending": self.ending, "to": self.to}
 
 

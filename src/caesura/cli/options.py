@@ -33,4 +33,5 @@ Strict = Annotated[
     bool,
     typer.Option("--strict", help="Refuse animations and samples of 16 bits instead of coding a part."),
 ]
+Exact = Annotated[bool, typer.Option("--exact", help="Keep the colours of fully transparent pixels.")]
 MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse larger pictures.")]
