@@ -6,10 +6,8 @@ decode: bytes -> container -> segments -> image
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import NamedTuple
@@ -120,23 +118,9 @@ def _opened(path: Path, max_pixels: int) -> Image.Image:
 
 
 def _measure(target: Target | None, pixels: Pixels, transparency: Pixels | None) -> Callable[[Pixels], float]:
-    """How good what a file decodes to is, in a target's unit, where it is seen.
-
-    MS-SSIM needs whole windows: what is hidden is equal there.
-    """
-    if target is not None and target.name == "ms_ssim":
-        if transparency is None:
-            return metrics.MsSsim(pixels)
-        hidden = (transparency == 0)[:, :, None]
-        original = alpha.cleared(pixels, transparency)
-        ms_ssim = metrics.MsSsim(original)
-        return lambda shown: ms_ssim(np.where(hidden, original, shown))
-    if transparency is None:
-        return partial(metrics.psnr, pixels)
-    seen = transparency > 0
-    if not seen.any():
-        return lambda shown: math.inf
-    return lambda shown: metrics.psnr(pixels[seen], shown[seen])
+    """How good what a file decodes to is, in a target's unit."""
+    measure = metrics.seen_ms_ssim if target is not None and target.name == "ms_ssim" else metrics.seen_psnr
+    return measure(pixels, transparency)
 
 
 def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixels]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from caesura import container, metadata
-from caesura.errors import CaesuraError, ImageError
+from caesura.errors import ImageError
 
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"})
 _CONVERTED = {"La": "LA", "RGBa": "RGBA", "YCbCr": "RGB", "HSV": "RGB"}  # each has one meaning
@@ -43,13 +43,10 @@ def open_image(path: Path) -> Image.Image:
         if _of_sixteen_bits(picture):
             picture.info[_SIXTEEN] = True  # the trace of it is gone after loading
         picture.load()
-    except CaesuraError:  # of our own plugin for Pillow
-        raise
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not a picture in a format known here") from error
-    except Exception as error:  # what Pillow's plugins raise of damaged files has no common base but this
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"{path}: {reason}") from error
+    except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     return picture
 
 
@@ -99,6 +96,14 @@ def split(image: ImageLike) -> tuple[Pixels, Pixels | None]:
     if alpha is not None and alpha.min() == 255:
         alpha = None
     return np.ascontiguousarray(array[:, :, :colours]), alpha
+
+
+def over_white(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+    """Colours and alpha as `split` gives them, laid over white: uint8 (H, W, C)."""
+    if alpha is None:
+        return pixels
+    weights = alpha[:, :, None].astype(np.uint16)
+    return ((pixels * weights + 255 * (255 - weights) + 127) // 255).astype(np.uint8)
 
 
 def _kind(image: ImageLike) -> str:
