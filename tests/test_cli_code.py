@@ -61,6 +61,17 @@ def test_info_starts_without_numpy_pillow_onnxruntime_and_torch(file: Path) -> N
 # encode
 
 
+def test_hidden_colours_are_kept_on_request(tmp_path: Path) -> None:
+    clear = np.dstack([drawn(40, 56), np.zeros((40, 56), np.uint8)])
+    source, exactly, plain = (tmp_path / name for name in ("a.png", "exactly.cae", "plain.cae"))
+    Image.fromarray(clear).save(source)
+    succeeded(run("encode", source, "-o", exactly, "--exact"))
+    assert exactly.read_bytes() == caesura.encode(clear, exact=True)
+    succeeded(run("encode", source, "-o", plain))
+    assert plain.read_bytes() == caesura.encode(clear)
+    assert len(plain.read_bytes()) < len(exactly.read_bytes())
+
+
 def test_encode_writes_beside_the_picture_what_the_library_makes(picture: Path) -> None:
     out = succeeded(run("encode", picture))
     data = picture.with_suffix(".cae").read_bytes()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import caesura
 from caesura import container, metrics, model
@@ -128,7 +129,68 @@ def test_compare_sets_grey_beside_colour(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(40, 57), (200, 300)])
 def test_compare_of_sizes_that_differ_is_refused(shape: tuple[int, int], tmp_path: Path, file: Path) -> None:
     line = complaint(run("compare", save(tmp_path / "other.png", drawn(*shape)), file))
-    assert "one shape is needed" in line
+    assert f"and {file} 56 x 40; one size is needed" in line
+
+
+def picture_files(folder: Path) -> dict[str, Path]:
+    """A picture as `encode` takes it, in ways that are not opaque RGB of 8 bits."""
+    rgb = Image.fromarray(drawn(40, 56))
+    alpha = Image.fromarray(np.tile(np.linspace(0, 255, 56).astype(np.uint8), (40, 1)))
+    grey = rgb.convert("L")
+    pictures = {
+        "rgba.png": Image.merge("RGBA", (*rgb.split(), alpha)),
+        "la.png": Image.merge("LA", (grey, alpha)),
+        "sixteen.png": Image.fromarray(np.asarray(grey).astype(np.uint16) * 257),
+        "ycbcr.tif": rgb.convert("YCbCr"),
+        "palette.gif": rgb.quantize(16),
+        "frames.gif": rgb.quantize(16),
+    }
+    made = {}
+    for name, picture in pictures.items():
+        more = {"save_all": True, "append_images": [rgb.rotate(9)]} if name == "frames.gif" else {}
+        made[name] = folder / name
+        picture.save(made[name], **more)
+    return made
+
+
+@pytest.mark.parametrize(
+    "name", ["rgba.png", "la.png", "sixteen.png", "ycbcr.tif", "palette.gif", "frames.gif"]
+)
+def test_compare_takes_what_encode_takes(name: str, tmp_path: Path) -> None:
+    original, file = picture_files(tmp_path)[name], tmp_path / "coded.cae"
+    succeeded(run("encode", original, "-o", file, "-q", 80))
+    outcome = run("compare", original, file, "--json")
+    assert outcome.status == 0
+    facts = strict_json(outcome.out)
+    assert facts["psnr"] > 25
+    assert facts.get("alpha") == (0 if "a.png" in name or name == "rgba.png" else None)
+    told = {"sixteen.png": "the upper 8 of its 16 bits", "frames.gif": "image has 2 frames"}
+    assert told.get(name, "") in outcome.err
+    assert (f"caesura: warning: {original}" in outcome.err) == (name in told)
+
+
+def test_compare_counts_what_is_seen(tmp_path: Path) -> None:
+    pixels = drawn(40, 56)
+    alpha = np.where(np.arange(56) < 20, 0, 255).astype(np.uint8) * np.ones((40, 1), np.uint8)
+    original = save_alpha(tmp_path / "a.png", pixels, alpha)
+    hidden = pixels.copy()
+    hidden[:, :20] ^= 255
+    other = save_alpha(tmp_path / "b.png", hidden, np.maximum(alpha, 3))
+    facts = strict_json(succeeded(run("compare", original, other, "--json")))
+    assert (facts["psnr"], facts["alpha"]) == (None, 3)
+    assert "alpha    differs by at most 3" in succeeded(run("compare", original, other))
+    assert "alpha    equal" in succeeded(run("compare", original, original))
+
+
+def save_alpha(path: Path, pixels: Pixels, alpha: Pixels) -> Path:
+    Image.fromarray(np.dstack([pixels, alpha])).save(path)
+    return path
+
+
+def test_compare_names_what_cannot_be_coded(tmp_path: Path, file: Path) -> None:
+    path = tmp_path / "f.tif"
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(path)
+    assert f"{path}: image has mode F" in complaint(run("compare", path, file))
 
 
 def test_compare_names_what_cannot_be_read(picture: Path, file: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 import caesura
 from caesura import metrics
 from caesura.bench import codecs as known
-from caesura.bench import cvvdp, quality
+from caesura.bench import cvvdp, photos, quality
 from caesura.bench.codecs import JPEG
 from caesura.bench.ours import Caesura
 from caesura.bench.schema import Cost
@@ -54,6 +54,44 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Two pictures, one of them too small for MS-SSIM, by ours and JPEG."""
     pictures = {"large.png": drawn(176, 168), "small.png": drawn(40, 56)}
     return measured(tmp_path_factory.mktemp("whole"), pictures, "--codecs", "jpeg 4:2:0", "--threads", 1)
+
+
+def test_bench_takes_what_encode_takes_and_leaves_out_the_rest(tmp_path: Path, no_costs: None) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rgb = Image.fromarray(drawn(40, 56))
+    clear = rgb.copy()
+    clear.putalpha(0)
+    clear.save(folder / "a clear.png")
+    rgb.convert("YCbCr").save(folder / "b.tif")
+    Image.fromarray(np.asarray(rgb.convert("L")).astype(np.uint16) * 257).save(folder / "c sixteen.png")
+    rgb.quantize(8).save(folder / "d.gif")
+    rgb.convert("CMYK").save(folder / "e cmyk.jpg")
+    (folder / "f damaged.png").write_bytes((folder / "a clear.png").read_bytes()[:60])
+    report = measured(tmp_path, {})
+    assert [picture["name"] for picture in report.results["pictures"]] == [
+        "a clear.png",
+        "b.tif",
+        "c sixteen.png",
+        "d.gif",
+    ]
+    remarks = {remark["picture"]: remark["text"] for remark in report.results["remarks"]}
+    assert set(remarks) == {"c sixteen.png", "e cmyk.jpg", "f damaged.png"}
+    assert "the upper 8 of its 16 bits" in remarks["c sixteen.png"]
+    assert remarks["e cmyk.jpg"].startswith("left out: image has mode CMYK and no colour profile")
+    assert remarks["f damaged.png"].startswith("left out: ")
+    page = (report.folder / "index.html").read_text()
+    for name, text in remarks.items():
+        assert f"{name}: {text}"[:60] in report.out
+        assert name in page
+    white = photos.find(folder, quick=False)[0].pixels()
+    assert white.shape == (40, 56, 3)
+    assert white.min() == 255
+    for path in folder.iterdir():
+        if path.name[0] in "abcd":
+            path.unlink()
+    line = complaint(run("bench", folder, "-o", tmp_path / "other"))
+    assert "holds no picture that can be coded, of 2" in line
 
 
 def test_bench_measures_real_files(whole: Report) -> None:
@@ -325,11 +363,12 @@ def test_bench_of_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
     assert "no folder of pictures is given; only --quick can do without" in line
 
 
-def test_bench_names_a_picture_that_cannot_be_read(picture: Path, tmp_path: Path) -> None:
-    bad = picture.with_name("bad.png")
+def test_bench_names_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
-    line = complaint(run("bench", picture.parent, "-o", tmp_path / "report", "--codecs", "none"))
-    assert str(bad) in line
+    outcome = run("bench", tmp_path, "-o", tmp_path / "report", "--codecs", "none")
+    assert f"bad.png: left out: {bad} is not a picture in a format known here" in outcome.out
+    assert "holds no picture that can be coded, of 1" in complaint(outcome)
 
 
 def test_a_report_goes_to_a_folder_only(picture: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +23,15 @@ from caesura.container import Payload, Segment
 from caesura.entropy import factorized
 from caesura.entropy.coder import Pusher
 from caesura.entropy.tables import TOTAL
-from caesura.errors import ConfigError, FormatError, ImageError, LimitError, ModelError, SignatureError
+from caesura.errors import (
+    CaesuraError,
+    ConfigError,
+    FormatError,
+    ImageError,
+    LimitError,
+    ModelError,
+    SignatureError,
+)
 from caesura.model import ANALYSIS, TABLES, Bundle
 from container_helpers import layers
 from symbols import symbols_of
@@ -268,7 +279,7 @@ def test_a_file_is_decoded_with_the_model_that_coded_it(
 # ---- errors
 
 
-@pytest.mark.parametrize("quality", [0, 100.5, float("nan"), "60"])
+@pytest.mark.parametrize("quality", [0, 100.5, float("nan")])
 def test_a_quality_out_of_range_is_refused(quality: float) -> None:
     with pytest.raises(ConfigError, match="1 to 100 is allowed"):
         caesura.encode(drawn(8, 8, 3), quality=quality)
@@ -332,10 +343,113 @@ def test_latents_of_another_size_are_refused(either: Bundle, quality: float) -> 
         caesura.decode(container.write(smaller, payload))
 
 
-@pytest.mark.parametrize("effort", [0, 10, -1, 5.5, "5", None])
+@pytest.mark.parametrize("effort", [0, 10, -1])
 def test_an_effort_out_of_range_is_refused(either: Bundle, effort: int) -> None:
     with pytest.raises(ConfigError, match=rf"effort is {effort!r}; 1 to 9 is allowed"):
         caesura.encode(drawn(8, 8, 3), model=either, effort=effort)
+
+
+WRONG_TYPES: list[tuple[str, object]] = [
+    ("quality", True),
+    ("quality", "50"),
+    ("target", {"bytes": 1000}),
+    ("target", 1000),
+    ("model", 5),
+    ("tune", 5),
+    ("effort", 5.0),
+    ("effort", True),
+    ("effort", "5"),
+    ("effort", None),
+    ("strip", "no"),
+    ("strict", 1),
+    ("progress", 5),
+    ("max_pixels", 1.5),
+    ("max_pixels", None),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_TYPES, ids=str)
+def test_a_setting_of_another_type_is_refused(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=rf"^{name} is .+, of type {type(value).__name__}; .+ allowed$"):
+        caesura.encode(drawn(8, 8, 3), **{name: value})
+
+
+@pytest.mark.parametrize("picture", [None, 5, b"bytes", [[1]]])
+def test_what_is_no_picture_is_of_the_wrong_type(picture: object) -> None:
+    with pytest.raises(TypeError, match=r"picture is .+; a Pillow image, an array and the path of a picture"):
+        caesura.encode(picture)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_a_pixel_is_refused(limit: int) -> None:
+    data = caesura.encode(drawn(8, 8, 3))
+    for call in (caesura.read_header, caesura.decode, caesura.decode_array, caesura.recover):
+        with pytest.raises(ConfigError, match=f"max_pixels is {limit}; an integer of 1 or more is allowed"):
+            call(data, max_pixels=limit)
+    with pytest.raises(ConfigError, match=f"max_pixels is {limit}; an integer of 1 or more is allowed"):
+        caesura.encode(drawn(8, 8, 3), max_pixels=limit)
+
+
+# ---- what a file is given as
+
+
+READERS = [caesura.read_header, caesura.decode, caesura.decode_array, caesura.recover]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_a_file_is_its_bytes_or_its_path(read: Callable[[Any], Any], tmp_path: Path) -> None:
+    data = caesura.encode(drawn(8, 9, 3))
+    path = tmp_path / "a.cae"
+    path.write_bytes(data)
+    expected = read(data)
+    for given_ in (bytearray(data), memoryview(data), path, str(path)):
+        found = read(given_)
+        assert np.array_equal(found, expected) if read is caesura.decode_array else found == expected
+    for other in (5, None, [data], io.BytesIO(data), np.frombuffer(data, np.uint8)):
+        with pytest.raises(TypeError, match=r"data is .+; bytes and the path of a file are allowed"):
+            read(other)
+
+
+@pytest.mark.parametrize("read", [*READERS, caesura.encode])
+def test_what_cannot_be_opened_is_the_systems_error_and_never_waited_for(
+    read: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match="none"):
+        read(tmp_path / "none")
+    with pytest.raises(OSError, match=tmp_path.name):
+        read(tmp_path)
+    with pytest.raises(ConfigError, match="path is 'a"):
+        read("a\0b")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(CaesuraError, match="pipe is not a file; the path of one is allowed"):
+            read(tmp_path / "pipe")
+
+
+def test_a_pictures_path_is_coded_as_the_picture(tmp_path: Path) -> None:
+    picture = Image.fromarray(drawn(20, 33, 3))
+    for path in (tmp_path / "a.png", str(tmp_path / "a.png")):
+        picture.save(path)
+        assert caesura.encode(path) == caesura.encode(picture)
+    with pytest.raises(LimitError, match="max_pixels allows 600"):
+        caesura.encode(tmp_path / "a.png", max_pixels=600)
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:50])
+    with pytest.raises(ImageError, match=r"a\.png"):
+        caesura.encode(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("text")
+    with pytest.raises(ImageError, match=r"a\.txt is not a picture in a format known here"):
+        caesura.encode(tmp_path / "a.txt")
+
+
+def test_a_damaged_file_is_an_oserror_too(tmp_path: Path) -> None:
+    for data in (b"", b"text", caesura.encode(drawn(8, 8, 3))[:-1]):
+        with pytest.raises(OSError, match="the file ") as caught:
+            caesura.decode(data)
+        error = caught.value
+        assert isinstance(error, FormatError)
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
+        assert (error.errno, error.strerror, error.filename) == (None, None, None)
 
 
 def test_the_default_effort_is_the_one_named(either: Bundle) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import tarfile
 from pathlib import Path
@@ -126,6 +127,16 @@ def test_errors_name_the_file_and_keep_their_kind(tmp_path: Path) -> None:
     (source / "sub" / "2.cae").unlink()
     with pytest.raises(FormatError, match=r"sub/2\.cae: No such file"):
         data[2]
+    with pytest.raises(TypeError, match="slice"):
+        data[0:2]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(source / "sub" / "2.cae")
+        with pytest.raises(FormatError, match=r"sub/2\.cae: .* is not a file"):
+            data[2]
+        (tmp_path / "pipes").mkdir()
+        os.mkfifo(tmp_path / "pipes" / "pipe.tar")
+        with pytest.raises(FormatError, match=r"pipe\.tar is not a file"):
+            CaeDataset(tmp_path / "pipes")
     with pytest.raises(ConfigError, match=r"sub/1\.cae: region is"):
         CaeDataset(source, region=(0, 0, 99, 99))[1]
 
@@ -137,6 +148,14 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         CaeDataset(tmp_path, scale=3)
     with pytest.raises(ConfigError, match="side is 0; 1 or more is allowed"):
         random_crop(0)
+    with pytest.raises(TypeError, match=r"side is 1\.5, of type float; 1 or more is allowed"):
+        random_crop(1.5)  # type: ignore[arg-type]
+    wrong = {"scale": 2.0, "region": 5, "transform": 5, "column": 5, "max_pixels": 1.5}
+    for name, value in wrong.items():
+        with pytest.raises(TypeError, match=f"{name} is {value}, of type "):
+            CaeDataset(tmp_path, **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="source is 5, of type int; a path is allowed"):
+        CaeDataset(5)  # type: ignore[arg-type]
     (tmp_path / "t.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(FormatError, match=r"t\.parquet: "):
         CaeDataset(tmp_path)

@@ -45,6 +45,8 @@ def test_a_file_is_coded_as_the_picture_is(
     path = tmp_path / "picture.png"
     picture.convert(mode).save(path)
     assert large.encode(path, quality=quality) == caesura.encode(Image.open(path), quality=quality)
+    exactly = large.encode(path, quality=quality, exact=True)
+    assert exactly == caesura.encode(Image.open(path), quality=quality, exact=True)
 
 
 @pytest.mark.parametrize("suffix", ["tif", "jpg", "webp"])
@@ -185,6 +187,26 @@ def test_an_error_in_the_middle_is_the_decoders(tmp_path: Path, picture: Image.I
     with pytest.raises(FormatError, match="coded symbols: 3 bytes; a whole number of 4-byte words"):
         large.decode(data, tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_damage_and_wrong_types_are_as_elsewhere(tmp_path: Path, picture: Image.Image) -> None:
+    data = caesura.encode(picture)
+    (tmp_path / "in.cae").write_bytes(data)
+    large.decode(tmp_path / "in.cae", str(tmp_path / "out.png"))
+    with Image.open(tmp_path / "out.png") as written:
+        assert written.size == picture.size
+    with pytest.raises(OSError, match="the file starts with"):
+        large.decode(b"text", tmp_path / "out.png")
+    with pytest.raises(TypeError, match="data is 5"):
+        large.decode(5, tmp_path / "out.png")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="path is 5, of type int; a path is allowed"):
+        large.encode(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="strip is 'no'"):
+        large.encode(tmp_path / "out.png", strip="no")  # type: ignore[arg-type]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.png")
+        with pytest.raises(ImageError, match=r"pipe\.png is not a file"):
+            large.encode(tmp_path / "pipe.png")
 
 
 def test_the_limit_of_pixels_holds(tmp_path: Path, picture: Image.Image) -> None:

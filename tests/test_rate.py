@@ -57,12 +57,18 @@ def test_every_code_is_the_code_of_its_quality(code: int) -> None:
     assert rate.quality_of(code, IDENTITY) == code / 100
 
 
-@pytest.mark.parametrize("quality", [0, 101, -5, 0.99, 100.01, math.nan, math.inf, -math.inf, "50", None])
+@pytest.mark.parametrize("quality", [0, 101, -5, 0.99, 100.01, math.nan, math.inf, -math.inf])
 def test_a_quality_out_of_range_is_refused(quality: object) -> None:
     with pytest.raises(ConfigError, match=r"quality is .+; 1 to 100 is allowed"):
         rate.check(quality)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"quality is .+; 1 to 100 is allowed"):
         rate.quality_code(quality, IDENTITY)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("quality", ["50", None, True, [50]])
+def test_a_quality_is_a_number(quality: object) -> None:
+    with pytest.raises(TypeError, match=r"quality is .+, of type .+; 1 to 100 is allowed"):
+        rate.check(quality)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("quality", [1, 1.0, 50.5, 100])

@@ -75,18 +75,37 @@ def test_a_region_beyond_the_picture_is_refused(
         caesura.decode(file[0], region=region)
 
 
-@pytest.mark.parametrize("region", [(0, 0, 5), (0.5, 0, 5, 5), (0, 0, 5, 5, 5), ("0", "0", "5", "5")])
-def test_a_region_of_another_kind_is_refused(file: tuple[bytes, Pixels], region: object) -> None:
+@pytest.mark.parametrize("region", [(0, 0, 5), (0, 0, 5, 5, 5), [], np.zeros((1, 4), int)])
+def test_a_region_of_another_length_is_refused(file: tuple[bytes, Pixels], region: object) -> None:
     with pytest.raises(ConfigError, match="four whole numbers are allowed: x, y, width, height"):
         caesura.decode(file[0], region=region)
+
+
+@pytest.mark.parametrize("region", [5, "0,0,5,5", (0.5, 0, 5, 5), ("0", "0", "5", "5"), (True, 0, 5, 5), {}])
+def test_a_region_of_another_type_is_refused(file: tuple[bytes, Pixels], region: object) -> None:
+    with pytest.raises(TypeError, match=r"region is .+ of type .+; four whole numbers are allowed: x, y, "):
+        caesura.decode(file[0], region=region)
+
+
+def test_numbers_of_numpy_are_regions_and_scales(file: tuple[bytes, Pixels]) -> None:
+    found = caesura.decode_array(file[0], region=np.array([120, 0, 100, 50], np.uint8), scale=np.int8(2))
+    np.testing.assert_array_equal(found, caesura.decode_array(file[0], region=(120, 0, 100, 50), scale=2))
 
 
 # ---- previews
 
 
 def reduced(pixels: Pixels, scale: int) -> Pixels:
-    planes = [Image.fromarray(plane).reduce(scale) for plane in pixels.transpose(2, 0, 1)]
-    return np.dstack([np.asarray(plane) for plane in planes])
+    """Means of squares; colours weighted by alpha, the last of four channels."""
+    high, wide = (-(-side // scale) * scale for side in pixels.shape[:2])
+    padding = ((0, high - pixels.shape[0]), (0, wide - pixels.shape[1]), (0, 0))
+    weights, values = np.pad(np.ones(pixels.shape), padding), np.pad(pixels.astype(float), padding)
+    if pixels.shape[2] == 4:
+        weights[:, :, :3] *= values[:, :, 3:]
+    blocks = (high // scale, scale, wide // scale, scale, -1)
+    total = weights.reshape(blocks).sum((1, 3))
+    means = (weights * values).reshape(blocks).sum((1, 3)) / np.maximum(total, 1e-9)
+    return np.rint(means).astype(np.uint8)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -137,10 +156,13 @@ def test_a_region_of_a_preview_is_what_the_region_touches(file: tuple[bytes, Pix
     assert levels_apart(found, expected) <= 1
 
 
-@pytest.mark.parametrize("scale", [0, 3, 16, -1, 0.5])
+@pytest.mark.parametrize("scale", [0, 3, 16, -1])
 def test_other_scales_are_refused(file: tuple[bytes, Pixels], scale: int) -> None:
     with pytest.raises(ConfigError, match=rf"scale is {scale!r}; 1, 2, 4, 8 are allowed"):
         caesura.decode(file[0], scale=scale)
+    for other in (float(scale), str(scale), True):
+        with pytest.raises(TypeError, match=r"scale is .+ of type .+; 1, 2, 4, 8 are allowed"):
+            caesura.decode(file[0], scale=other)  # type: ignore[arg-type]
 
 
 def test_small_segments_are_synthesised_together(

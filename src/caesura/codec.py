@@ -6,22 +6,23 @@ decode: bytes -> container -> segments -> image
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from functools import partial
-from numbers import Integral
 from pathlib import Path
+from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import cae2026, container, image, metadata, metrics, rate, segments
+from caesura import alpha, arguments, cae2026, container, image, metadata, metrics, rate, segments
 from caesura import model as models
-from caesura.container import MAX_PIXELS, Header, Payload
+from caesura.arguments import Content
+from caesura.container import MAX_PIXELS, Header, Payload, Segment
 from caesura.decoder import Decoder
 from caesura.encoder import Encoder, Source, Trials
-from caesura.errors import ConfigError
+from caesura.errors import ConfigError, ImageError
 from caesura.forecast import forecast, usual
 from caesura.image import ImageLike
 from caesura.metadata import Metadata
@@ -41,7 +42,7 @@ _KEPT_PIXELS = 1 << 26  # trials of larger pictures share nothing, for want of m
 
 
 def encode(
-    picture: ImageLike,
+    picture: ImageLike | str | os.PathLike[str],
     *,
     quality: float | None = None,
     target: Target | None = None,
@@ -50,6 +51,7 @@ def encode(
     effort: int = DEFAULT_EFFORT,
     strip: bool = False,
     strict: bool = False,
+    exact: bool = False,
     progress: Progress = lambda done, total: None,
     max_pixels: int = MAX_PIXELS,
 ) -> bytes:
@@ -58,9 +60,9 @@ def encode(
     Args:
         picture: a Pillow image (nearly all modes, see `image.codable`; of more than 8 bits a sample, of
             several frames or with HDR colours with a warning; CMYK becomes sRGB by its profile), or an array
-            (H, W) or (H, W, 1 to 4) of uint8, or of float in [0, 1]. Alpha, the last of 2 or 4 channels, is
-            kept without loss. ICC profile, EXIF and XMP of a Pillow image are kept; orientation is not
-            applied.
+            (H, W) or (H, W, 1 to 4) of uint8, or of float in [0, 1], or the path of a file that Pillow reads.
+            Alpha, the last of 2 or 4 channels, is kept without loss. ICC profile, EXIF and XMP are kept;
+            orientation is not applied.
         quality: 1 to 100, continuous; larger is better and bigger; 50 unless a target is given.
         target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
         model: a bundle, its name or its folder.
@@ -71,6 +73,8 @@ def encode(
         strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
         strict: refuse pictures of which a part would be lost with a warning: frames, bits of samples beyond
             8, or colours that no ICC profile describes (HDR).
+        exact: keep the colours of fully transparent pixels. Otherwise others are coded there that cost least,
+            and these pixels do not count for a target.
         progress: called with the steps done and their number while effort 9 is at work.
         max_pixels: refuse larger pictures.
 
@@ -78,12 +82,21 @@ def encode(
         A .cae file.
 
     Raises:
-        ImageError: the picture cannot be coded as it is.
+        ImageError: the picture cannot be coded as it is, or its file not be read as a picture.
+        TypeError: an argument is of another type than those named here.
         ConfigError: `quality`, `effort` or `tune` is out of range, or no quality meets the target.
         DependencyError: `effort` is 9 and PyTorch is not installed.
         ModelError: the model is not there or damaged.
         LimitError: the picture is too large.
+        OSError: of the system, if the path is of no file that can be read.
     """
+    arguments.flag("strip", strip)
+    arguments.flag("strict", strict)
+    arguments.flag("exact", exact)
+    arguments.of_type("target", target, (Target, NoneType), "a caesura.target.Target is allowed")
+    arguments.function("progress", progress)
+    if isinstance(picture, str | os.PathLike):
+        picture = _opened(Path(picture), arguments.max_pixels(max_pixels))
     source, pixels = _source(picture, strip, strict)
     return encode_source(
         source,
@@ -92,22 +105,31 @@ def encode(
         model=model,
         tune=tune,
         effort=effort,
+        exact=exact,
         progress=progress,
         max_pixels=max_pixels,
-        measure=_measure(target, pixels),
+        measure=_measure(target, pixels, None if exact else source.rows(0, source.height)[1]),
     )
 
 
-def _measure(target: Target | None, pixels: Pixels) -> Callable[[Pixels], float]:
+def _opened(path: Path, max_pixels: int) -> Image.Image:
+    """A picture's file read whole, as the command line reads it."""
+    from caesura.cli import pictures  # here, since it is for paths alone
+
+    return pictures.opened(arguments.read(path, ImageError), str(path), max_pixels)
+
+
+def _measure(target: Target | None, pixels: Pixels, transparency: Pixels | None) -> Callable[[Pixels], float]:
     """How good what a file decodes to is, in a target's unit."""
-    if target is not None and target.name == "ms_ssim":
-        return metrics.MsSsim(pixels)
-    return partial(metrics.psnr, pixels)
+    measure = metrics.seen_ms_ssim if target is not None and target.name == "ms_ssim" else metrics.seen_psnr
+    return measure(pixels, transparency)
 
 
 def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixels]:
     """A picture as the encoder reads it, and its colours."""
     kept = Metadata()
+    allowed = "a Pillow image, an array and the path of a picture are allowed"
+    arguments.of_type("picture", picture, (Image.Image, np.ndarray), allowed)
     if isinstance(picture, Image.Image):
         picture = image.codable(picture, strict=strict)
         if strip:
@@ -133,6 +155,7 @@ def encode_source(
     model: str | Path | Bundle,
     tune: str | None,
     effort: int,
+    exact: bool,
     progress: Progress,
     max_pixels: int,
     measure: Callable[[Pixels], float],
@@ -142,14 +165,19 @@ def encode_source(
     `measure` gives the PSNR or MS-SSIM of what a file of it decodes to, uint8 (H, W, colours), for a target
     that is about it.
     """
-    if effort not in range(cae2026.MIN_EFFORT, cae2026.MAX_EFFORT + 1):
-        allowed = f"{cae2026.MIN_EFFORT} to {cae2026.MAX_EFFORT} is allowed"
-        raise ConfigError(f"effort is {effort!r}; {allowed}")
+    least, most = cae2026.MIN_EFFORT, cae2026.MAX_EFFORT
+    effort = arguments.integer("effort", effort, f"{least} to {most} is allowed", least, most)
     if quality is not None and target is not None:
         raise ConfigError(f"quality is {quality} and target is {target}; one of them is allowed")
     quality = rate.DEFAULT_QUALITY if quality is None else quality
     rate.check(quality)
     bundle = models.load(models.tuned(model, tune))
+
+    def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
+        colours, transparency = source.rows(first, last)
+        if exact or transparency is None:
+            return colours, transparency
+        return alpha.cleared(colours, transparency), transparency
 
     def encoder(code: int, trials: Trials | None = None) -> Encoder:
         cells = segments.choose(source.height, source.width)
@@ -158,7 +186,7 @@ def encode_source(
         return Encoder(header, bundle, effort, progress, trials)
 
     def file(encoder: Encoder) -> bytes:
-        payload = Payload(list(encoder.segments(source.rows)), source.metadata)
+        payload = Payload(list(encoder.segments(rows)), source.metadata)
         return container.write(encoder.header, payload, max_pixels=max_pixels)
 
     if target is None:
@@ -170,8 +198,8 @@ def encode_source(
     trials = Trials() if source.pixels <= _KEPT_PIXELS else None
     if trials is not None:
         coder = encoder(guess, trials)
-        latents = coder.analyse(source.rows)
-        contrasts = coder.contrasts(source.rows) if target.name == "ms_ssim" else []
+        latents = coder.analyse(rows)
+        contrasts = coder.contrasts(rows) if target.name == "ms_ssim" else []
         guess, slope = forecast(latents, contrasts, bundle, target, source.pixels) or (guess, slope)
 
     def attempt(code: int) -> tuple[float, bytes]:
@@ -179,14 +207,37 @@ def encode_source(
         if target.is_size:
             data = file(coder)
             return len(data), data
-        return measure(coder.show(source.rows)) - _FLOATS[target.name], b""
+        return measure(coder.show(rows)) - _FLOATS[target.name], b""
 
-    found = search(target, attempt, pixels=source.pixels, guess=guess, slope=slope, jump=bundle.ladder_top)
+    found = search(
+        target,
+        attempt,
+        pixels=source.pixels,
+        guess=guess,
+        slope=slope,
+        jump=bundle.ladder_top,
+        explain=_unavoidable if target.is_size else lambda data: "",
+    )
     return found.result or file(encoder(found.code, trials))
 
 
+def _unavoidable(data: bytes) -> str:
+    """What of a file's bytes is the same at every quality, as it is said of a target that is too small."""
+    header, payload = container.read(data, max_pixels=container.MAX_SIDE**2)
+    kept = len(container.write_start(header, payload.metadata, max_pixels=container.MAX_SIDE**2))
+    kept -= len(container.write_start(header, Metadata(), max_pixels=container.MAX_SIDE**2))
+    transparency = sum(
+        len(container.write_segment(number, segment))
+        - len(container.write_segment(number, Segment(segment.latents)))
+        for number, segment in enumerate(payload.segments)
+        if segment is not None and segment.alpha is not None
+    )
+    said = f"; {kept} bytes of it are metadata, which strip (--strip) leaves out" if kept else ""
+    return said + (f"; {transparency} bytes of it are transparency" if transparency else "")
+
+
 def decode(
-    data: bytes, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
+    data: Content, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
     """Decode a .cae file to a Pillow image, mode L, LA, RGB or RGBA, metadata in its `info`.
 
@@ -197,15 +248,16 @@ def decode(
 
 
 def decode_array(
-    data: bytes, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
+    data: Content, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.uint8]:
     """Decode a .cae file to an array.
 
     Args:
-        data: the file.
+        data: the file: bytes, bytearray, memoryview, or the path of it.
         region: x, y, width and height in pixels; only what these depend on is decoded.
-        scale: 1, 2, 4 or 8; each pixel is the mean of so many each way: a preview in little memory. With 8
-            it is very nearly that, in half the time or less: the latents alone are looked at (`preview.py`).
+        scale: 1, 2, 4 or 8; each pixel is the mean of so many each way, weighted by their alpha: a preview in
+            little memory. With 8 and an opaque picture it is very nearly that, in half the time or less: the
+            latents alone are looked at (`preview.py`).
         max_pixels: refuse files that claim more, before anything is allocated.
 
     Returns:
@@ -215,7 +267,9 @@ def decode_array(
     Raises:
         FormatError: one of its kinds, if the bytes are not an undamaged .cae file.
         ModelError: the model that coded the file is not there.
+        TypeError: an argument is of another type than those named here.
         ConfigError: the region does not lie in the picture, or the scale is another one.
+        OSError: of the system, if the path is of no file that can be read.
     """
     return _decoded(data, region, scale, max_pixels)[0]
 
@@ -233,14 +287,21 @@ class Recovered(NamedTuple):
 
 
 @one_blas_thread()
-def recover(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Recovered:
+def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
     """Decode as much as is left of a damaged or cut file; what is lost is made up from what is around it.
+
+    Args:
+        data: the file: bytes, bytearray, memoryview, or the path of it.
+        max_pixels: refuse files that claim more, before anything is allocated.
 
     Raises:
         FormatError: one of its kinds, if not even the header can be read.
         ModelError: the model that coded the file is not there.
+        TypeError, ConfigError: an argument is of another type, or has a value that is not allowed.
+        OSError: of the system, if the path is of no file that can be read.
     """
-    header, payload, suspect = container.salvage(data, max_pixels=max_pixels)
+    content = arguments.content("data", data)
+    header, payload, suspect = container.salvage(content, max_pixels=max_pixels)
     decoder = Decoder(header, models.load_by_id(header.model_id), conceal=True)
     if header.channels > header.colours:  # where a segment has no transparency, it may have had
         decoder.damaged |= suspect
@@ -256,11 +317,12 @@ def recover(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Recovered:
 
 @one_blas_thread()
 def _decoded(
-    data: bytes, region: Region | None, scale: int, max_pixels: int
+    given: Content, region: Region | None, scale: int, max_pixels: int
 ) -> tuple[NDArray[np.uint8], Payload]:
     """What a file decodes to: uint8 (H, W, 1 to 4); and what else it holds."""
-    if scale not in SCALES:
-        raise ConfigError(f"scale is {scale!r}; {', '.join(map(str, SCALES))} are allowed")
+    scale = check_scale(scale)
+    region = None if region is None else check_region(region)
+    data = arguments.content("data", given)
     if region is None:  # before anything is made of what the header claims
         header, payload = container.read(data, max_pixels=max_pixels)
         area = slice(0, header.height), slice(0, header.width)
@@ -280,10 +342,36 @@ def _decoded(
     return pixels, payload
 
 
+def check_scale(scale: int) -> int:
+    """A scale as it is to be.
+
+    Raises:
+        TypeError, ConfigError: it is another one.
+    """
+    allowed = f"{', '.join(map(str, SCALES))} are allowed"
+    scale = arguments.integer("scale", scale, allowed)
+    if scale not in SCALES:
+        raise ConfigError(f"scale is {scale}; {allowed}")
+    return scale
+
+
+def check_region(region: Region) -> Region:
+    """A region as it is to be, in whichever picture.
+
+    Raises:
+        TypeError, ConfigError: it is not four integers.
+    """
+    allowed = "four whole numbers are allowed: x, y, width, height"
+    arguments.of_type("region", region, (tuple, list, np.ndarray), allowed)
+    values = np.atleast_1d(region) if isinstance(region, np.ndarray) else region
+    if len(values) != 4:
+        raise ConfigError(f"region is {region!r}; {allowed}")
+    x, y, width, height = (arguments.integer("region", value, allowed) for value in values)
+    return x, y, width, height
+
+
 def _area(region: Region, header: Header) -> tuple[slice, slice]:
     """Rows and columns of a region."""
-    if len(region) != 4 or not all(isinstance(value, Integral) for value in region):
-        raise ConfigError(f"region is {region!r}; four whole numbers are allowed: x, y, width, height")
     x, y, width, height = region
     if not (0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height):
         got = f"{width} x {height} pixels at {x}, {y}"

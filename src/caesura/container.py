@@ -16,6 +16,8 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from caesura import arguments
+from caesura.arguments import Content
 from caesura.errors import (
     ChecksumError,
     FormatError,
@@ -83,7 +85,9 @@ class Header:
         Raises:
             LimitError: a side or the number of pixels is out of bounds.
             FormatError: another field has a value that is not allowed.
+            TypeError, ConfigError: `max_pixels` is not an integer, or none of 1 or more.
         """
+        arguments.max_pixels(max_pixels)
         if not 0 <= self.model_id < 1 << 32:
             raise FormatError(f"header: model id is {self.model_id}; 32 bits are allowed")
         if self.channels not in (1, 2, 3, 4):
@@ -162,13 +166,19 @@ def write_segment(number: int, segment: Segment) -> bytes:
     )
 
 
-def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
+def read_header(data: Content, *, max_pixels: int = MAX_PIXELS) -> Header:
     """Read and check the header; the chunks behind it are not looked at.
+
+    Args:
+        data: the file or the start of it: bytes, bytearray, memoryview, or the path of a file.
+        max_pixels: refuse files that claim more.
 
     Raises:
         FormatError: one of its kinds, for each way in which the bytes are not the start of a .cae file.
+        TypeError, ConfigError: an argument is of another type, or has a value that is not allowed.
+        OSError: of the system, if the path is of no file that can be read.
     """
-    return _header(next(_chunks(data), None), max_pixels)
+    return _header(next(_chunks(arguments.content("data", data)), None), max_pixels)
 
 
 def read(

@@ -10,18 +10,20 @@ arrays, which its `default_collate` makes tensors of. PyTorch itself is neither 
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import random
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import codec, container, image
+from caesura import arguments, codec, container, image
 from caesura.container import MAX_PIXELS, Header
 from caesura.errors import CaesuraError, ConfigError, DependencyError, FormatError
 
@@ -61,6 +63,7 @@ class CaeDataset:
         max_pixels: larger pictures are errors.
 
     Raises:
+        TypeError: an argument is of another type.
         ConfigError: `scale` is another one, or the source holds nothing of the kind.
         FormatError: a shard or a table is damaged.
         DependencyError: tables are read and pyarrow is not installed.
@@ -70,7 +73,7 @@ class CaeDataset:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | os.PathLike[str],
         *,
         transform: Callable[[Pixels], Any] | None = None,
         region: Region | Callable[[Header], Region] | None = None,
@@ -78,12 +81,16 @@ class CaeDataset:
         column: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        if scale not in codec.SCALES:
-            raise ConfigError(f"scale is {scale!r}; {', '.join(map(str, codec.SCALES))} are allowed")
-        self.transform, self.region, self.scale = transform, region, scale
-        self.max_pixels = max_pixels
+        self.scale = codec.check_scale(scale)
+        self.max_pixels = arguments.max_pixels(max_pixels)
+        if not (region is None or callable(region)):
+            region = codec.check_region(region)
+        if transform is not None:
+            arguments.function("transform", transform)
+        arguments.of_type("column", column, (str, NoneType), "a name or none is allowed")
+        self.transform, self.region = transform, region
         self._column = column
-        self._places = list(_places(Path(source), column))
+        self._places = list(_places(arguments.path("source", source), column))
         if not self._places:
             raise ConfigError(f"{source} holds no .cae files, tar shards or Parquet tables of them")
         self._group: tuple[str, int, list[bytes]] | None = None
@@ -99,7 +106,7 @@ class CaeDataset:
             CaesuraError: the file cannot be decoded; the message names it.
             IndexError: there is no such picture.
         """
-        place = self._places[number]
+        place = self._places[operator.index(number)]
         _one_thread_in_workers()
         try:
             data = self._read(place)
@@ -117,11 +124,11 @@ class CaeDataset:
 
     def name(self, number: int) -> str:
         """A picture's name: its path; of a shard, the member's behind the shard's; of a table, the row's."""
-        return self._places[number].name
+        return self._places[operator.index(number)].name
 
     def read(self, number: int) -> bytes:
         """A picture's .cae file."""
-        return self._read(self._places[number])
+        return self._read(self._places[operator.index(number)])
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_group": None}
@@ -129,6 +136,8 @@ class CaeDataset:
     def _read(self, place: Place) -> bytes:
         if place.group >= 0:
             return self._row(place)
+        if place.size < 0:
+            return arguments.content("file", place.file)
         with Path(place.file).open("rb") as file:
             file.seek(place.start)
             return file.read(place.size)
@@ -154,9 +163,7 @@ def random_crop(side: int) -> Callable[[Header], Region]:
     Args:
         side: of the square in pixels; shorter where a picture is smaller.
     """
-    if side < 1:
-        raise ConfigError(f"side is {side!r}; 1 or more is allowed")
-    return _RandomCrop(side)
+    return _RandomCrop(arguments.integer("side", side, "1 or more is allowed", 1))
 
 
 class _RandomCrop:
@@ -229,6 +236,7 @@ def _pictures_of(schema: Any, name: str, column: str | None) -> str:
 def _readable(path: str | Path) -> Iterator[None]:
     """What libraries raise when a shard or a table is damaged, as ours."""
     try:
+        arguments.check_file(Path(path), FormatError)
         yield
     except CaesuraError:
         raise

@@ -32,7 +32,7 @@ class Decoder(Layers):
     """Decodes one picture, or the segments of a region of it.
 
     Attributes:
-        scale: of the parts that it gives: 8 with `preview` if the model has one, else 1.
+        scale: of the parts that it gives: 8 with `preview` if there can be one, else 1.
         needed: numbers of the segments whose latents it takes.
         damaged: numbers of the segments that were concealed, in part or whole.
     """
@@ -53,13 +53,14 @@ class Decoder(Layers):
             bundle: the model that it names.
             region: rows and columns in pixels, all unless given.
             conceal: make up what is missing or damaged from what is around it, instead of raising.
-            preview: give pixels at an eighth of the sides, by the latents alone, if the model can.
+            preview: give pixels at an eighth of the sides, by the latents alone, if the model can and the
+                picture is opaque: latents do not tell the colours that are seen from those beside them.
         """
         super().__init__(header, bundle)
         self._conceals = conceal
         # Small segments' pixels are made together: each alone would see a halo many times its size.
         self._block = max(1, USUAL_CELLS // header.cells)
-        self._preview = bundle.preview if preview else None
+        self._preview = bundle.preview if preview and header.channels == header.colours else None
         self.scale = 1 if self._preview is None else PREVIEW_SCALE
         self.damaged: set[int] = set()
         rows, columns = region or (slice(0, header.height), slice(0, header.width))
@@ -181,11 +182,8 @@ class Decoder(Layers):
         rows, columns = (span.stop - span.start for span in self._area(place))
         high, wide = (-(-side // self.scale) for side in (rows, columns))
         rgb = preview.pixels(self._mosaic.of(place), weights)[:high, :wide]
-        pixels = image.from_rgb(rgb, self.header.colours)
-        transparency = self._transparency(segment, rows, columns)
-        if transparency is None:
-            return pixels
-        return np.dstack([pixels, image.reduce(transparency[:, :, None], self.scale)])
+        self._transparency(segment, rows, columns)  # there must be none
+        return image.from_rgb(rgb, self.header.colours)
 
     def _transparency(self, segment: Segment, height: int, width: int) -> Pixels | None:
         """A segment's alpha, uint8 (h, w), None in a picture without."""

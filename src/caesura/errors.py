@@ -1,7 +1,7 @@
-"""Every error that caesura raises on purpose.
+"""Every error that caesura raises on purpose for values and files that cannot be used.
 
 CaesuraError
-├── FormatError            the bytes are not a readable .cae file
+├── FormatError            the bytes are not a readable .cae file; an OSError, too
 │   ├── SignatureError     they do not start like one (another format, or not a picture at all)
 │   ├── VersionError       they were written by a newer caesura
 │   ├── TruncatedError     they end too early
@@ -13,7 +13,9 @@ CaesuraError
 ├── TrainingError          a training run that cannot go on
 └── DependencyError        an optional extra is not installed
 
-Messages name the field, what was got and what is allowed.
+Messages name the field, what was got and what is allowed. Arguments of a wrong type are TypeErrors, with such
+messages (`caesura.arguments`). What the system raises stays as it is: FileNotFoundError and other OSErrors of
+paths, MemoryError.
 """
 
 
@@ -21,8 +23,12 @@ class CaesuraError(Exception):
     """Base of all errors raised on purpose."""
 
 
-class FormatError(CaesuraError):
-    """The bytes are not a readable .cae file."""
+class FormatError(CaesuraError, OSError):
+    """The bytes are not a readable .cae file.
+
+    An OSError as well, since that is what Pillow's users catch for damaged pictures; `errno` and `strerror`
+    are None.
+    """
 
 
 class SignatureError(FormatError):

@@ -140,6 +140,14 @@ def split(image: ImageLike) -> tuple[Pixels, Pixels | None]:
     return np.ascontiguousarray(array[:, :, :colours]), alpha
 
 
+def over_white(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+    """Colours and alpha as `split` gives them, laid over white: uint8 (H, W, C)."""
+    if alpha is None:
+        return pixels
+    weights = alpha[:, :, None].astype(np.uint16)
+    return ((pixels * weights + 255 * (255 - weights) + 127) // 255).astype(np.uint8)
+
+
 def _kind(image: ImageLike) -> str:
     if isinstance(image, Image.Image):
         return f"mode {image.mode}"
@@ -171,12 +179,23 @@ def from_rgb(rgb: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
 
 
 def reduce(pixels: Pixels, scale: int) -> Pixels:
-    """Means of squares of `scale` each way; those at the right and bottom may be cut."""
+    """Means of squares of `scale` each way; those at the right and bottom may be cut.
+
+    Colours count as much as they are opaque: none that nobody sees gets into the edge of what is seen.
+    """
     if scale == 1:
         return pixels
-    return np.dstack(
-        [np.asarray(Image.fromarray(plane).reduce(scale)) for plane in pixels.transpose(2, 0, 1)]
-    )
+
+    def means(planes: NDArray[Any]) -> NDArray[Any]:
+        reduced = [Image.fromarray(plane).reduce(scale) for plane in planes.transpose(2, 0, 1)]
+        return np.dstack([np.asarray(plane) for plane in reduced])
+
+    if pixels.shape[2] in (1, 3):
+        return means(pixels)
+    colours, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
+    weights = alpha.astype(np.float32)  # Pillow's own way premultiplies in 8 bits, which darkens
+    seen = means(colours * weights) / np.maximum(means(weights), np.finfo(np.float32).tiny)
+    return np.dstack([(seen + np.float32(0.5)).astype(np.uint8), means(alpha)])
 
 
 def pad(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

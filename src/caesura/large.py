@@ -6,24 +6,27 @@ Memory grows with the width of the picture and not with its height. Needs `pip i
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import cae2026, carried, codec, colour, container, exif, facts, image, metadata
+from caesura import arguments, cae2026, carried, codec, colour, container, exif, facts, image, metadata
 from caesura import model as models
+from caesura.arguments import Content
 from caesura.cli import files
 from caesura.container import MAX_PIXELS, Header
 from caesura.decoder import Decoder
 from caesura.encoder import Source
-from caesura.errors import ConfigError, DependencyError, ImageError
+from caesura.errors import CaesuraError, ConfigError, DependencyError, ImageError
 from caesura.metadata import Metadata
 from caesura.parallel import one_blas_thread
 from caesura.rate import DEFAULT_EFFORT
@@ -52,7 +55,7 @@ _ALIKE = ("1", "L", "LA", "P", "RGB", "RGBA")  # modes that both libraries read 
 
 
 def encode(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     quality: float | None = None,
     target: Target | None = None,
@@ -60,6 +63,7 @@ def encode(
     tune: str | None = None,
     effort: int = DEFAULT_EFFORT,
     strip: bool = False,
+    exact: bool = False,
     max_pixels: int = MAX_PIXELS,
     progress: Progress = lambda done, total: None,
 ) -> bytes:
@@ -67,8 +71,8 @@ def encode(
 
     Args:
         path: a file that libvips reads: grey or RGB of 8 bits, with transparency or without.
-        quality, target, model, tune, effort, max_pixels: as for `caesura.encode`, but no effort 9, which
-            needs the whole picture, and of targets sizes alone.
+        quality, target, model, tune, effort, exact, max_pixels: as for `caesura.encode`, but no effort 9,
+            which needs the whole picture, and of targets sizes alone.
         strip: leave metadata out. Orientation is not applied.
         progress: called with the rows read and their number; again from the start for each trial of a target.
 
@@ -78,14 +82,20 @@ def encode(
     Raises:
         DependencyError: libvips is not installed.
         ImageError: the file cannot be read, or is of a kind that its rows are not enough of.
-        ConfigError: a setting is out of range.
+        TypeError, ConfigError: a setting is of another type, or out of range.
     """
+    path = arguments.path("path", path)
+    arguments.of_type("target", target, (Target, NoneType), "a caesura.target.Target is allowed")
+    arguments.flag("strip", strip)
+    arguments.flag("exact", exact)
+    arguments.function("progress", progress)
     if effort == cae2026.MAX_EFFORT or (target is not None and not target.is_size):
         raise ConfigError(
             f"effort is {effort} and target is {target}; for a picture that is read in rows, efforts below "
             f"{cae2026.MAX_EFFORT} and sizes are allowed"
         )
     with _as_ours(path):
+        arguments.check_file(path, ImageError)
         rows = _Rows(path, progress)
         kept = Metadata() if strip else rows.metadata()
         return codec.encode_source(
@@ -95,6 +105,7 @@ def encode(
             model=model,
             tune=tune,
             effort=effort,
+            exact=exact,
             progress=lambda done, total: None,
             max_pixels=max_pixels,
             measure=lambda shown: 0.0,  # nothing but sizes is asked for
@@ -103,8 +114,8 @@ def encode(
 
 @one_blas_thread()
 def decode(
-    data: bytes,
-    path: Path,
+    data: Content,
+    path: str | os.PathLike[str],
     *,
     strip: bool = False,
     max_pixels: int = MAX_PIXELS,
@@ -124,11 +135,13 @@ def decode(
     Raises:
         DependencyError: libvips is not installed.
         ImageError: the format is not known here or cannot hold the picture, or the file cannot be written.
-        FormatError, ModelError: as `caesura.decode`.
+        FormatError, ModelError, TypeError, ConfigError: as `caesura.decode`.
 
     Warns:
         UserWarning: the format cannot hold some of the metadata, which is left out.
     """
+    path, data = arguments.path("path", path), arguments.content("data", data)
+    arguments.function("progress", progress)
     vips, suffix = _vips(), path.suffix.lower()
     if suffix not in _OPTIONS:
         raise ImageError(f"{path}: {suffix or 'no extension'} is not known here; {', '.join(_OPTIONS)} are")
@@ -339,6 +352,8 @@ def _as_ours(path: Path) -> Iterator[None]:
     vips = _vips()
     try:
         yield
+    except CaesuraError:  # some are OSErrors, too
+        raise
     except vips.Error as error:
         raise ImageError(f"{path}: {str(error).strip().splitlines()[-1]}") from error
     except OSError as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caesura import alpha
 from caesura.errors import ImageError
 from caesura.parallel import each, one_blas_thread
 
@@ -41,6 +42,32 @@ def psnr(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     difference = original.astype(np.int32) - decoded.astype(np.int32)
     error = float(np.mean(difference * difference, dtype=np.float64))
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+
+
+def seen_psnr(
+    original: NDArray[np.uint8], transparency: NDArray[np.uint8] | None
+) -> Callable[[NDArray[np.uint8]], float]:
+    """`psnr` of decoded pictures over the pixels that are seen: where alpha, uint8 (H, W), is above 0."""
+    if transparency is None:
+        return partial(psnr, original)
+    seen = transparency > 0
+
+    def measure(decoded: NDArray[np.uint8]) -> float:
+        _same_shape(original, decoded)
+        return psnr(original[seen], decoded[seen]) if seen.any() else math.inf
+
+    return measure
+
+
+def seen_ms_ssim(
+    original: NDArray[np.uint8], transparency: NDArray[np.uint8] | None
+) -> Callable[[NDArray[np.uint8]], float]:
+    """`ms_ssim` of decoded pictures; pixels that are not seen are equal, since windows need all of theirs."""
+    if transparency is None:
+        return MsSsim(original)
+    seen, filled = (transparency > 0)[:, :, None], alpha.cleared(original, transparency)
+    measure = MsSsim(filled)
+    return lambda decoded: measure(np.where(seen, decoded, filled))
 
 
 def ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:

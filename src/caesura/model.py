@@ -11,6 +11,7 @@ float parameters that the integers were made from: for training on, not for codi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import itertools
@@ -25,7 +26,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caesura import fitted
+from caesura import arguments, fitted
 from caesura.container import CELL
 from caesura.errors import ConfigError, ModelError
 from caesura.fitted import Fitted
@@ -120,16 +121,19 @@ def load(model: str | Path | Bundle = DEFAULT) -> Bundle:
         model: a name found by `folders`, a path to a bundle's folder, or a bundle, which is given back.
 
     Raises:
+        TypeError: it is none of these.
         ModelError: there is none, or its files do not match its manifest.
     """
+    arguments.of_type("model", model, (str, os.PathLike, Bundle), "a name, a path and a bundle are allowed")
     if isinstance(model, Bundle):
         return model
     for folder in folders():
         if folder.name == str(model):
             return _load(folder, read_manifest(folder)["id"])
     folder = Path(model)
-    if (folder / MANIFEST).is_file():
-        return _load(folder.resolve(), read_manifest(folder)["id"])
+    with contextlib.suppress(OSError):  # a name may be longer than paths are
+        if (folder / MANIFEST).is_file():
+            return _load(folder.resolve(), read_manifest(folder)["id"])
     names = ", ".join(sorted({f.name for f in folders()})) or "none"
     raise ModelError(f"model {str(model)!r} is not known; known: {names}, or the path of a bundle's folder")
 
@@ -143,10 +147,12 @@ def tuned(model: str | Path | Bundle, tune: str | None) -> str | Path | Bundle:
     """The model as it is, or with a `tune` the name of its weights for that measure: "photo" to "photo-psnr".
 
     Raises:
-        ConfigError: `tune` is neither None nor one of `TUNES`, or the model is not given by name.
+        TypeError: `tune` is neither None nor text.
+        ConfigError: it is not one of `TUNES`, or the model is not given by name.
     """
     if tune is None:
         return model
+    arguments.of_type("tune", tune, (str,), f"{', '.join(TUNES)} or none is allowed")
     if tune not in TUNES:
         raise ConfigError(f"tune is {tune!r}; {', '.join(TUNES)} or none is allowed")
     if not isinstance(model, str):

@@ -11,15 +11,15 @@ A file that does not start like a .cae is left to Pillow's other plugins; a dama
 from __future__ import annotations
 
 from dataclasses import replace
-from io import BytesIO
+from types import NoneType
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from caesura import codec, container, facts, image, metadata
+from caesura import arguments, codec, container, facts, image, metadata
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
-_SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict")
+_SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict", "exact")
 
 
 class CaeImageFile(ImageFile.ImageFile):
@@ -27,6 +27,8 @@ class CaeImageFile(ImageFile.ImageFile):
 
     format = FORMAT
     format_description = "caesura"
+    _content: bytes | None = None  # of the file, until it is decoded; a copy is made of pixels
+    _scale = 1
 
     def _open(self) -> None:
         assert self.fp is not None  # of Pillow's constructor
@@ -35,14 +37,12 @@ class CaeImageFile(ImageFile.ImageFile):
         self._size = header.width, header.height
         self._mode = image.mode(header.channels)
         self.info.update(metadata.to_info(payload.metadata))
-        self._scale = 1
-        self._decoded = False
 
     def draft(
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Decode a preview, no smaller than `size`; `Image.thumbnail` asks for one. The mode stays."""
-        if self._decoded or self._scale > 1 or not size:
+        if self._content is None or self._scale > 1 or not size:
             return None
         width, height = self.size
         fits = [s for s in codec.SCALES if -(-width // s) >= size[0] and -(-height // s) >= size[1]]
@@ -52,31 +52,40 @@ class CaeImageFile(ImageFile.ImageFile):
 
     def load(self) -> Any:
         """Decode, the first time."""
-        if not self._decoded:
-            pixels = codec.decode_array(self._content, scale=self._scale)
-            self.fp = BytesIO(pixels.tobytes())
-            self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
-            self._decoded = True
+        if self._content is not None:
+            if self.fp and self._exclusive_fp:  # it was read whole
+                self.fp.close()
+            self.fp = None
+            decoded = image.to_image(codec.decode_array(self._content, scale=self._scale))
+            self.im, self.readonly, self._content = decoded.im, decoded.readonly, None
         return super().load()
-
-    def load_seek(self, pos: int) -> None:
-        """Nothing to do. That it is here keeps Pillow from mapping the .cae file itself as pixels."""
 
 
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
     settings = {name: given[name] for name in _SETTINGS if name in given}
-    image.check_whole(picture, strict=bool(settings.get("strict")))  # a copy knows nothing of other frames
+    strict = arguments.flag("strict", settings.get("strict", False))
+    image.check_whole(picture, strict=strict)  # a copy knows nothing of other frames
     image.load(picture)
     kept = image.copied(picture)
     kept.info.update(metadata.in_info(picture))
     for name in ("icc_profile", "exif", "xmp"):
         if name in given:
-            content = given[name]
-            kept.info[name] = content.tobytes() if isinstance(content, Image.Exif) else content or b""
+            kept.info[name] = _metadata(name, given[name])
     if given.get("icc_profile"):  # it counts more than what the file said of its colours
         kept.info[facts.KEY] = replace(kept.info[facts.KEY], cicp=None, lost="")
     file.write(codec.encode(kept, **settings))
+
+
+def _metadata(name: str, content: Any) -> bytes:
+    """What the caller gives in place of what the picture has; None and nothing leave it out."""
+    if name == "exif" and isinstance(content, Image.Exif):
+        return content.tobytes() if content else b""
+    if name == "xmp" and isinstance(content, str):
+        return content.encode()
+    allowed = {"exif": "bytes and an Image.Exif are", "xmp": "bytes and text are"}.get(name, "bytes are")
+    arguments.of_type(name, content, (bytes, bytearray, memoryview, NoneType), f"{allowed} allowed")
+    return bytes(content or b"")
 
 
 Image.register_open(FORMAT, CaeImageFile, lambda prefix: prefix.startswith(container.SIGNATURE))

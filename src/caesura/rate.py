@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import TYPE_CHECKING
 
+from caesura import arguments
 from caesura.container import QUALITY_MAX, QUALITY_MIN
-from caesura.errors import ConfigError
 
 if TYPE_CHECKING:  # the command line takes its default from here and must start without NumPy
     import numpy as np
@@ -35,10 +34,10 @@ def check(quality: float) -> None:
     """Check a quality.
 
     Raises:
-        ConfigError: it is not a number from 1 to 100.
+        TypeError: it is not a number.
+        ConfigError: it is not from 1 to 100.
     """
-    if not (isinstance(quality, Real) and 1 <= quality <= 100):
-        raise ConfigError(f"quality is {quality!r}; 1 to 100 is allowed")
+    arguments.number("quality", quality, "1 to 100 is allowed", 1, 100)
 
 
 def beta(quality: float) -> float:

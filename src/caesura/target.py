@@ -12,9 +12,9 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
 from typing import Generic, NamedTuple, TypeVar
 
+from caesura import arguments
 from caesura.container import QUALITY_MAX, QUALITY_MIN
 from caesura.errors import ConfigError
 from caesura.rate import interpolate
@@ -65,6 +65,7 @@ class Target:
         ms_ssim: its MS-SSIM at least, between 0 and 1.
 
     Raises:
+        TypeError: one is not a number, or `bytes` is not an integer.
         ConfigError: none or several are given, or one is out of range.
     """
 
@@ -81,13 +82,13 @@ class Target:
                 f"target has {' and '.join(given) or 'nothing'}; exactly one of {', '.join(names)} is allowed"
             )
         value = getattr(self, self.name)
-        number = isinstance(value, Integral if self.name == "bytes" else Real) and not isinstance(value, bool)
         highest = {"psnr": 100, "ms_ssim": math.nextafter(1, 0)}.get(self.name, sys.float_info.max)
         lowest = 1 if self.name in {"bytes", "psnr"} else math.nextafter(0, 1)
-        if number:  # NumPy's would round what they are compared with
-            value = int(value) if isinstance(value, Integral) else float(value)
-        if not (number and lowest <= value <= highest):
-            raise ConfigError(f"{self.name} is {value!r}; {_ALLOWED[self.name]} is allowed")
+        allowed = f"{_ALLOWED[self.name]} is allowed"
+        if self.name == "bytes":
+            value = arguments.integer(self.name, value, allowed, 1, highest)
+        else:
+            value = arguments.number(self.name, value, allowed, lowest, highest)
         object.__setattr__(self, self.name, value)
 
     @property
@@ -159,6 +160,7 @@ def search(
     guess: int,
     slope: float | None = None,
     jump: int = QUALITY_MAX,
+    explain: Callable[[T], str] = lambda result: "",
 ) -> Found[T]:
     """The largest place whose bytes are at most the target, or the smallest whose quality reaches it.
 
@@ -176,6 +178,7 @@ def search(
         guess: the place that is tried first.
         slope: how much `target.height` grows there from one place to the next; the usual unless given.
         jump: values may jump between this place and the next; a bundle's `ladder_top`.
+        explain: where no place meets the target, what the error says besides, given the last trial's result.
 
     Raises:
         ConfigError: no place meets the target; the message says what is possible.
@@ -207,7 +210,8 @@ def search(
         else:
             code = (bottom + top) // 2
     if best is None:
-        raise ConfigError(_impossible(target, trials[-1].value, pixels))
+        last = trials[-1]
+        raise ConfigError(_impossible(target, last.value, pixels) + explain(last.result))
     return Found(best.code, best.value, best.result, len(trials))
 
 

@@ -58,7 +58,7 @@ def files(bundle: Bundle) -> dict[str, bytes]:
     with mock.patch.object(segments, "choose", return_value=1):
         made["segments-60"] = caesura.encode(photo, quality=60, model=bundle)
     if bundle.detail is not None:
-        made["all-chunks-90"] = caesura.encode(with_everything(photo), quality=90, model=bundle)
+        made["all-chunks-90"] = caesura.encode(with_everything(photo), quality=90, model=bundle, exact=True)
     return made
 
 

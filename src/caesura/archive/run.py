@@ -17,7 +17,7 @@ from caesura.archive.units import FILES, KINDS, Done, Reading, kind_of
 from caesura.archive.work import Finished, Work
 from caesura.cli.files import FileError
 from caesura.cli.jobs import Decode, Encode
-from caesura.errors import ConfigError
+from caesura.errors import CaesuraError, ConfigError
 
 
 @dataclass
@@ -164,6 +164,7 @@ class Archive:
         settings = {name: job[name] for name in names if name in job}
         if isinstance(self.job, Encode):
             settings["bpp"] = None if self.job.target is None else self.job.target.bpp
+            settings |= {"exact": True} if self.job.exact else {}  # so that older archives go on
         return settings | {"source": as_url(self.source), "ending": self.ending, "to": self.to}
 
 
@@ -185,6 +186,8 @@ def _told() -> Iterator[None]:
     """What file systems raise, as ours; those of S3 have no base in common with others."""
     try:
         yield
+    except CaesuraError:  # some are OSErrors, too
+        raise
     except OSError as error:
         raise FileError(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")) from error
     except Exception as error:

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 
-from caesura import codec, image, metrics
+from caesura import codec, metrics
+from caesura.bench import photos
 from caesura.bench.codecs import AVIF_PSNR, JPEG, WEBP
 from caesura.bench.matched import encode_within
 from caesura.errors import DependencyError
@@ -29,10 +30,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo-output"))
     parser.add_argument("--quality", type=float, default=45.0)
     arguments = parser.parse_args()
-    if arguments.photo:
-        pixels = image.to_rgb(image.to_pixels(image.open_image(arguments.photo)))
-    else:
-        pixels = sample_photo()
+    pixels = photos.read(arguments.photo) if arguments.photo else sample_photo()
     run(pixels, arguments.out, arguments.quality)
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from caesura import image
 from caesura.bench.codecs import Pixels
-from caesura.errors import ConfigError, DependencyError
+from caesura.cli import pictures
+from caesura.container import MAX_PIXELS
+from caesura.errors import CaesuraError, ConfigError, DependencyError, ImageError
 
-_SUFFIXES = frozenset({".png", ".ppm", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
 _SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 QUICK = 4
 _QUICK_SIDES = 768, 512
@@ -46,19 +47,30 @@ class Photo:
 
     def pixels(self) -> Pixels:
         """uint8 (height, width, 3)."""
-        pixels = image.to_rgb(image.to_pixels(image.open_image(self.path)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # `find` has told them
+            pixels = read(self.path)
         if self.cut:
             left, upper, right, lower = self.cut
             pixels = pixels[upper:lower, left:right]
         return np.ascontiguousarray(pixels)
 
 
-def find(folder: Path | None, *, quick: bool) -> list[Photo]:
+def find(
+    folder: Path | None, *, quick: bool, tell: Callable[[str, str], None] = lambda name, reason: None
+) -> list[Photo]:
     """The pictures under a folder, or scikit-image's; if `quick`, four of them, cut to 768 x 512.
+
+    All that `caesura encode` takes is taken, and as it takes it: CMYK as sRGB, 8 of 16 bits, one of several
+    frames; transparent pictures are laid over white, since the other codecs are measured on RGB.
+
+    Args:
+        folder: of pictures.
+        quick: few and small ones.
+        tell: called with the name of a picture, and why it is left out or what of it is.
 
     Raises:
         ConfigError: there are none, or no folder is given for a run that is not quick.
-        ImageError: one cannot be read.
     """
     if folder is None:
         if not quick:
@@ -66,12 +78,25 @@ def find(folder: Path | None, *, quick: bool) -> list[Photo]:
         paths = _samples()
         folder = paths[0].parent
     else:
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+        paths = sorted(p for p in folder.rglob("*") if pictures.is_picture(p) and p.is_file())
     if not paths:
-        raise ConfigError(f"{folder} holds no pictures ({', '.join(sorted(_SUFFIXES))})")
+        raise ConfigError(f"{folder} holds no pictures")
     if quick and len(paths) > QUICK:
         paths = [paths[round(number * (len(paths) - 1) / (QUICK - 1))] for number in range(QUICK)]
-    return [_photo(path, path.relative_to(folder).as_posix(), quick) for path in paths]
+    photos = []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                photos.append(_photo(path, name, quick))
+            except CaesuraError as error:
+                tell(name, f"left out: {error}")
+        for warning in caught:
+            tell(name, str(warning.message))
+    if not photos:
+        raise ConfigError(f"{folder} holds no picture that can be coded, of {len(paths)}")
+    return photos
 
 
 def largest(photos: Sequence[Photo]) -> Photo:
@@ -79,11 +104,26 @@ def largest(photos: Sequence[Photo]) -> Photo:
     return max(photos, key=lambda photo: photo.width * photo.height)
 
 
+def read(path: Path) -> Pixels:
+    """A picture as it is coded, whole: uint8 (H, W, 3).
+
+    Raises:
+        ImageError: it cannot be read or coded.
+
+    Warns:
+        UserWarning: a part of it is lost.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or error}") from error
+    picture = image.codable(pictures.opened(content, str(path), MAX_PIXELS))
+    return image.to_rgb(image.over_white(*image.split(picture)))
+
+
 def _photo(path: Path, name: str, quick: bool) -> Photo:
-    with image.readable(f"{path} cannot be read as a picture: "):
-        with Image.open(path) as picture:
-            width, height = picture.size
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    height, width, _ = read(path).shape
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     long, short = _QUICK_SIDES
     sides = (long, short) if width >= height else (short, long)
     if not quick or width * height <= long * short:

@@ -24,7 +24,7 @@ from caesura.bench.external import External
 from caesura.bench.measure import Conditions
 from caesura.bench.ours import Caesura, Crops, distinct
 from caesura.bench.photos import Photo, find, largest
-from caesura.bench.schema import CodecFacts, Cost, Missing, Picture, Results
+from caesura.bench.schema import CodecFacts, Cost, Missing, Picture, Remark, Results
 from caesura.cli import files
 from caesura.errors import ConfigError, DependencyError
 
@@ -85,7 +85,13 @@ def bench(plan: Plan, console: Console) -> Results:
         MetricError: CVVDP's process failed.
     """
     published = report.read_published(plan.reference) if plan.reference else []
-    photos = find(plan.folder, quick=plan.quick)
+    remarks: list[Remark] = []
+
+    def remark(name: str, text: str) -> None:
+        remarks.append(Remark(name, text))
+        console.print(f"{name}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    photos = find(plan.folder, quick=plan.quick, tell=remark)
     ours, others, missing = _codecs(plan)
     everything = [*ours, *others]
     anchor = _anchor(plan.anchor, everything, missing)
@@ -108,6 +114,7 @@ def bench(plan: Plan, console: Console) -> Results:
         pictures=[Picture(photo.name, photo.sha256, photo.width, photo.height) for photo in photos],
         codecs=[CodecFacts(c.name, c.version, list(c.settings), c in ours) for c in everything],
         missing=missing,
+        remarks=remarks,
         published=published,
     )
     conditions = Conditions(here.processor, threads, plan.repeats)

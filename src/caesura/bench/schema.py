@@ -69,6 +69,14 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """A picture that was left out, or not coded whole, and why."""
+
+    picture: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Point:
     """One picture coded by one codec at one setting.
 
@@ -226,6 +234,7 @@ class Results:
     pictures: list[Picture] = field(default_factory=list)
     codecs: list[CodecFacts] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
     bd: list[Difference] = field(default_factory=list)

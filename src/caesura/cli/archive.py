@@ -14,7 +14,7 @@ import typer
 from caesura import model as bundles
 from caesura import rate
 from caesura.cli import extras
-from caesura.cli.options import BitsPerPixel, MaxPixels, Model, Quality, Strict, Strip, Tune
+from caesura.cli.options import BitsPerPixel, Exact, MaxPixels, Model, Quality, Strict, Strip, Tune
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError
 
@@ -86,6 +86,7 @@ def encode(
     ] = rate.DEFAULT_EFFORT,
     strip: Strip = False,
     strict: Strict = False,
+    exact: Exact = False,
     kind: From = None,
     to: To = "files",
     column: Column = None,
@@ -108,7 +109,7 @@ def encode(
     if quality is not None and bpp is not None:
         raise ConfigError("quality and bpp are given; one of them is allowed")
     target = None if bpp is None else Target(bpp=bpp)
-    job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels)
+    job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels, exact)
     archive = Archive(source, destination, job, ".cae", is_picture, kind, to, column, batch, batch_bytes)
     _run(archive, workers, address, gpus, force, as_json, dry_run)
 

@@ -9,7 +9,7 @@ import typer
 
 from caesura import model as bundles
 from caesura import rate
-from caesura.cli.options import BitsPerPixel, MaxPixels, Model, Quality, Strict, Strip, Tune
+from caesura.cli.options import BitsPerPixel, Exact, MaxPixels, Model, Quality, Strict, Strip, Tune
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError
 
@@ -70,6 +70,7 @@ def encode(
     ] = rate.DEFAULT_EFFORT,
     strip: Strip = False,
     strict: Strict = False,
+    exact: Exact = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     recursive: Recursive = False,
     jobs: Jobs = 1,
@@ -91,7 +92,7 @@ def encode(
             raise ConfigError(f"quality and {target.name} are given; one of them is allowed")
     kind = Kind("pictures", pictures.is_picture)
     todo = plan(inputs, output, CODED, kind, recursive=recursive, force=force)
-    job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels)
+    job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels, exact)
     batch.run(todo, job, Manner(jobs, as_json, dry_run, recursive))
 
 

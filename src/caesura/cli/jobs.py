@@ -58,6 +58,7 @@ class Encode:
     strip: bool
     strict: bool
     max_pixels: int
+    exact: bool = False
 
     def __call__(self, source: Source, task: Task, step: Step) -> Made:
         """See `Job`."""
@@ -71,6 +72,7 @@ class Encode:
             "tune": self.tune,
             "effort": self.effort,
             "strip": self.strip,
+            "exact": self.exact,
             "max_pixels": self.max_pixels,
         }
         in_rows = self.effort < cae2026.MAX_EFFORT and (self.target is None or self.target.is_size)

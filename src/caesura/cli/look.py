@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from caesura import model as bundles
 from caesura import rate
 from caesura.cli import files
 from caesura.errors import CaesuraError, ImageError
+
+if TYPE_CHECKING:
+    from caesura.image import Pixels
 
 
 def info(
@@ -49,26 +53,37 @@ def compare(
     coded: Annotated[Path, typer.Argument(help="A .cae file or any picture that Pillow reads.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show rate and quality of a coded picture: bits per pixel, PSNR, MS-SSIM."""
-    from caesura import codec, container, image, metrics
+    """Show rate and quality of a coded picture: bits per pixel, PSNR, MS-SSIM.
+
+    Both are taken as `encode` takes them. Where the original is fully transparent, colours do not count; the
+    largest difference of alpha is shown.
+    """
+    import numpy as np
+
+    from caesura import image, metrics
 
     data = files.read(coded)
-    with image.open_image(original) as picture:
-        before = image.to_pixels(image.upright(picture))
-    ours = data.startswith(container.SIGNATURE)
-    with codec.decode(data) if ours else image.open_image(coded) as picture:
-        after = image.to_pixels(image.upright(picture))
-    if before.shape[2] != after.shape[2]:
+    before, transparency = _pixels(files.read(original), original)
+    after, found = _pixels(data, coded)
+    (height, width, _), (high, wide, _) = before.shape, after.shape
+    if (height, width) != (high, wide):
+        sizes = f"{original} has {width} x {height} pixels and {coded} {wide} x {high}"
+        raise ImageError(f"{sizes}; one size is needed")
+    if before.shape != after.shape:
         before, after = image.to_rgb(before), image.to_rgb(after)
-    height, width, _ = before.shape
     facts: dict[str, float | None] = {
         "bytes": len(data),
         "bpp": metrics.bits_per_pixel(len(data), width, height),
-        "psnr": metrics.psnr(before, after),
+        "psnr": metrics.seen_psnr(before, transparency)(after),
     }
+    if transparency is not None or found is not None:
+        one, other = (
+            np.int16(255) if plane is None else plane.astype(np.int16) for plane in (transparency, found)
+        )
+        facts["alpha"] = int(np.abs(one - other).max())
     equal = facts["psnr"] == math.inf
     try:
-        facts["ms_ssim"] = metrics.ms_ssim(before, after)
+        facts["ms_ssim"] = metrics.seen_ms_ssim(before, transparency)(after)
     except ImageError:  # too small for five scales
         if min(height, width) > 160:
             raise
@@ -79,6 +94,28 @@ def compare(
     typer.echo(
         f"MS-SSIM  {facts['ms_ssim']:.5f}" if "ms_ssim" in facts else "MS-SSIM  needs sides above 160 pixels"
     )
+    if "alpha" in facts:
+        typer.echo(f"alpha    differs by at most {facts['alpha']}" if facts["alpha"] else "alpha    equal")
+
+
+def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
+    """A picture's colours and transparency, upright, as it is coded; warnings are told."""
+    from caesura import codec, container, image
+    from caesura.cli import pictures
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            if data.startswith(container.SIGNATURE):
+                picture = codec.decode(data)
+            else:
+                picture = image.codable(pictures.opened(data, str(path), container.MAX_PIXELS))
+            pixels = image.split(image.upright(picture))
+        except CaesuraError as error:
+            raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from error
+    for warning in caught:
+        typer.echo(f"caesura: warning: {path}: {' '.join(str(warning.message).split())}", err=True)
+    return pixels
 
 
 def models() -> None:

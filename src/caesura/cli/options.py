@@ -36,4 +36,5 @@ Strict = Annotated[
         help="Refuse animations, samples of more than 8 bits and HDR colours instead of coding a part.",
     ),
 ]
+Exact = Annotated[bool, typer.Option("--exact", help="Keep the colours of fully transparent pixels.")]
 MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", min=1, help="Refuse larger pictures.")]
