@@ -49,7 +49,7 @@ def compare(
     coded: Annotated[Path, typer.Argument(help="A .cae file or any picture that Pillow reads.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show rate and quality of a coded picture: bits per pixel, PSNR, MS-SSIM."""
+    """Show bits per pixel, PSNR and MS-SSIM of a coded picture."""
     from caesura import codec, container, image, metrics
 
     data = files.read(coded)
