@@ -77,6 +77,9 @@ def bench(
     repeats: Annotated[
         int, typer.Option(min=1, help="How often each coding is timed; the median counts.")
     ] = 3,
+    no_times: Annotated[
+        bool, typer.Option("--no-times", help="Measure rate and quality alone, coding each file once.")
+    ] = False,
     threads: Annotated[
         int, typer.Option(min=0, help="Threads that a codec may use; 0 is as many as there are processors.")
     ] = 0,
@@ -134,6 +137,7 @@ def bench(
         repeats=repeats,
         threads=threads,
         metrics=optional.choose(metrics),
+        times=not no_times,
         quick=quick,
         command=shlex.join(["caesura", *sys.argv[1:]]),
     )
