@@ -4,7 +4,8 @@
 # make fuzz     hostile files for the decoder  (SECONDS=600)
 # make bench    speed and memory of coding and training  (tables and a plot in bench-output/speed)
 # make cvvdp    an environment of its own for the metric CVVDP, of 1.2 GB, more where torch comes with CUDA
-# make results  docs/RESULTS.md and its plot again  (KODAK=folder of the 24 pictures)
+# make results  docs/RESULTS.md and its plot again: rates and qualities  (KODAK=folder of the 24 pictures)
+# make speed    docs/SPEED.md again: times, on a machine that is idle  (KODAK=folder)
 # make ship     what is measured of a bundle, its golden files and attacks again  (NAME=photo PHOTOS=folder BUNDLE=exported)
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +18,7 @@ NAME ?= photo
 PHOTOS ?= photos
 BUNDLE ?=
 
-.PHONY: demo test check fuzz bench cvvdp results ship clean
+.PHONY: demo test check fuzz bench cvvdp results speed ship clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m caesura.bench.demo $(if $(IMAGE),"$(IMAGE)")
@@ -41,6 +42,9 @@ cvvdp: $(CAESURA_CVVDP)/.built
 
 results: $(VENV)/.dev $(CAESURA_CVVDP)/.built
 	CAESURA_CVVDP=$(CAESURA_CVVDP) $(BIN)/python -m caesura.bench.results $(KODAK)
+
+speed: $(VENV)/.dev
+	$(BIN)/python -m caesura.bench.times $(KODAK)
 
 ship: SHIPPED = src/caesura/models/$(NAME)
 ship: export PYTHONPATH = src

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,13 @@ from caesura.model import Bundle
 from cli_helpers import coded, drawn
 from train_helpers import save
 
-# Nothing here depends on how busy the machine is.
-settings.register_profile("caesura", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Nothing here depends on how busy the machine is, and in CI nothing on chance.
+settings.register_profile(
+    "caesura",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
 settings.load_profile("caesura")
 
 

@@ -32,7 +32,7 @@ from caesura.cli.archive import is_picture
 from caesura.cli.jobs import Encode
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError, DependencyError
-from cli_helpers import complaint, drawn, files, run, succeeded
+from cli_helpers import complaint, drawn, files, heeding_ctrl_c, run, succeeded
 
 pa = pytest.importorskip("pyarrow", reason="archives need the extra [ray]")
 pq = pytest.importorskip("pyarrow.parquet", reason="archives need the extra [ray]")
@@ -186,7 +186,9 @@ def test_a_driver_that_ends_leaves_what_the_next_goes_on_with(
     source, out = photos(tmp_path / "in", 60), tmp_path / "out"
     options = ("encode", source, out, "--batch", 1, "--workers", 1, "-q", 50)
     command = [sys.executable, "-m", "caesura.cli", "archive", *map(str, options)]
-    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE) as child:
+    with heeding_ctrl_c():
+        child = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
+    with child:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and not list(out.glob(f"{FOLDER}/part-*")):
             time.sleep(0.005)

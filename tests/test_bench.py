@@ -170,9 +170,10 @@ def test_a_codec_that_is_not_installed_is_listed_with_the_reason(monkeypatch: py
 # The tunings of AVIF
 
 
-def test_avif_is_measured_at_both_tunings_named_so() -> None:
+def test_avif_is_measured_at_every_tuning_named_so() -> None:
     names = [codec.name for codec in OTHERS if isinstance(codec, Avif)]
-    assert sorted(names) == [f"AVIF speed {n} tune={tune}" for n in (4, 6, 9) for tune in ("iq", "psnr")]
+    both = [f"AVIF speed {n} tune={tune}" for n in (4, 6, 9) for tune in ("iq", "psnr")]
+    assert sorted(names) == sorted([*both, "AVIF speed 6 tune=ssimulacra2"])
     assert (AVIF_PSNR.name, AVIF_IQ.name) == ("AVIF speed 6 tune=psnr", "AVIF speed 6 tune=iq")
     assert choose("avif speed 6 tune=iq", OTHERS) == [AVIF_IQ]
 
@@ -196,8 +197,10 @@ def test_each_tuning_is_ahead_by_what_it_is_for(part: Pixels) -> None:
 def test_avif_needs_a_libaom_that_knows_the_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AvifImagePlugin, "get_codec_version", lambda name: "3.11.0")
     assert "libaom 3.11.0" in AVIF_PSNR.version
-    with pytest.raises(DependencyError, match=r"libaom is 3\.11\.0; tune=iq came with 3\.12"):
-        _ = AVIF_IQ.version
+    unknown = Avif(6, "no-such-tuning")
+    with pytest.raises(DependencyError, match=r"libaom, 3\.11\.0, has no tune=no-such-tuning"):
+        _ = unknown.version
+    assert installed([AVIF_PSNR, unknown])[0] == [AVIF_PSNR]
     monkeypatch.setattr(AvifImagePlugin, "get_codec_version", lambda name: None)
     with pytest.raises(DependencyError, match="this Pillow is built without libaom"):
         _ = AVIF_PSNR.version

@@ -76,7 +76,7 @@ def test_functions_and_settings_are_put_back_after_an_error(monkeypatch: pytest.
             codec.decode_array(b"no picture")
 
     before = wrapped()
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError, match="the file starts with"):
         broken()
     assert wrapped() == before
 

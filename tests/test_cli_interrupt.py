@@ -16,7 +16,7 @@ import pytest
 import caesura
 from caesura.cli import workers
 from caesura.cli.plan import Task
-from cli_helpers import drawn, files, run, succeeded
+from cli_helpers import drawn, files, heeding_ctrl_c, run, succeeded
 from train_helpers import save
 from worker_helpers import fragile
 
@@ -41,9 +41,11 @@ def stuck(photos: Path, out: Path, jobs: int) -> Iterator[subprocess.Popen[bytes
     # A file that is named comes first, what is found in folders after it: one process would never get there.
     inputs = [pipe, photos] if jobs > 1 else [photos / NAMES[0], pipe]
     command = [sys.executable, "-m", "caesura.cli", "encode", "-r", *inputs, "-o", out, "-j", str(jobs)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as child:
+    with heeding_ctrl_c():
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+    with child:
         try:
             deadline = time.monotonic() + PATIENCE
             while not list(out.glob("*.cae")):

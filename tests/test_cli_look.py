@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 import caesura
 from caesura import container, metrics, model
+from caesura.cli import app
 from caesura.container import Payload, Segment
 from cli_helpers import (
     Pixels,
@@ -248,6 +252,42 @@ def test_every_command_has_its_help() -> None:
         assert command in listed
         assert command in succeeded(run(command, "--help"))
     assert "prepare" in succeeded(run("data", "--help"))
+
+
+def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, *path, name)
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(typer.main.get_command(app.app))))
+def test_help_shows_every_text_whole(path: tuple[str, ...], command: Any) -> None:
+    def squeezed(text: str) -> str:  # lines are broken at spaces and hyphens
+        return "".join(text.split())
+
+    shown = squeezed(succeeded(run(*path, "--help")))
+    assert squeezed(command.help) in shown
+    for parameter in command.params:
+        assert squeezed(parameter.help) in shown
+        assert not re.match("(of|that|whose) ", parameter.help, re.IGNORECASE), "not a sentence"
+        if isinstance(parameter.show_default, str):
+            assert squeezed(f"[default: ({parameter.show_default})") in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        ("encode", "beside IN; stdout if that is stdin"),
+        ("encode", "50"),
+        ("encode", "the one tuned for the eye"),
+        ("decode", "as OUT, or png"),
+        ("archive encode", "this machine"),
+        ("train", "with --from, that of a fine-tune"),
+        ("export", "the user's models"),
+    ],
+)
+def test_help_says_defaults(command: str, default: str) -> None:
+    assert f"[default: ({default})" in " ".join(succeeded(run(*command.split(), "--help")).split())
 
 
 # completion

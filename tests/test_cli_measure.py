@@ -15,7 +15,7 @@ from PIL import Image
 import caesura
 from caesura import metrics
 from caesura.bench import codecs as known
-from caesura.bench import cvvdp, photos, quality
+from caesura.bench import cvvdp, machine, photos, quality
 from caesura.bench.codecs import JPEG
 from caesura.bench.ours import Caesura
 from caesura.bench.schema import Cost
@@ -133,6 +133,33 @@ def test_results_say_what_was_measured_and_where(whole: Report) -> None:
         assert 0 < cost["start_seconds"] < 120
     for name in ("points.csv", "curves.csv", "bd.csv"):
         assert (whole.folder / name).read_text().startswith("codec,")
+
+
+def test_times_say_how_busy_the_machine_was(whole: Report) -> None:
+    others = [point["others"] for point in whole.results["points"]]
+    if None not in others:
+        assert min(others) >= 0
+        assert whole.results["others"] == pytest.approx(np.mean(others))
+    said = machine.told(whole.results["others"], whole.results["machine"]["cores"])
+    assert said in " ".join((whole.folder / "index.html").read_text().split())
+    assert said in " ".join(whole.out.split())
+
+
+def test_without_times_rate_and_quality_are_measured_once_for_any_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caesura.bench.costs.measure", None)
+    first = measured(tmp_path, {"picture.png": drawn(40, 56)}, "--no-times", "--codecs", "jpeg 4:2:0")
+    assert not first.results["timed"]
+    assert first.results["costs"] == []
+    assert {point["encode_seconds"] for point in first.results["points"]} == {None}
+    assert "MP/s" not in first.out
+    assert "not timed" in (first.folder / "index.html").read_text()
+    monkeypatch.setattr(Caesura, "encode", None)
+    monkeypatch.setattr(machine, "_processor", lambda: "another")
+    options = ("--no-times", "--codecs", "jpeg 4:2:0", "--threads", 3, "--repeats", 2)
+    again = measured(tmp_path, {"picture.png": drawn(40, 56)}, *options)
+    assert again.results["points"] == first.results["points"]
 
 
 def test_rate_differences_are_of_the_mean_curves_and_of_each_picture(whole: Report) -> None:

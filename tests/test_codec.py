@@ -231,7 +231,9 @@ def test_a_number_of_threads_that_is_none_is_refused(
     use_threads: Callable[[str], None], threads: str
 ) -> None:
     use_threads(threads)
-    with pytest.raises(ConfigError, match=f"CAESURA_THREADS is '{threads}'; a whole number up to 1024 is allowed"):
+    with pytest.raises(
+        ConfigError, match=f"CAESURA_THREADS is '{threads}'; a whole number up to 1024 is allowed"
+    ):
         caesura.encode(drawn(8, 8, 3))
 
 

@@ -70,7 +70,7 @@ def test_pictures_are_those_of_the_files(source: Path) -> None:
         assert data.read(number) == coded
     assert len({data.name(number) for number in range(3)}) == 3
     assert np.array_equal(data[-1], data[2])
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="out of range"):
         data[3]
 
 

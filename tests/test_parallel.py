@@ -55,10 +55,14 @@ def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (70, 130, 3), dtype=np.uint8)
-    plain = caesura.encode(picture, quality=40)
+    monkeypatch.setenv("CAESURA_THREADS", "2")
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel, "_WORTH_THREADS", 1 << 62)
+        plain = caesura.encode(picture, quality=40)
+        decoded = caesura.decode_array(plain)
     monkeypatch.setattr(parallel, "_WORTH_THREADS", 0)
     assert caesura.encode(picture, quality=40) == plain
-    np.testing.assert_array_equal(caesura.decode_array(plain), caesura.decode_array(plain))
+    np.testing.assert_array_equal(caesura.decode_array(plain), decoded)
 
 
 def blas_threads() -> list[int]:

@@ -25,8 +25,6 @@ from caesura.errors import ConfigError, DependencyError
 
 Pixels = NDArray[np.uint8]
 
-_FIRST_WITH_IQ = (3, 12)  # libaom
-
 
 class Codec(Protocol):
     """A lossy codec of RGB pictures.
@@ -105,8 +103,8 @@ class Avif:
 
     Attributes:
         speed: 0 (slowest) to 10.
-        tune: what libaom optimises for: "psnr" the squared error, "iq" (image quality) what people see.
-            Without one, libavif 1.3 and later take "iq", which costs PSNR: each is for its own metrics.
+        tune: what libaom optimises for: "psnr" the squared error, "iq" (image quality) what people see, and
+            "ssimulacra2" that metric. Without one, libavif takes "iq" since 1.3: each is for its own metrics.
     """
 
     speed: int
@@ -128,8 +126,10 @@ class Avif:
             aom = AvifImagePlugin.get_codec_version("aom")
         if aom is None:
             raise DependencyError("this Pillow is built without libaom")
-        if self.tune == "iq" and tuple(map(int, aom.split(".")[:2])) < _FIRST_WITH_IQ:
-            raise DependencyError(f"this Pillow's libaom is {aom}; tune=iq came with 3.12")
+        try:
+            self.encode(np.zeros((8, 8, 3), np.uint8), self.settings[0])
+        except ValueError as error:
+            raise DependencyError(f"this Pillow's libaom, {aom}, has no tune={self.tune}") from error
         return f"libaom {aom}, libavif {number} (Pillow {version('pillow')}), 4:4:4"
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
@@ -265,7 +265,7 @@ JPEG_2000 = PillowCodec(
     "quality_layers",
 )
 WEBP = PillowCodec("WebP method 6", (1, 8, 22, 40, 60, 78, 90, 97), "WEBP", "webp", (("method", 6),))
-AVIF_PSNR, AVIF_IQ = Avif(6, "psnr"), Avif(6, "iq")
+AVIF_PSNR, AVIF_IQ, AVIF_SSIMULACRA2 = (Avif(6, tune) for tune in ("psnr", "iq", "ssimulacra2"))
 SLOW: tuple[Codec, ...] = (
     Heic(),
     Avif(4, "psnr", (4, 20, 38, 55, 73, 91)),
@@ -273,8 +273,8 @@ SLOW: tuple[Codec, ...] = (
     JpegXl(9, (15, 8, 4.2, 2.2, 1.1, 0.5)),
 )  # left out by --quick
 OTHERS: tuple[Codec, ...] = (
-    JPEG, JPEG_444, Jpegli(), JPEG_2000, WEBP, Avif(9, "psnr"), Avif(9, "iq"), AVIF_PSNR, AVIF_IQ,
-    JpegXl(3), JpegXl(7), *SLOW,
+    JPEG, JPEG_444, Jpegli(), JPEG_2000, WEBP, Avif(9, "psnr"), Avif(9, "iq"),
+    AVIF_PSNR, AVIF_IQ, AVIF_SSIMULACRA2, JpegXl(3), JpegXl(7), *SLOW,
 )  # fmt: skip
 
 

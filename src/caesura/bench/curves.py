@@ -53,8 +53,8 @@ def mean_curves(points: Sequence[Point], pictures: Iterable[Picture]) -> list[Cu
                     ms_ssim=_mean([p.ms_ssim for p in group]),
                     ms_ssim_db=_mean([value(p, "ms_ssim_db") for p in group]),
                     ssimulacra2=_mean([p.ssimulacra2 for p in group]),
-                    encode_mps=megapixels / sum(p.encode_seconds for p in group),
-                    decode_mps=megapixels / sum(p.decode_seconds for p in group),
+                    encode_mps=_speed(megapixels, [p.encode_seconds for p in group]),
+                    decode_mps=_speed(megapixels, [p.decode_seconds for p in group]),
                     psnr_hvs_m=_mean([p.psnr_hvs_m for p in group]),
                     cvvdp=_mean([p.cvvdp for p in group]),
                 )
@@ -156,6 +156,11 @@ def _without_gaps(rates: Float, heights: Float) -> tuple[Float, Float]:
     """The settings that every picture has a quality at, as the mean curve."""
     kept = ~np.isnan(heights).any(axis=0)
     return rates[:, kept], heights[:, kept]
+
+
+def _speed(megapixels: float, seconds: list[float | None]) -> float | None:
+    known = [one for one in seconds if one is not None]
+    return megapixels / sum(known) if len(known) == len(seconds) else None
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
-from caesura.bench import plot, samples
+from caesura.bench import machine, plot, samples
 from caesura.bench.plot import Plot, Style
 from caesura.bench.words import count, figure, setting, signed, span
 from caesura.cli import files
@@ -136,6 +136,8 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         "names": names,
         "bounds": {"width": plot.WIDTH, "height": plot.HEIGHT},
         "ours": ours,
+        "timed": results.get("timed", True),  # results of before it was told lack it
+        "busy": machine.told(results.get("others"), results["machine"]["cores"]),
     }
     pages = {}
     order = [picture["name"] for picture in results["pictures"]]

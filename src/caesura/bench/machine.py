@@ -1,14 +1,28 @@
-"""The machine that measures."""
+"""The machine that measures, and how busy others keep it."""
 
 from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from caesura.bench.schema import Machine
+
+IDLE = 0.1  # processors that other programs may use on a machine that counts as idle
+_SETS = {  # as Linux calls them: on x86, then on ARM
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx512_bf16": "AVX-512 BF16",
+    "amx_tile": "AMX",
+    "asimd": "NEON",
+    "sve": "SVE",
+    "sve2": "SVE2",
+}
+_BUSY = (0, 1, 2, 5, 6, 7)  # columns of /proc/stat: user, nice, system, irq, softirq, steal
 
 
 def describe() -> Machine:
@@ -19,7 +33,36 @@ def describe() -> Machine:
         memory_gib=round(_memory() / 2**30, 2),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
+        instructions=_instructions(),
     )
+
+
+class Others:
+    """How many processors other programs use, from when this is made on."""
+
+    def __init__(self) -> None:
+        self._before = _seconds()
+
+    def used(self) -> float | None:
+        """The mean number; None where the system does not tell, or no time has passed."""
+        before, now = self._before, _seconds()
+        if before is None or now is None or now[0] <= before[0]:
+            return None
+        wall, everyone, own = (after - earlier for after, earlier in zip(now, before, strict=True))
+        return round(max(0.0, everyone - own) / wall, 3)
+
+
+def idle(others: float | None) -> bool:
+    """Whether a machine is known to be idle but for us."""
+    return others is not None and others <= IDLE
+
+
+def told(others: float | None, cores: int) -> str:
+    """How busy it was, as a clause for beside its times."""
+    if others is None:
+        return "how busy other programs kept the machine is not known"
+    used = f"other programs used {others:.2f} of {cores} processors"
+    return used if idle(others) else f"times from a busy machine: {used}"
 
 
 @contextmanager
@@ -37,13 +80,34 @@ def threads_are(number: int) -> Iterator[None]:
 
 
 def _processor() -> str:
+    return _fact("model name") or platform.processor() or platform.machine()
+
+
+def _instructions() -> str:
+    words = (_fact("flags") or _fact("Features")).split()
+    return ", ".join(name for flag, name in _SETS.items() if flag in words) or "unknown"
+
+
+def _fact(wanted: str) -> str:
+    """What Linux says of the first processor; empty where it does not."""
     facts = Path("/proc/cpuinfo")
     if facts.exists():
         for line in facts.read_text(errors="replace").splitlines():
             name, _, value = line.partition(":")
-            if name.strip() == "model name":
+            if name.strip() == wanted:
                 return value.strip()
-    return platform.processor() or platform.machine()
+    return ""
+
+
+def _seconds() -> tuple[float, float, float] | None:
+    """Of wall time, of all programs' processor time, and of ours and our children's; None off Linux."""
+    try:
+        columns = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+        everyone = sum(int(columns[place]) for place in _BUSY) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+    ours = os.times()
+    return time.perf_counter(), everyone, sum(ours[:4])
 
 
 def _memory() -> int:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from caesura import metrics
-from caesura.bench import optional, quality
+from caesura.bench import machine, optional, quality
 from caesura.bench.cache import Cache
 from caesura.bench.codecs import Codec, Pixels
 from caesura.bench.external import External
@@ -47,7 +47,9 @@ class Conditions:
 
 
 @dataclass
-class _Coding:
+class Coding:
+    """A codec at a setting, and what came of timing it."""
+
     codec: Codec
     setting: float
     data: bytes = b""
@@ -59,7 +61,7 @@ class _Coding:
 def points(
     photos: Sequence[Photo],
     codecs: Sequence[Codec],
-    conditions: Conditions,
+    conditions: Conditions | None,
     cache: Cache,
     tell: Callable[[str], None] = lambda doing: None,
     more: optional.Measures | None = None,
@@ -68,7 +70,8 @@ def points(
 
     Args:
         photos, codecs: what to code.
-        conditions: threads are those that codecs find in CAESURA_THREADS.
+        conditions: threads are those that codecs find in CAESURA_THREADS. None for rate and quality alone,
+            which depend on none of them: each file is coded once, and nothing is timed.
         cache: gets every point as it is measured.
         tell: called with what is being done.
         more: metrics besides those that are always measured, see `optional.opened`.
@@ -79,7 +82,7 @@ def points(
     def key(photo: Photo, codec: Codec, setting: float) -> dict[str, Any]:
         kinds = {"codec": codec.name, "version": versions[codec.name], "setting": float(setting)}
         asked = {"metrics": sorted(more)} if more else {}
-        return photo.key | kinds | asdict(conditions) | asked
+        return photo.key | kinds | (asdict(conditions) if conditions else {}) | asked
 
     for photo in photos:
         pixels: Pixels | None = None
@@ -91,13 +94,17 @@ def points(
                 setting = codec.settings[rung]
                 point = _kept(cache.get("point", key(photo, codec, setting)), photo, codec)
                 if point is None:
-                    todo.append(_Coding(codec, setting))
+                    todo.append(Coding(codec, setting))
                 else:
                     yield point
             if not todo:
                 continue
             pixels = photo.pixels() if pixels is None else pixels
-            for coding, found in _measured(todo, pixels, conditions.repeats, photo.name, tell, more):
+            beside = machine.Others()
+            timed(todo, pixels, conditions.repeats if conditions else 1, photo.name, tell)
+            others = beside.used()
+            tell(f"{photo.name}, qualities")
+            for coding, found in _qualities(todo, pixels, more):
                 size = size_of(coding.codec, coding.data, pixels)
                 point = Point(
                     codec=coding.codec.name,
@@ -106,21 +113,18 @@ def points(
                     bytes=size,
                     bpp=metrics.bits_per_pixel(size, photo.width, photo.height),
                     **found._asdict(),
-                    encode_seconds=statistics.median(coding.encode_seconds),
-                    decode_seconds=statistics.median(coding.decode_seconds),
+                    encode_seconds=statistics.median(coding.encode_seconds) if conditions else None,
+                    decode_seconds=statistics.median(coding.decode_seconds) if conditions else None,
+                    others=others if conditions else None,
                 )
                 cache.put("point", key(photo, coding.codec, coding.setting), asdict(point))
                 yield point
 
 
-def _measured(
-    todo: list[_Coding],
-    pixels: Pixels,
-    repeats: int,
-    name: str,
-    tell: Callable[[str], None],
-    more: optional.Measures,
-) -> Iterator[tuple[_Coding, quality.Quality]]:
+def timed(
+    todo: Sequence[Coding], pixels: Pixels, repeats: int, name: str, tell: Callable[[str], None]
+) -> None:
+    """Code the picture called `name` by each of `todo`, and again; what comes of it goes into them."""
     tiny = np.ascontiguousarray(pixels[:TINY, :TINY])
     for coding in todo:
         if not isinstance(coding.codec, External):  # a command starts anew every time
@@ -141,7 +145,11 @@ def _measured(
                     decoded = coding.codec.decode(coding.data)
                 coding.decode_seconds.append(time.perf_counter() - started)
                 coding.decoded = decoded
-    tell(f"{name}, qualities")
+
+
+def _qualities(
+    todo: list[Coding], pixels: Pixels, more: optional.Measures
+) -> Iterator[tuple[Coding, quality.Quality]]:
     workers = 1 if pixels.shape[0] * pixels.shape[1] > _LARGE else os.cpu_count() or 1
     pool = ThreadPoolExecutor(workers)
     try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
+from caesura.bench import machine
 from caesura.bench.schema import Curve, Difference, Point, Published, Results, Sample
 from caesura.errors import ConfigError
 
@@ -35,6 +36,7 @@ _QUALITIES = {  # of samples: title and decimals
     "psnr_hvs_m": ("PSNR-HVS-M (dB)", 2),
     "cvvdp": ("CVVDP (JOD)", 3),
 }
+_SPEEDS = ("encode_mps", "decode_mps")
 
 
 def read_published(path: Path) -> list[Published]:
@@ -82,16 +84,18 @@ def csv_files(results: Results) -> dict[str, str]:
 def summary(results: Results, anchor: str) -> Table:
     """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds.
 
-    These are of encoder and decoder. Metrics that were not measured have no column; those of `--metrics` take
-    the place of interval and overlap, so that it fits 80 characters.
+    These are of encoder and decoder; how busy the machine was stands below. Metrics that were not measured
+    have no column; those of `--metrics` take the place of interval and overlap, so that 80 characters do.
     """
     others = [key for key, (_, short) in _METRICS.items() if short and key != "psnr" and _has(results, key)]
-    title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures, speed"
-    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
+    title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures"
+    busy = machine.told(results.others, results.machine.cores) if results.timed else None
+    table = Table(title=title, caption=busy, box=None, padding=(0, 1, 0, 0))
     table.add_column("codec", no_wrap=True)
     roomy = not {"psnr_hvs_m", "cvvdp"}.intersection(others)
     certainty = ("interval", "dB") if roomy else ()
-    for name in ("PSNR", *certainty, *(_METRICS[key][1] or key for key in others), "MP/s"):
+    speeds = ("MP/s",) if results.timed else ()
+    for name in ("PSNR", *certainty, *(_METRICS[key][1] or key for key in others), *speeds):
         table.add_column(name, justify="right", no_wrap=True)
     for curve in results.curves:
         rates, *rest = (results.difference(curve.codec, anchor, metric) for metric in ("psnr", *others))
@@ -100,42 +104,25 @@ def summary(results: Results, anchor: str) -> Table:
             percent(rates.percent) if rates else "",
             *((_interval(rates), _overlap(rates)) if roomy else ()),
             *(percent(one.percent) if one else "" for one in rest),
-            f"{_short(speed(curve, 'encode_mps'))}/{_short(speed(curve, 'decode_mps'))}",
+            *(["/".join(_short(speed(curve, name)) for name in _SPEEDS)] if results.timed else ()),
         )
     return table
 
 
 def markdown(results: Results, anchor: str) -> str:
-    """BD-rates of every codec by every metric, of ours against all, costs, and all means."""
+    """BD-rates of every codec by every metric, of ours against all, and all means; no times."""
     first = next(codec.name for codec in results.codecs if codec.ours)
     names = [curve.codec for curve in results.curves]
     lines = _rates(f"codec, against {anchor}", results, [(name, anchor) for name in names])
     against = [(first, name) for name in names if name != first]
     lines += ["", *_rates(f"{first}, against", results, against, told_of=1)]
-    lines += [
-        "",
-        "| codec | encode (MP/s) | decode (MP/s) | encode peak (MiB) | decode peak (MiB) | start-up (s) |",
-        "|---|---|---|---|---|---|",
-    ]
-    costs = {cost.codec: cost for cost in results.costs}
-    for curve in results.curves:
-        cost = costs.get(curve.codec)
-        rest = (
-            f"{cost.encode_peak_mib:.0f} | {cost.decode_peak_mib:.0f} | {cost.start_seconds:.2f}"
-            if cost
-            else " |  | "
-        )
-        speeds = (speed(curve, name) for name in ("encode_mps", "decode_mps"))
-        lines.append(f"| {curve.codec} | {' | '.join(f'{one:.2f}' for one in speeds)} | {rest} |")
     measured = {key: shown for key, shown in _QUALITIES.items() if _has(results, key)}
     titles = ["codec", "setting", "bpp", *(title for title, _ in measured.values())]
-    titles += ["encode (MP/s)", "decode (MP/s)"]
     lines += ["", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for curve in results.curves:
         for s in curve.samples:
             qualities = [_number(getattr(s, key), digits) for key, (_, digits) in measured.items()]
-            row = [curve.codec, f"{s.setting:g}", f"{s.bpp:.4f}", *qualities]
-            lines.append(f"| {' | '.join([*row, f'{s.encode_mps:.2f}', f'{s.decode_mps:.2f}'])} |")
+            lines.append(f"| {' | '.join([curve.codec, f'{s.setting:g}', f'{s.bpp:.4f}', *qualities])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -163,7 +150,7 @@ def _has(results: Results, metric: str) -> bool:
 
 
 def speed(curve: Curve, name: str) -> float:
-    """Megapixels a second at the median setting."""
+    """Megapixels a second at the median setting, of a run that was timed."""
     return float(statistics.median(getattr(sample, name) for sample in curve.samples))
 
 

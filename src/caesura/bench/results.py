@@ -1,6 +1,7 @@
 """docs/RESULTS.md again, and the figures that bundles carry, from one run; interrupted, it goes on.
 
-CVVDP is among its metrics: `make cvvdp` first.
+Rates and qualities only, which depend on no machine; for times see `times`. CVVDP is among the metrics: `make
+cvvdp` first.
 
 python -m caesura.bench.results KODAK [--docs docs] [--work bench-output] [--refined 4] [--note TEXT]
 """
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 import textwrap
 from importlib.metadata import version
@@ -20,22 +20,23 @@ from rich.console import Console
 from rich.progress import track
 
 from caesura import model as models
-from caesura.bench import curves, machine, measure, optional, report, run, speed
+from caesura.bench import curves, measure, optional, report, run
 from caesura.bench.bd import bd_rate
 from caesura.bench.cache import Cache
-from caesura.bench.codecs import AVIF_IQ, AVIF_PSNR
+from caesura.bench.codecs import AVIF_IQ, AVIF_PSNR, AVIF_SSIMULACRA2
 from caesura.bench.ours import Caesura
 from caesura.bench.photos import Photo, find
 from caesura.bench.schema import Picture, Results
-from caesura.bench.speed import tables
 from caesura.cli import files
 
 _LOOKS, _PIXELS = "photo", "photo-psnr"
 _MODELS = (_LOOKS, _PIXELS, "cae2017")
 _AIMS = {_LOOKS: ("ssimulacra2", "SSIMULACRA 2")}  # what a model's figures are of, and its title; else PSNR
 _EFFORTS, _EFFORT_QUALITIES = (1, 5, 9), (20, 40, 60)
-_RIVALS = ("WebP method 6", "JPEG XL effort 7", AVIF_PSNR.name, "JPEG 2000", "HEIC")  # at equal PSNR
-_SEEN_RIVALS = ("WebP method 6", "JPEG XL effort 7", AVIF_IQ.name, "JPEG 2000", "HEIC")  # as people see
+_FORMATS = ("JPEG 4:2:0", "WebP method 6", "JPEG XL effort 7", "JPEG 2000", "HEIC")
+_RIVALS = (*_FORMATS, AVIF_PSNR.name)  # at equal PSNR
+_SEEN_RIVALS = (*_FORMATS, AVIF_IQ.name, AVIF_SSIMULACRA2.name)  # as people see
+_TOO_SLOW = ("AVIF speed 4", "JPEG XL effort 9")  # a tenth of our speed, or less
 _SEEN = {
     "ssimulacra2": "SSIMULACRA 2",
     "ms_ssim_db": "MS-SSIM",
@@ -72,6 +73,7 @@ def main() -> None:
             models=_MODELS,
             reference=arguments.docs / "kodak_published_rd.json",
             metrics=optional.NAMES,
+            times=False,
             command="make results",
         ),
         console,
@@ -79,12 +81,12 @@ def main() -> None:
     photos = find(arguments.folder, quick=False)[: arguments.refined]
     sections = [
         _head(results, arguments.note),
+        _best(results),
         _bars(results),
         _looks(results),
         _KODAK + report.markdown(results, run.ANCHOR),
         _published(results),
-        _efforts(photos, arguments.work, results),
-        _speed(arguments.work / "speed"),
+        _efforts(photos, arguments.work),
     ]
     arguments.docs.mkdir(parents=True, exist_ok=True)
     files.write(arguments.docs / "RESULTS.md", "\n".join(sections).encode(), force=True)
@@ -97,12 +99,9 @@ def main() -> None:
 def _head(results: Results, note: str) -> str:
     bundles = ", ".join(f"`{name}` (`{models.load(name).id:08x}`)" for name in _MODELS)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "pillow", "imagecodecs"))
-    there = results.machine
     text = (
-        f"Every figure on this page comes from one run of that command. caesura {results.caesura}, "
-        f"bundles {bundles}; {there.processor}, {there.cores} cores, {there.memory_gib:.0f} GiB "
-        f"({platform.machine()}, {there.system}), {results.threads} threads, medians of "
-        f"{results.repeats} repeats; Python {there.python}, {libraries}. "
+        f"Every figure on this page comes from one run of that command, {results.made[:10]}. "
+        f"caesura {results.caesura}, bundles {bundles}; {libraries}. Times: [SPEED.md](SPEED.md). "
         f"The {len(results.pictures)} Kodak pictures are not part of this project. {note}"
     )
     lines = ["# Results", "", "    make results KODAK=folder", "", textwrap.fill(text, 118), ""]
@@ -128,7 +127,7 @@ def _bars(results: Results) -> str:
     rates, qualities = zip(*sorted(ours), strict=True)
     lines.append(f"| PSNR at {_RATE:g} bits per pixel | {np.interp(_RATE, rates, qualities):.2f} dB |")
     lines.append(f"| PSNR at quality 100 | {qualities[-1]:.2f} dB, {rates[-1]:.2f} bpp |")
-    for name in ("JPEG 4:2:0", "WebP method 6"):
+    for name in _FORMATS[:2]:
         ratios = [
             f"{np.interp(quality, qualities, rates) / rate:.2f} at {quality:.1f} dB"
             for rate, quality in sorted(of[name])
@@ -141,6 +140,7 @@ def _bars(results: Results) -> str:
 def _write_figures(name: str, results: Results) -> None:
     """Put what `caesura models` shows of a model's quality into its manifest, which is no part of its id."""
     metric, title = _AIMS.get(name, ("psnr", "PSNR"))
+    rivals = _SEEN_RIVALS if name in _AIMS else _RIVALS
     decibels, of = (
         {curve.codec: sorted(curve.points(kind)) for curve in results.curves} for kind in ("psnr", metric)
     )
@@ -149,7 +149,7 @@ def _write_figures(name: str, results: Results) -> None:
         "Kodak": f"{first:.3f} to {last:.2f} bits per pixel, {lowest:.1f} to {highest:.1f} dB",
         f"BD-rate ({title})": ", ".join(
             f"{report.percent(bd_rate(of[other], of[f'caesura {name}']))} against {other}"
-            for other in ("JPEG 4:2:0", *_RIVALS[:3])
+            for other in rivals
             if other in of
         ),
     }
@@ -158,12 +158,33 @@ def _write_figures(name: str, results: Results) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"figures": figures}, indent=1) + "\n")
 
 
+def _best(results: Results) -> str:
+    """By each metric, the best of our models against the best codec of others that is not far slower."""
+    lines = [
+        "| at equal | our best model | the best other codec | bits, ours against it |",
+        "|---|---|---|---|",
+    ]
+    others = [curve.codec for curve in results.curves if not curve.codec.startswith(("caesura ", *_TOO_SLOW))]
+    for metric, title in {**_SEEN, "psnr": "PSNR"}.items():
+        found = [
+            [one for other in others if (one := results.difference(f"caesura {name}", other, metric))]
+            for name in (_LOOKS, _PIXELS)
+        ]
+        known = [[one for one in row if one.percent is not None] for row in found]
+        hardest = [max(row, key=lambda one: one.percent or 0.0) for row in known if row]
+        if hardest:
+            one = min(hardest, key=lambda one: one.percent or 0.0)
+            model = one.codec.removeprefix("caesura ")
+            lines.append(f"| {title} | `{model}` | {one.anchor} | {report.told(one)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _looks(results: Results) -> str:
     """BD-rates of the model that is tuned for the eye, by every measure of what people see."""
     ours = f"caesura {_LOOKS}"
     lines = ["| " + " | ".join((f"BD-rate of {ours} against", *_SEEN.values())) + " |"]
     lines.append("|---" * (1 + len(_SEEN)) + "|")
-    for name in (f"caesura {_PIXELS}", "JPEG 4:2:0", *_SEEN_RIVALS):
+    for name in (f"caesura {_PIXELS}", *_SEEN_RIVALS):
         differences = [results.difference(ours, name, metric) for metric in _SEEN]
         if any(differences):
             lines.append("| " + " | ".join((name, *map(report.told, differences))) + " |")
@@ -184,35 +205,27 @@ def _published(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _efforts(photos: list[Photo], work: Path, results: Results) -> str:
-    """Rate, quality and time at each effort, and BD-rate against the first."""
+def _efforts(photos: list[Photo], work: Path) -> str:
+    """Rate and quality at each effort, and BD-rate against the first."""
     codecs = [Caesura(_PIXELS, _EFFORT_QUALITIES, effort) for effort in _EFFORTS]
-    conditions = measure.Conditions(results.machine.processor, results.threads, results.repeats)
-    found = measure.points(photos, codecs, conditions, Cache(work))
-    with machine.threads_are(results.threads):
-        points = list(track(found, "efforts", total=len(photos) * len(_EFFORTS) * len(_EFFORT_QUALITIES)))
+    found = measure.points(photos, codecs, None, Cache(work))
+    points = list(track(found, "efforts", total=len(photos) * len(_EFFORTS) * len(_EFFORT_QUALITIES)))
     pictures = [Picture(photo.name, photo.sha256, photo.width, photo.height) for photo in photos]
     means = {curve.codec: curve for curve in curves.mean_curves(points, pictures)}
     base = means[codecs[0].name].points("psnr")
     lines = [
         "## Encoder effort\n",
         f"Kodak: {', '.join(photo.path.stem for photo in photos)}.\n",
-        "| effort | quality | bpp | PSNR (dB) | encode (MP/s) | BD-rate against effort 1 |",
-        "|---|---|---|---|---|---|",
+        "| effort | quality | bpp | PSNR (dB) | BD-rate against effort 1 |",
+        "|---|---|---|---|---|",
     ]
     for codec in codecs:
         saved = report.percent(bd_rate(base, means[codec.name].points("psnr")))
         lines += [
-            f"| {codec.effort} | {s.setting:g} | {s.bpp:.4f} | {s.psnr:.2f} | {s.encode_mps:.2f} | {saved} |"
+            f"| {codec.effort} | {s.setting:g} | {s.bpp:.4f} | {s.psnr:.2f} | {saved} |"
             for s in means[codec.name].samples
         ]
     return "\n".join(lines) + "\n"
-
-
-def _speed(work: Path) -> str:
-    """All that this page takes from `speed`."""
-    (found,) = speed.run(work, model=_MODELS[0])
-    return "## Speed and memory\n\n" + "\n".join(table.markdown() for table in tables.of(found))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ pictures x codecs x settings -> points -> mean curves -> BD-rates; costs; pictur
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -52,6 +53,7 @@ class Plan:
         repeats: of each timing.
         threads: that a codec may use; 0 for all processors.
         metrics: of `optional.NAMES`, besides those that are always measured.
+        times: also measure time, memory and start-up.
         quick: four pictures, at most 768 x 512, five settings, without slow codecs.
         command: that made it, as reports show it.
     """
@@ -69,6 +71,7 @@ class Plan:
     repeats: int = 3
     threads: int = 0
     metrics: Sequence[str] = ()
+    times: bool = True
     quick: bool = False
     command: str = "caesura bench"
 
@@ -110,14 +113,15 @@ def bench(plan: Plan, console: Console) -> Results:
         caesura=__version__,
         machine=here,
         threads=threads,
-        repeats=plan.repeats,
+        repeats=plan.repeats if plan.times else 1,
+        timed=plan.times,
         pictures=[Picture(photo.name, photo.sha256, photo.width, photo.height) for photo in photos],
         codecs=[CodecFacts(c.name, c.version, list(c.settings), c in ours) for c in everything],
         missing=missing,
         remarks=remarks,
         published=published,
     )
-    conditions = Conditions(here.processor, threads, plan.repeats)
+    conditions = Conditions(here.processor, threads, plan.repeats) if plan.times else None
     ladders = {codec.name: len(codec.settings) for codec in everything}
     rungs = sum(ladders.values()) * len(photos)
     bar = Progress(
@@ -130,7 +134,7 @@ def bench(plan: Plan, console: Console) -> Results:
     )
     try:
         with optional.opened(plan.metrics) as more, machine.threads_are(threads), bar:
-            task = bar.add_task("", total=rungs + len(everything) * (1 + len(photos)))
+            task = bar.add_task("", total=rungs + len(everything) * (plan.times + len(photos)))
 
             def tell(doing: str) -> None:
                 bar.update(task, description=doing)
@@ -138,7 +142,7 @@ def bench(plan: Plan, console: Console) -> Results:
             for point in measure.points(photos, everything, conditions, cache, tell, more):
                 results.points.append(point)
                 bar.advance(task)
-            for cost in _costs(photos, everything, conditions, cache):
+            for cost in _costs(photos, everything, conditions, cache) if conditions else ():
                 tell(f"memory and start-up, {cost.codec}")
                 results.costs.append(cost)
                 bar.advance(task)
@@ -179,6 +183,8 @@ def _summarise(
     names = [codec.name for codec in results.codecs]
     points.sort(key=lambda point: names.index(point.codec))
     results.curves = curves.mean_curves(points, results.pictures)
+    beside = [point.others for point in points if point.others is not None]
+    results.others = statistics.fmean(beside) if beside and len(beside) == len(points) else None
     ours = [codec.name for codec in results.codecs if codec.ours]
     results.bd = curves.differences(points, results.curves, anchor, ours, intervals=intervals, tell=tell)
 

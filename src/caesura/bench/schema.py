@@ -27,6 +27,7 @@ class Machine:
 
     Attributes:
         processor: its model's name.
+        instructions: the sets of vector instructions that it has, as "AVX2, AVX-512".
         cores: logical processors.
         memory_gib: of the machine.
         system: name and release of the operating system.
@@ -38,6 +39,7 @@ class Machine:
     memory_gib: float
     system: str
     python: str
+    instructions: str = "unknown"
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,11 @@ class Point:
             None for equal luma.
         ms_ssim: 0 to 1; None where a side is below 161 pixels.
         ssimulacra2: up to 100; None where a side is below 8 pixels, or above 2^24 pixels.
-        encode_seconds, decode_seconds: wall time, medians of the repeats.
+        encode_seconds, decode_seconds: wall time, medians of the repeats; None where it was not timed.
         psnr_hvs_m: dB; None where no difference is visible by it, a side is below 8 pixels, or it was not
             asked for.
         cvvdp: JOD, up to 10; None where a side is below 8 pixels, above 2^24 pixels, or not asked for.
+        others: processors that other programs used while it was timed; None where that is not known.
     """
 
     codec: str
@@ -105,10 +108,11 @@ class Point:
     psnr_luma: float | None
     ms_ssim: float | None
     ssimulacra2: float | None
-    encode_seconds: float
-    decode_seconds: float
+    encode_seconds: float | None
+    decode_seconds: float | None
     psnr_hvs_m: float | None = None
     cvvdp: float | None = None
+    others: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Sample:
         bpp, psnr, psnr_luma, ms_ssim, ssimulacra2, psnr_hvs_m, cvvdp: means of the pictures' values.
         psnr_of_mean_mse: dB of the mean over pictures of the squared error.
         ms_ssim_db: mean of the pictures' -10 log10(1 - MS-SSIM).
-        encode_mps, decode_mps: megapixels a second, all pixels over all seconds.
+        encode_mps, decode_mps: megapixels a second, all pixels over all seconds; None where not timed.
     """
 
     setting: float
@@ -131,8 +135,8 @@ class Sample:
     ms_ssim: float | None
     ms_ssim_db: float | None
     ssimulacra2: float | None
-    encode_mps: float
-    decode_mps: float
+    encode_mps: float | None
+    decode_mps: float | None
     psnr_hvs_m: float | None = None
     cvvdp: float | None = None
 
@@ -223,7 +227,11 @@ class Shown:
 
 @dataclass
 class Results:
-    """All of results.json. `made` is an ISO time, `threads` what each codec may use at most."""
+    """All of results.json.
+
+    `made` is an ISO time, `threads` what each codec may use at most, `others` the mean of the points'; None
+    where there are no times, or one is not known.
+    """
 
     command: str
     made: str
@@ -231,6 +239,8 @@ class Results:
     machine: Machine
     threads: int
     repeats: int
+    timed: bool = True
+    others: float | None = None
     pictures: list[Picture] = field(default_factory=list)
     codecs: list[CodecFacts] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)

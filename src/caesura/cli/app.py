@@ -14,6 +14,7 @@ app = typer.Typer(
     help="A learned image codec for photographs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # with markup, "[default: x]" and the like vanish from the help
 )
 data = typer.Typer(help="Training data.", no_args_is_help=True)
 app.add_typer(data, name="data")

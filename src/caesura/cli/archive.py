@@ -32,13 +32,21 @@ Source = Annotated[
 Destination = Annotated[str, typer.Argument(metavar="DST", help="Folder of the archive: a path, or a URL.")]
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="KIND", help="What SRC holds: files, tar or parquet. [default: as is]"),
+    typer.Option(
+        "--from",
+        metavar="KIND",
+        help="What SRC holds: files, tar or parquet.",
+        show_default="told by what is in it",
+    ),
 ]
 To = Annotated[
     str, typer.Option("--to", metavar="KIND", help="What is written: files, tar (WebDataset) or parquet.")
 ]
 Column = Annotated[
-    str | None, typer.Option(help="Of the pictures in tables. [default: the only one that holds bytes]")
+    str | None,
+    typer.Option(
+        help="Name of the tables' column of pictures.", show_default="the only one that holds bytes"
+    ),
 ]
 Workers = Annotated[
     int | None,
@@ -48,11 +56,15 @@ Workers = Annotated[
         "-j",
         metavar="N",
         min=1,
-        help="Processes with a thread and a model each. [default: a processor each]",
+        help="Processes, each with one thread and a model of its own.",
+        show_default="as many as processors",
     ),
 ]
 Address = Annotated[
-    str | None, typer.Option(help="Of a Ray cluster to run on, as host:6379 or auto. [default: this machine]")
+    str | None,
+    typer.Option(
+        help="Address of a Ray cluster to run on, as host:6379 or auto.", show_default="this machine"
+    ),
 ]
 Gpus = Annotated[
     float,
@@ -100,7 +112,10 @@ def encode(
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Code an archive of pictures; the same command again goes on where it ended. Needs the extra: pip install 'caesura\\[ray]'."""  # noqa: E501
+    """Code an archive of pictures.
+
+    The same command again goes on where it ended. Needs the extra: pip install 'caesura[ray]'.
+    """
     extras.need("ray", extras.RAY)
     from caesura.archive.run import Archive
     from caesura.cli.jobs import Encode
@@ -134,7 +149,10 @@ def decode(
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Decode an archive; the same command again goes on where it ended. Needs the extra: pip install 'caesura\\[ray]'."""  # noqa: E501
+    """Decode an archive.
+
+    The same command again goes on where it ended. Needs the extra: pip install 'caesura[ray]'.
+    """
     extras.need("ray", extras.RAY)
     from caesura.archive.run import Archive
     from caesura.cli import pictures

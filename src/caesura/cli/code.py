@@ -22,8 +22,8 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="OUT",
-        help="File, folder with a / at its end or for several, or - for stdout. "
-        "[default: beside IN; stdout if that is stdin]",
+        help="File, folder with a / at its end or for several, or - for stdout.",
+        show_default="beside IN; stdout if that is stdin",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that are there already.")]
@@ -102,7 +102,10 @@ def decode(
     kind: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="png, jpg, webp, tiff, avif. [default: as OUT, or png]"
+            "--format",
+            metavar="FORMAT",
+            help="png, jpg, webp, tiff or avif.",
+            show_default="as OUT, or png",
         ),
     ] = None,
     region: Annotated[
@@ -122,7 +125,7 @@ def decode(
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Decode .cae files; the output's extension names the format (PNG if none is given)."""
+    """Decode .cae files. The output's extension names the format (PNG if none is given)."""
     from caesura.cli import batch, pictures
     from caesura.cli.files import STREAM, is_device
     from caesura.cli.jobs import Decode

@@ -53,9 +53,9 @@ def compare(
     coded: Annotated[Path, typer.Argument(help="A .cae file or any picture that Pillow reads.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show rate and quality of a coded picture: bits per pixel, PSNR, MS-SSIM.
+    """Show bits per pixel, PSNR and MS-SSIM of a coded picture.
 
-    Both are taken as `encode` takes them. Where the original is fully transparent, colours do not count; the
+    Both pictures are taken as encode takes them. Where the original is fully transparent, colours do not count; the
     largest difference of alpha is shown.
     """
     import numpy as np

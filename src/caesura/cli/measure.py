@@ -34,7 +34,7 @@ def bench(
         typer.Option(
             min=1,
             max=9,
-            help="Of our encoder, 1 (fastest) to 9; several may be given.",
+            help="Encoder effort, 1 (fastest) to 9; several may be given.",
             show_default=str(rate.DEFAULT_EFFORT),
         ),
     ] = None,
@@ -48,7 +48,7 @@ def bench(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Of the others, those whose names hold one of these; 'none' for ours alone.",
+            help="Other codecs to measure: parts of their names, or 'none' for ours alone.",
             show_default="all",
         ),
     ] = None,
@@ -70,13 +70,18 @@ def bench(
         str,
         typer.Option(
             metavar="A,B",
-            help="Besides PSNR, MS-SSIM and SSIMULACRA 2: psnr-hvs-m, cvvdp (which make cvvdp builds).",
+            help="Metrics besides PSNR, MS-SSIM, SSIMULACRA 2: psnr-hvs-m, cvvdp (`make cvvdp` builds it).",
             show_default="none",
         ),
     ] = "",
-    repeats: Annotated[int, typer.Option(min=1, help="Of each timing; the median counts.")] = 3,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="How often each coding is timed; the median counts.")
+    ] = 3,
+    no_times: Annotated[
+        bool, typer.Option("--no-times", help="Measure rate and quality alone, coding each file once.")
+    ] = False,
     threads: Annotated[
-        int, typer.Option(min=0, help="That a codec may use; 0 is as many as there are processors.")
+        int, typer.Option(min=0, help="Threads that a codec may use; 0 is as many as there are processors.")
     ] = 0,
     speed: Annotated[
         bool,
@@ -93,11 +98,12 @@ def bench(
         ),
     ] = 0,
 ) -> None:
-    """Measure codecs on pictures, side by side: rate, quality, time and memory, from real files.
+    """Measure codecs on pictures, side by side.
 
-    Writes index.html, a page a picture, results.json, points.csv, curves.csv and bd.csv to OUT; with --speed
-    speed.md, speed.png and speed.json. Interrupted, the same command goes on. Definitions: docs/BENCH.md.
-    Needs the extra: pip install 'caesura\\[bench]'.
+    Rate, quality, time and memory come from real files. Writes index.html, a page a picture, results.json,
+    points.csv, curves.csv and bd.csv to OUT; with --speed speed.md, speed.png and speed.json. Interrupted,
+    the same command goes on. Definitions: docs/BENCH.md.
+    Needs the extra: pip install 'caesura[bench]'.
     """
     extras.need("bench", extras.BENCH)
     from rich.console import Console
@@ -131,6 +137,7 @@ def bench(
         repeats=repeats,
         threads=threads,
         metrics=optional.choose(metrics),
+        times=not no_times,
         quick=quick,
         command=shlex.join(["caesura", *sys.argv[1:]]),
     )

@@ -15,7 +15,8 @@ Quality = Annotated[
         "-q",
         min=1,
         max=100,
-        help=f"1 (smallest) to 100 (best), continuous. [default: {rate.DEFAULT_QUALITY:g}]",
+        help="1 (smallest) to 100 (best), continuous.",
+        show_default=f"{rate.DEFAULT_QUALITY:g}",
     ),
 ]
 BitsPerPixel = Annotated[
@@ -24,7 +25,7 @@ BitsPerPixel = Annotated[
 Model = Annotated[str, typer.Option(help="Name or folder of a model bundle.")]
 Tune = Annotated[
     str | None,
-    typer.Option(help="psnr for the model trained for PSNR. [default: the one tuned for the eye]"),
+    typer.Option(help="psnr for the model trained for PSNR.", show_default="the one tuned for the eye"),
 ]
 Strip = Annotated[
     bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP; apply the orientation.")

@@ -24,9 +24,9 @@ def prepare(
         bool, typer.Option("--native", help="Keep native resolution: cut squares of --side and resize none.")
     ] = False,
     coverage: Annotated[float, typer.Option(help="Area cut per size, as a multiple of the photo's.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the squares' positions.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the squares' positions.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes at work. [default: one a processor]")
+        int | None, typer.Option(min=1, help="Processes at work.", show_default="as many as processors")
     ] = None,
 ) -> None:
     """Cut squares out of a folder of photos and pack them for training.
@@ -64,7 +64,9 @@ def train(
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoints and logs.")],
     config: Annotated[
         Path | None,
-        typer.Option(help="TOML file; see docs/TRAINING.md. [default: with --from, that of a fine-tune]"),
+        typer.Option(
+            help="TOML file; see docs/TRAINING.md.", show_default="with --from, that of a fine-tune"
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")] = False,
     start: Annotated[
@@ -78,7 +80,7 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train a model. Needs the extra: pip install 'caesura\\[train]'.
+    """Train a model. Needs the extra: pip install 'caesura[train]'.
 
     RUN/kept then holds the averaged weights: what to keep, to export and to go on --from.
 
@@ -121,9 +123,10 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or what it kept.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the bundle.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of bundles. [default: the user's models]")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of bundles.", show_default="the user's models"),
     ] = None,
-    licence: Annotated[str, typer.Option(help="Of the weights, an SPDX expression.")] = "NOASSERTION",
+    licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX expression.")] = "NOASSERTION",
     data: Annotated[str, typer.Option(help="What it was trained on, in a sentence.")] = "not stated",
     figures: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON object of measurements to keep with it.")

@@ -41,6 +41,7 @@ class Speed:
     Attributes:
         model, id: of the bundle.
         machine: what it was measured on.
+        others: processors that other programs used meanwhile; None where that is not known.
         rates: by size, direction and threads.
         splits: one thread's seconds by stage.
         peak: multiply-accumulates per second of float32 matrix products, by number of threads.
@@ -53,6 +54,7 @@ class Speed:
     model: str
     id: str
     machine: dict[str, str | int]
+    others: float | None
     rates: list[timing.Rate]
     splits: list[timing.Split]
     peak: dict[int, float]
@@ -127,7 +129,7 @@ def measure(
     advance: timing.Advance = lambda: None,
 ) -> Speed:
     """One model; `advance` is called after each step. Other arguments are those of `run`."""
-    bundle = bundles.load(model)
+    bundle, beside = bundles.load(model), machine.Others()
     counted = work.count(bundle)
     peaks = {count: peak.gemm(count) for count in sorted({1, *threads})}
     rates, splits = timing.measure(model, sizes, threads, repeats, advance)
@@ -144,12 +146,13 @@ def measure(
         model=bundle.name,
         id=f"{bundle.id:08x}",
         machine=_machine(),
+        start_up=process.info_seconds(),
+        others=beside.used(),
         rates=rates,
         splits=splits,
         peak=peaks,
         work=counted,
         coding=coding,
-        start_up=process.info_seconds(),
         alone=alone,
     )
 
@@ -206,6 +209,7 @@ def processors() -> int:
 def _machine() -> dict[str, str | int]:
     return {
         "processor": machine.describe().processor,
+        "instructions": machine.describe().instructions,
         "processors": processors(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -10,6 +10,7 @@ import matplotlib
 import matplotlib.axes
 import rich.table
 
+from caesura.bench.machine import told
 from caesura.bench.speed import stages
 from caesura.bench.speed.process import DIRECTIONS, INFO_REPEATS
 
@@ -52,7 +53,8 @@ def of(found: Speed) -> list[Table]:
 def markdown(found: Sequence[Speed]) -> str:
     """A page: the machine, then a section for each model."""
     machine = ", ".join(f"{name} {value}" for name, value in found[0].machine.items())
-    parts = [f"# Speed\n\n{machine}.\n\n![Megapixels per second by size](speed.png)\n"]
+    beside = "; ".join(dict.fromkeys(told(one.others, int(one.machine["processors"])) for one in found))
+    parts = [f"# Speed\n\n{machine}; {beside}.\n\n![Megapixels per second by size](speed.png)\n"]
     for one in found:
         parts += [f"## {one.model} (`{one.id}`)\n", *(table.markdown() for table in of(one))]
     return "\n".join(parts)
