@@ -55,8 +55,8 @@ def compare(
 ) -> None:
     """Show bits per pixel, PSNR and MS-SSIM of a coded picture.
 
-    Both pictures are taken as encode takes them. Where the original is fully transparent, colours do not count; the
-    largest difference of alpha is shown.
+    Both pictures are taken as encode takes them. Where the original is fully transparent, colours do not
+    count. The largest difference of alpha is shown.
     """
     import numpy as np
 
