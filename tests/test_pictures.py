@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 import caesura
 import caesura.pillow_plugin
 from caesura import image, metadata
+from caesura.cli import pictures
 from caesura.errors import ImageError
 from cli_helpers import complaint, drawn, run, succeeded
 from profiles import cmyk_profile, ink
@@ -627,3 +628,30 @@ def test_pillow_saves_what_is_for_printing_without_its_profile(tmp_path: Path) -
     with Image.open(tmp_path / "a.cae") as coded:
         assert "icc_profile" not in coded.info
         assert_inks(coded, 20)
+
+
+def test_a_palette_of_eight_bit_values_is_taken_as_it_is_meant(tmp_path: Path) -> None:
+    path = tmp_path / "old.tif"
+    picture = Image.new("P", (8, 8), 1)
+    picture.putpalette([0, 0, 0, 200, 100, 50])
+    values = (0, 200, *[0] * 254, 0, 100, *[0] * 254, 0, 50, *[0] * 254)
+    picture.save(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(struct.pack("<H", 200 << 8))  # the palette of 16-bit values, plane by plane
+    start = place - 2
+    content[start : start + 1536] = struct.pack("<768H", *values)
+    path.write_bytes(content)
+    assert np.array_equal(image.split(image.codable(image.open_image(path)))[0][0, 0], [200, 100, 50])
+
+
+def test_a_profile_that_pillow_would_not_read_from_a_png(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (8, 8))
+    picture.info["icc_profile"] = bytes((1 << 20) + 1)
+    data = caesura.encode(picture, effort=1)
+    with pytest.warns(UserWarning, match="icc has 1048577 bytes and is left out; PNG can hold 1048576"):
+        made = pictures.saved(caesura.decode(data), "PNG")
+    assert Image.open(io.BytesIO(made)).size == (8, 8)
+    path = tmp_path / "long.png"
+    picture.save(path, icc_profile=picture.info["icc_profile"])
+    kept = caesura.decode(caesura.encode(path, effort=1)).info["icc_profile"]
+    assert kept == picture.info["icc_profile"]

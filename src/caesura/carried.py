@@ -18,7 +18,8 @@ from caesura.metadata import Metadata
 HOLDING = frozenset({"AVIF", "HEIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"})
 _TURNING = ("AVIF", "HEIF")  # whose own turn counts, not that of EXIF
 _IN_JPEG = {"icc": 255 * 65519, "exif": 65527}  # bytes; a profile is spread over segments, as XMP is
-_MOST = {"JPEG": _IN_JPEG, "MPO": _IN_JPEG}
+# Pillow opens no PNG with a longer profile.
+_MOST = {"JPEG": _IN_JPEG, "MPO": _IN_JPEG, "PNG": {"icc": 1 << 20}}
 _STEP = 1 << 22  # bytes that are moved at a time
 _BIG_TIFF = 16  # bytes of its head; of an entry 20
 

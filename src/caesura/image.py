@@ -29,6 +29,8 @@ _PREVIEW = (
     1,
 )  # TIFF's NewSubfileType, and its bit for "a smaller copy of another picture in this file"
 
+_COLOUR_MAP, _MOST_OF_8_BITS = 320, 255  # a TIFF's tag
+
 _UNREADABLE = "image cannot be read: "
 # By EXIF's orientation, which a picture is looked at by; 1 is as it is stored.
 _TURNS = {
@@ -247,6 +249,7 @@ def codable(image: Image.Image, *, strict: bool = False) -> Image.Image:
     check_whole(image, strict=strict)
     _check_depth(image, told, strict)
     load(image)
+    image = _with_palette(image)
     mode = image.mode
     if mode == "CMYK":
         return _from_cmyk(image, image.info.get("icc_profile") or told.icc)
@@ -292,6 +295,20 @@ def copied(image: Image.Image) -> Image.Image:
     copy = image.copy()
     copy.info[facts.KEY], copy.format = told, image.format
     return copy
+
+
+def _with_palette(image: Image.Image) -> Image.Image:
+    """The picture with its palette as it is meant, if a TIFF's is of 8-bit values, as old ones are.
+
+    Pillow takes the upper 8 of 16 bits. So libtiff tells them apart, by no value above 255.
+    """
+    values = getattr(image, "tag_v2", {}).get(_COLOUR_MAP)
+    if image.mode != "P" or not values or max(values) > _MOST_OF_8_BITS:
+        return image
+    made = image.copy()
+    with readable():
+        made.putpalette(bytes(np.reshape(values, (3, -1)).T.astype(np.uint8)))
+    return made
 
 
 def _check_depth(image: Image.Image, told: Facts, strict: bool) -> None:

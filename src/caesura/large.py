@@ -141,6 +141,7 @@ def decode(
         UserWarning: the format cannot hold some of the metadata, which is left out.
     """
     path, data = arguments.path("path", path), arguments.content("data", data)
+    arguments.flag("strip", strip)
     arguments.function("progress", progress)
     vips, suffix = _vips(), path.suffix.lower()
     if suffix not in _OPTIONS:

@@ -2,7 +2,7 @@
 
     import caesura.pillow_plugin
     picture = Image.open("photo.cae")                # size and info at once, pixels when they are needed
-    picture.save("again.cae", quality=60)            # and what else `caesura.encode` takes
+    picture.save("again.cae", quality=60)            # and the other settings of `caesura.encode`
 
 Of several frames the one the picture is at is saved, with a warning; with `strict=True` none is.
 A file that does not start like a .cae is left to Pillow's other plugins; a damaged one raises our errors.

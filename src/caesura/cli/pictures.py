@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from caesura import carried, image, metadata
 from caesura.cli.files import FileError
@@ -72,6 +72,10 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
         ImageError: it cannot be read, or its format is not known to Pillow.
     """
     usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+    most, PngImagePlugin.MAX_TEXT_CHUNK = (
+        PngImagePlugin.MAX_TEXT_CHUNK,
+        metadata.MAX_BYTES,
+    )  # also of profiles
     try:
         with warnings.catch_warnings():
             # The encoder refuses more; Pillow, twice as many, before it reads them.
@@ -82,7 +86,7 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
     except Exception as error:  # what its plugins raise when a file is damaged has no common base but this
         raise ImageError(f"{name}: {error or type(error).__name__}") from error
     finally:
-        Image.MAX_IMAGE_PIXELS = usual
+        Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = usual, most
 
 
 def named(path: Path) -> str | None:
@@ -123,7 +127,8 @@ def saved(picture: Image.Image, kind: str) -> bytes:
     out = io.BytesIO()
     try:
         options |= carried.options(metadata.of_image(picture), kind)
-        shown = picture if kind in carried.HOLDING else image.upright(picture)
+        shown = picture.copy() if kind in carried.HOLDING else image.upright(picture)
+        shown.info = metadata.without(shown.info)  # where some writers look for what they are not given
         shown.save(out, kind, **options)
     except Exception as error:  # as above
         raise FileError(f"{kind} cannot hold this picture: {error or type(error).__name__}") from error
