@@ -173,7 +173,9 @@ def test_a_codec_that_is_not_installed_is_listed_with_the_reason(monkeypatch: py
 def test_avif_is_measured_at_every_tuning_named_so() -> None:
     names = [codec.name for codec in OTHERS if isinstance(codec, Avif)]
     both = [f"AVIF speed {n} tune={tune}" for n in (4, 6, 9) for tune in ("iq", "psnr")]
-    assert sorted(names) == sorted([*both, "AVIF speed 6 tune=ssimulacra2"])
+    assert sorted(names) == sorted(
+        [*both, *(f"AVIF speed 6 tune=ssimulacra2{chroma}" for chroma in ("", " 4:2:0"))]
+    )
     assert (AVIF_PSNR.name, AVIF_IQ.name) == ("AVIF speed 6 tune=psnr", "AVIF speed 6 tune=iq")
     assert choose("avif speed 6 tune=iq", OTHERS) == [AVIF_IQ]
 
