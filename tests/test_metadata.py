@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import caesura
 import caesura.pillow_plugin
@@ -211,7 +213,132 @@ def test_one_bad_tag_of_the_callers_costs_that_tag_alone() -> None:
     assert dict(back.getexif()) == {ORIENTATION: 6}
 
 
+def saved(picture: Image.Image, kind: str) -> Image.Image:
+    return Image.open(io.BytesIO(pictures.saved(picture, kind)))
+
+
+TURNED_XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+UNTURNED_XMP = TURNED_XMP.replace(b"6", b"1")
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_avif_holds_exif_byte_for_byte(orientation: int) -> None:
+    """Text beyond ASCII, in UTF-8 too, and a thumbnail: what Pillow changes where it writes EXIF anew."""
+    turn = entry(ORIENTATION, 3, bytes([orientation, 0]))
+    text, utf8 = entry(0x013B, 2, b"\xc3\xa9\xfc\0", 4), entry(0x8298, 129, b"\xc2\xa9J\0", 4)
+    first = exif_of(turn, text, utf8)[:-4]
+    thumbnail = struct.pack("<IHHHIHHI", len(first) - 2, 1, 259, 3, 1, 6, 0, 0)
+    source = described(exif=first + thumbnail)
+    back = saved(source, "AVIF")
+    assert back.info["exif"] == source.info["exif"]
+    assert image.upright(back).size == ((48, 80) if orientation == 6 else (80, 48))
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+@pytest.mark.parametrize("said", [None, 0, 1, 6])
+def test_exif_counts_before_xmp_in_files_with_a_turn_of_their_own(kind: str, said: int | None) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+    source = described(xmp=TURNED_XMP, **({} if said is None else {"exif": exif(said)}))
+    turned = said in (None, 6)
+    assert image.upright(source).size == ((48, 80) if turned else (80, 48))
+    back = saved(source, kind)
+    assert image.upright(back).size == ((48, 80) if turned else (80, 48))
+    again = caesura.decode(caesura.encode(back, effort=1))
+    assert image.upright(again).size == ((48, 80) if turned else (80, 48))
+
+
+def test_xmp_turns_no_avif() -> None:
+    stream = io.BytesIO()
+    photo().save(stream, "AVIF", xmp=TURNED_XMP)
+    assert caesura.decode(caesura.encode(Image.open(stream), strip=True, effort=1)).size == (80, 48)
+    back = caesura.decode(caesura.encode(Image.open(stream), effort=1))
+    assert (image.upright(back).size, back.info["xmp"]) == ((80, 48), UNTURNED_XMP)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("icc_profile", value) for value in ("text", -1, 10**9)),
+        *(("exif", value) for value in ("text", 5)),
+        ("xmp", {}),
+        ("XML:com.adobe.xmp", 3),
+    ],
+)
+@pytest.mark.parametrize("strip", [False, True])
+def test_metadata_of_a_wrong_type_is_left_out_with_a_warning(name: str, value: Any, strip: bool) -> None:
+    source = photo()
+    source.info[name] = value
+    with pytest.warns(
+        UserWarning, match=f"image has {name} of type {type(value).__name__}, which is left out"
+    ):
+        back = caesura.decode(caesura.encode(source, strip=strip, effort=1))
+    assert back.info == {}
+
+
+def test_text_and_views_are_taken_for_bytes() -> None:
+    source = photo()
+    source.info |= {"xmp": XMP.decode(), "exif": memoryview(exif(6)), "icc_profile": bytearray(PROFILE)}
+    back = caesura.decode(caesura.encode(source, effort=1))
+    assert back.info == {"xmp": XMP, "exif": exif(6), "icc_profile": PROFILE}
+
+
+def test_a_text_in_a_png_is_no_profile(tmp_path: Path) -> None:
+    for after in (False, True):
+        notes = PngInfo()
+        notes.add(b"tEXt", b"icc_profile\0text", after_idat=after)
+        photo().save(tmp_path / "a.png", pnginfo=notes)
+        with pytest.warns(UserWarning, match="icc_profile of type str"):
+            assert caesura.decode(caesura.encode(tmp_path / "a.png", effort=1)).info == {}
+
+
 # ---- what TIFFs hold
+
+
+def tiff(tag: int, kind: int, value: Any, frames: int = 1) -> Image.Image:
+    """A TIFF with a maker and a tag of a type."""
+    made = ImageFileDirectory_v2()
+    made[0x010F] = "Maker"
+    made.tagtype[tag] = kind
+    made[tag] = value
+    stream = io.BytesIO()
+    photo().save(stream, "TIFF", tiffinfo=made, save_all=frames > 1, append_images=[photo()] * (frames - 1))
+    return Image.open(stream)
+
+
+@pytest.mark.filterwarnings("ignore:image has 2 frames")
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize(("kind", "value"), [(12, 1.5), (4, 10**9), (8, -1), (4, (1, 2))])
+@pytest.mark.parametrize(("tag", "name"), [(tags.ICC, "icc_profile"), (tags.XMP, "xmp")])
+def test_a_tag_of_a_wrong_type_costs_that_tag_alone(
+    tag: int, name: str, kind: int, value: Any, frames: int, tmp_path: Path
+) -> None:
+    if tag == tags.ICC and isinstance(value, tuple):
+        value = value[0]
+    with pytest.warns(UserWarning, match=f"image has {name} of type .*, which is left out"):
+        back = caesura.decode(caesura.encode(tiff(tag, kind, value, frames), effort=1))
+    assert (dict(back.getexif()), {*back.info}) == ({0x010F: "Maker"}, {"exif"})
+
+
+def test_xmp_of_a_tiff_may_be_text() -> None:
+    assert (
+        caesura.decode(caesura.encode(tiff(tags.XMP, 2, "<x:xmpmeta/>"), effort=1)).info["xmp"]
+        == b"<x:xmpmeta/>"
+    )
+
+
+def test_iptc_that_says_it_is_numbers_is_kept() -> None:
+    iptc = b"\x1c\x02\x05\0\x05title\0\0"
+    made = ImageFileDirectory_v2()
+    made.tagtype[65001] = 7
+    made[65001] = iptc
+    stream = io.BytesIO()
+    photo().save(stream, "TIFF", tiffinfo=made)
+    content = stream.getvalue().replace(struct.pack("<HHI", 65001, 7, 12), struct.pack("<HHI", 33723, 4, 3))
+    for _ in range(2):  # also from the TIFF that is written of it
+        back = caesura.decode(caesura.encode(Image.open(io.BytesIO(content)), effort=1))
+        assert back.getexif()[33723] == iptc
+        content = pictures.saved(back, "TIFF")
 
 
 def test_tags_about_pixels_never_come_from_exif() -> None:

@@ -16,7 +16,6 @@ from caesura.metadata import Metadata
 
 # Formats that have a place for colour profile, EXIF and XMP which can be read back; no other has one for any.
 HOLDING = frozenset({"AVIF", "HEIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"})
-_TURNING = ("AVIF", "HEIF")  # whose own turn counts, not that of EXIF
 _IN_JPEG = {"icc": 255 * 65519, "exif": 65527}  # bytes; a profile is spread over segments, as XMP is
 # Pillow opens no PNG with a longer profile.
 _MOST = {"JPEG": _IN_JPEG, "MPO": _IN_JPEG, "PNG": {"icc": 1 << 20}}
@@ -27,8 +26,9 @@ _BIG_TIFF = 16  # bytes of its head; of an entry 20
 def options(kept: Metadata, kind: str) -> dict[str, Any]:
     """What `Image.save` is told of metadata, for a format by Pillow's name.
 
-    What was kept is written byte for byte, but for EXIF in TIFF, whose tags become the file's own (those
-    about pixels are left out), and in AVIF and HEIF, where the orientation is moved elsewhere.
+    What was kept is written byte for byte, but for EXIF in TIFF, whose tags become the file's own: those
+    about pixels and the thumbnail in its second directory are left out. An orientation in XMP is 1 in HEIF
+    where EXIF says 1, since pillow-heif would turn by it.
 
     Warns:
         UserWarning: the format cannot hold some of it, which is left out; of EXIF the orientation stays in
@@ -36,6 +36,8 @@ def options(kept: Metadata, kind: str) -> dict[str, Any]:
     """
     kept = _held(kept, kind)
     told: dict[str, Any] = dict(metadata.to_info(kept))
+    if kind == "AVIF" and kept.exif:
+        told["exif"] = _Whole(told["exif"], metadata.orientation(kept))
     if kind == "PNG" and kept.xmp:
         told["pnginfo"] = PngInfo()
         told["pnginfo"].add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + kept.xmp)
@@ -44,6 +46,25 @@ def options(kept: Metadata, kind: str) -> dict[str, Any]:
     if kind == "TIFF" and (kept.exif or kept.xmp):
         told["tiffinfo"] = _tags(kept, exif.HEAD)
     return told
+
+
+class _Whole(Image.Exif):
+    """EXIF that is written byte for byte into an AVIF, which gets the turn besides.
+
+    Pillow takes the orientation out, and would write the rest anew: without the thumbnail, and with text in
+    ASCII alone.
+    """
+
+    def __init__(self, content: bytes, turn: int) -> None:
+        super().__init__()
+        self._content = content
+        self[exif.ORIENTATION] = turn
+
+    def __bool__(self) -> bool:
+        return True
+
+    def tobytes(self, offset: int = 8) -> bytes:
+        return self._content
 
 
 def _held(kept: Metadata, kind: str) -> Metadata:
@@ -58,11 +79,12 @@ def _held(kept: Metadata, kind: str) -> Metadata:
         if len(there.get(name, b"")) > most:
             got = f"{name} has {len(there.pop(name))} bytes"
             warnings.warn(f"{got} and is left out; {kind} can hold {most}", stacklevel=3)
-    if "exif" in there and kind in (*_TURNING, "TIFF"):
+    if "exif" in there and kind in (*metadata.TURNING, "TIFF"):
         try:
             tags, wrong = _parsed(there["exif"])
-            if kind in _TURNING:
-                if wrong or tags.get(exif.ORIENTATION, 1) != (exif.orientation(there["exif"]) or 1):
+            if kind in metadata.TURNING:
+                read = tags.get(exif.ORIENTATION, 1)
+                if wrong or (read if read in range(1, 9) else 1) != (exif.orientation(there["exif"]) or 1):
                     raise ValueError(wrong or "its orientation is not found")
                 tags.tobytes()
             elif wrong:
@@ -71,8 +93,13 @@ def _held(kept: Metadata, kind: str) -> Metadata:
             del there["exif"]
             got = f"exif is damaged ({error or repr(error)})"
             warnings.warn(f"{got} and is left out; {kind} needs to read it", stacklevel=3)
-    if kept.exif and "exif" not in there and (turn := exif.orientation(kept.exif)):
+    turn = exif.orientation(kept.exif or b"")
+    if turn is None and kind in metadata.TURNING and metadata.orientation(kept) != 1:
+        turn = metadata.orientation(kept)
+    if turn and "exif" not in there:
         there["exif"] = exif.oriented(turn)
+    if kind == "HEIF" and turn == 1 and kept.xmp:
+        there["xmp"] = metadata.unturned(kept.xmp)
     return Metadata(**there)
 
 

@@ -103,7 +103,7 @@ def _of_gamma(
     try:
         return icc(curve, None if grey else colours), ""
     except (np.linalg.LinAlgError, struct.error, OverflowError, ValueError):
-        return None, f"chromaticities {colours}, which are of no three colours,"
+        return None, f"chromaticities {colours}, which are of no three colours"
 
 
 def icc(curve: Curve, colours: Chromaticities | None) -> bytes:

@@ -21,7 +21,8 @@ LAYOUT = frozenset(
 )
 ORIENTATION = 274
 _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
-_TEXT = 2
+_IPTC = 33723  # bytes, which Photoshop says to be numbers
+_BYTES, _TEXT = 1, 2
 # Of a TIFF's own tags; what is larger is private data of programs, and no other format has room for it.
 _MOST = 1 << 16
 
@@ -64,7 +65,7 @@ def directory(
         if tag in without:
             continue
         try:
-            value = _value(exif, tag)
+            value = _iptc(exif) if tag == _IPTC else _value(exif, tag)
             if value == {}:
                 continue
             alone = ImageFileDirectory_v2(head)
@@ -75,8 +76,10 @@ def directory(
         except Exception:  # of whatever type the values of a damaged tag are
             lost.append(tag)
             continue
+        if tag == _IPTC:
+            made.tagtype[tag] = _BYTES
         made[tag] = value
-        if isinstance(value, bytes) and isinstance(exif.get(tag), str):
+        if tag != _IPTC and isinstance(value, bytes) and isinstance(exif.get(tag), str):
             made.tagtype[tag] = _TEXT
     if lost:
         told = ", ".join(map(str, lost))
@@ -97,13 +100,29 @@ def _value(exif: Image.Exif, tag: int) -> Any:
     return {name: _coded(value) for name, value in inner.items()}
 
 
+def _iptc(exif: Image.Exif) -> bytes:
+    """As the file has it: Pillow would take the first of several numbers alone.
+
+    Raises:
+        TypeError: such a number is all that is left of it.
+    """
+    read = getattr(getattr(exif, "_info", None), "_tagdata", {})
+    value = read[_IPTC] if _IPTC in read else exif[_IPTC]
+    if not isinstance(value, bytes):
+        raise TypeError(f"IPTC is of type {type(value).__name__}; bytes are allowed")
+    return value
+
+
 def _coded(value: Any) -> Any:
     """Text beyond ASCII as the bytes that it was read from: Pillow would write ? for it."""
     return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
 
 
 def orientation(exif: bytes) -> int | None:
-    """The orientation that EXIF, without its marker, says: 1 to 8, if any. The rest of it may be damaged."""
+    """The orientation that EXIF, without its marker, says: 1 to 8, if any. The rest of it may be damaged.
+
+    A number that is no orientation counts as 1.
+    """
     order: Any = {b"II": "little", b"MM": "big"}.get(exif[:2])
     if order is None:
         return None
@@ -115,7 +134,7 @@ def orientation(exif: bytes) -> int | None:
     for entry in range(first, min(first + 12 * number(first - 2, 2), len(exif)), 12):
         if number(entry, 2) == ORIENTATION:
             found = number(entry + 8, {1: 1, 4: 4}.get(number(entry + 2, 2), 2))
-            return found if 1 <= found <= 8 else None
+            return found if 1 <= found <= 8 else 1
     return None
 
 

@@ -88,7 +88,9 @@ def load(image: Any, says: str = _UNREADABLE) -> None:
         try:
             if name:
                 image.filename = ""
+            metadata.check(image)
             image.load()
+            metadata.check(image)  # of a PNG's text that follows the pixels
         finally:
             if name:
                 image.filename = name

@@ -211,7 +211,7 @@ def _unlike(path: Path, opened: Any, *, upright: bool) -> str:
 def _orientation(picture: Image.Image) -> int:
     """Also of a TIFF that is not loaded."""
     own = Image.Image.getexif(picture).get(exif.ORIENTATION, 1) if picture.format == "TIFF" else 1
-    return int(own) if own != 1 else metadata.orientation(metadata.of_any_size(picture))
+    return int(own) if own in range(2, 9) else metadata.orientation(metadata.of_any_size(picture))
 
 
 @contextmanager
@@ -224,7 +224,9 @@ def _lazily(path: Path) -> Iterator[Image.Image]:
     usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # nothing of its size is made
     try:
         with path.open("rb") as file, image.readable(f"{path}: "):
-            yield Image.open(_without_pixels(file))
+            picture = Image.open(_without_pixels(file))
+            metadata.check(picture)
+            yield picture
     finally:
         Image.MAX_IMAGE_PIXELS = usual
 

@@ -6,6 +6,7 @@ import re
 import warnings
 import zlib
 from dataclasses import dataclass, fields
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from caesura.errors import FormatError, ImageError, LimitError
@@ -41,6 +42,8 @@ _EXIF_MARKER = b"Exif\0\0"
 _XMP_NAME = "XML:com.adobe.xmp"
 _NAMES = "icc_profile", "exif", "xmp", _XMP_NAME
 _PILLOW = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
+_IN_XMP = re.compile(rb'(tiff:Orientation(?:="|>))([1-8])')
+TURNING = ("AVIF", "HEIF")  # formats whose own turn counts; Pillow gives it as EXIF's orientation
 
 
 def of_image(image: Image.Image) -> Metadata:
@@ -59,13 +62,45 @@ def of_image(image: Image.Image) -> Metadata:
 def of_any_size(image: Image.Image) -> Metadata:
     """What Pillow knows of a picture, also if it is too large to be kept; what is empty is left out."""
     info = in_info(image)
-    xmp = info.get("xmp", info.get(_XMP_NAME)) or b""
+    xmp = info.get("xmp") or info.get(_XMP_NAME) or b""
     found = {
         "icc": info.get("icc_profile") or b"",
         "exif": (info.get("exif") or b"").removeprefix(_EXIF_MARKER),
         "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
     }
-    return Metadata(**{name: bytes(content) for name, content in found.items() if content})
+    return Metadata(**{name: content for name, content in found.items() if content})
+
+
+def check(image: Image.Image) -> None:
+    """Leave in a picture's `info` only metadata that can be meant, before Pillow stumbles over other.
+
+    What has a wrong type is taken out: of a TIFF's tag, of a text in a PNG that goes by the name, or of the
+    caller. XMP becomes bytes. In AVIF and HEIF, whose own turn counts, an orientation that XMP alone says
+    becomes 1.
+
+    Warns:
+        UserWarning: something is taken out.
+    """
+    from caesura import exif
+
+    info = image.info
+    if image.format == "TIFF" and not isinstance(info.get("xmp"), (bytes, NoneType)):
+        getattr(image, "n_frames", 1)  # while Pillow counts them, it reads XMP again
+    for name in _NAMES:
+        value = info.get(name)
+        if isinstance(value, str) and name == "xmp":
+            # Pillow reads text in TIFFs as Latin-1, whatever it is.
+            info[name] = value.encode("latin-1" if image.format == "TIFF" else "utf-8", "replace")
+        elif isinstance(value, (bytearray, memoryview)):
+            info[name] = bytes(value)
+        elif not isinstance(value, (bytes, NoneType, *([str] if name == _XMP_NAME else []))):
+            del info[name]
+            allowed = "bytes and text are" if "xmp" in name else "bytes are"
+            got = f"image has {name} of type {type(value).__name__}"
+            warnings.warn(f"{got}, which is left out; {allowed} allowed", stacklevel=2)
+    said = exif.orientation((info.get("exif") or b"").removeprefix(_EXIF_MARKER))
+    if image.format in TURNING and said is None and info.get("xmp"):
+        info["xmp"] = unturned(info["xmp"])
 
 
 def in_info(image: Image.Image) -> dict[str, Any]:
@@ -75,12 +110,14 @@ def in_info(image: Image.Image) -> dict[str, Any]:
     the orientation, which Pillow applies when it loads a TIFF.
 
     Warns:
-        UserWarning: EXIF that Pillow has beside it is damaged, and a part or all of it left out.
+        UserWarning: EXIF that Pillow has beside it is damaged, and a part or all of it left out, or something
+            has a wrong type.
     """
     from caesura import exif, extended_xmp
 
+    check(image)
     info: dict[str, Any] = {name: image.info[name] for name in _NAMES if name in image.info}
-    if isinstance(info.get("xmp"), bytes):
+    if info.get("xmp"):
         segments = getattr(image, "applist", ())  # of a JPEG
         info["xmp"] = extended_xmp.joined(
             info["xmp"], [content for name, content in segments if name == "APP1"]
@@ -103,15 +140,20 @@ def without(info: dict[Any, Any]) -> dict[Any, Any]:
 def orientation(kept: Metadata) -> int:
     """How a picture is to be turned for looking at: 1 to 8 as EXIF counts, 1 where nothing says it.
 
-    The rest of EXIF may be damaged; where it says nothing, XMP is asked.
+    The rest of EXIF may be damaged; where it has no orientation, XMP is asked, as Pillow does.
     """
     from caesura import exif
 
     found = exif.orientation(kept.exif or b"")
     if found is None:
-        said = re.search(rb'tiff:Orientation(?:="|>)([1-8])', kept.xmp or b"")
-        found = int(said[1]) if said else 1
+        said = _IN_XMP.search(kept.xmp or b"")
+        found = int(said[2]) if said else 1
     return found
+
+
+def unturned(xmp: bytes) -> bytes:
+    """XMP with an orientation of 1 in the place of any."""
+    return _IN_XMP.sub(rb"\g<1>1", xmp)
 
 
 def to_info(metadata: Metadata) -> dict[str, bytes]:
