@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, TiffTags
 
 import caesura
 import caesura.pillow_plugin
@@ -294,6 +294,167 @@ def test_the_profile_of_a_bmp_is_kept() -> None:
     assert "icc_profile" not in silent(bmp(b"BGRs", b"")).info
     with pytest.raises(ImageError, match="image has a colour profile in another file"):
         image.codable(opened(bmp(b"KNIL", b"c:\\a.icc\0")), strict=True)
+
+
+def tiff(tags: dict[int, Any], mode: str = "RGB", **settings: Any) -> bytes:
+    return written(photo(mode), "TIFF", tiffinfo=typed(tags), **settings)
+
+
+def typed(tags: dict[int, Any]) -> TiffImagePlugin.ImageFileDirectory_v2:
+    made = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        made.tagtype[tag] = {301: TiffTags.SHORT}.get(tag, TiffTags.RATIONAL)
+        made[tag] = value
+    return made
+
+
+def table(power: float, levels: int = 256) -> tuple[int, ...]:
+    return tuple(round(65535 * (level / (levels - 1)) ** power) for level in range(levels))
+
+
+def calibrated(endpoints: tuple[float, ...], gammas: tuple[float, ...], version: int = 108) -> bytes:
+    """A BMP whose header tells colours by numbers."""
+    data = bmp(bytes(4), b"")
+    told = struct.pack("<9i", *(round(value * (1 << 30)) for value in endpoints))
+    told += struct.pack("<3I", *(round(value * (1 << 16)) for value in gammas))
+    data = data[:74] + told + data[122:]
+    if version == 124:
+        return data
+    head = data[:10] + struct.pack("<II", 14 + version, version) + data[18 : 14 + version]
+    return head + data[14 + 124 :]
+
+
+def jpeg_2000(space: int, **settings: Any) -> bytes:
+    data = written(photo(), "JPEG2000", **settings)
+    place = data.index(b"colr") + 7
+    return data[:place] + space.to_bytes(4, "big") + data[place + 4 :]
+
+
+ADOBE_POINTS = (0.64, 0.33, 0.03, 0.21, 0.71, 0.08, 0.15, 0.06, 0.79)
+SRGB_POINTS = (0.64, 0.33, 0.03, 0.30, 0.60, 0.10, 0.15, 0.06, 0.79)
+
+
+@pytest.mark.parametrize(
+    ("data", "gamma", "colours"),
+    [
+        (tiff({318: ADOBE[:2], 319: ADOBE[2:]}), None, ADOBE),
+        (tiff({319: P3[2:]}), None, P3),
+        (tiff({301: table(1) * 3}), 1.0, SRGB),
+        (tiff({301: table(1.8)}), 1.8, SRGB),
+        (tiff({318: ADOBE[:2], 319: ADOBE[2:], 301: table(2.2)}), 2.2, ADOBE),
+        (calibrated(ADOBE_POINTS, (2.2, 2.2, 2.2)), 2.2, ADOBE),
+        (calibrated(ADOBE_POINTS, (1, 1, 1), 124), 1.0, ADOBE),
+        (calibrated(SRGB_POINTS, (1, 1, 1)), 1.0, SRGB),
+        (calibrated((0,) * 9, (1.8, 1.8, 1.8)), 1.8, SRGB),
+    ],
+)
+def test_colours_in_headers_and_tags_get_a_profile(
+    data: bytes, gamma: float | None, colours: tuple[float, ...]
+) -> None:
+    assert_shown(data, gamma, colours)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff({318: SRGB[:2], 319: SRGB[2:]}),
+        tiff({301: table(2.2) * 3}),
+        tiff({301: tuple(round(65535 * float(light)) for light in linear(np.arange(256) / 255))}),
+        tiff({318: (0.3,), 319: (0.1,) * 5}),
+        calibrated((0,) * 9, (0, 0, 0)),
+        calibrated(SRGB_POINTS, (2.2, 2.2, 2.2)),
+        jpeg_2000(16),
+    ],
+)
+def test_headers_and_tags_that_say_srgb_need_no_profile(data: bytes) -> None:
+    assert "icc_profile" not in silent(data).info
+
+
+def test_romm_rgb_of_jpeg_2000_gets_a_profile() -> None:
+    coded = silent(jpeg_2000(21))
+    ends = Image.fromarray(np.array([[[0] * 3, [255] * 3]], np.uint8))
+    ends.info["icc_profile"] = coded.info["icc_profile"]
+    np.testing.assert_allclose(shown(ends), [[[0] * 3, [255] * 3]], atol=1)
+    np.testing.assert_array_equal(np.asarray(coded), np.asarray(photo()))
+    green = Image.new("RGB", (1, 1), (90, 130, 90))
+    green.info["icc_profile"] = coded.info["icc_profile"]
+    assert shown(green)[0, 0, 1] > 145  # lighter than the same in sRGB
+
+
+def test_a_profile_of_a_tiff_counts_more_than_its_tags() -> None:
+    data = tiff({319: P3[2:], 301: tuple(range(256))}, icc_profile=PROFILE)
+    assert silent(data).info["icc_profile"] == PROFILE
+
+
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        (tiff({301: tuple(range(256))}), "a transfer function that is not sRGB's and no gamma"),
+        (tiff({301: table(1) + table(1) + table(2)}), "a transfer function that is not"),
+        (tiff({301: (0, 65535)}), "a transfer function that is not"),
+        (tiff({319: (0.0,) * 6}), "chromaticities"),
+        (calibrated(SRGB_POINTS, (1, 2, 2)), "a gamma for each colour, 1, 2, 2"),
+        (jpeg_2000(14), "CIELab colours"),
+        (jpeg_2000(20), "colours of e-sRGB"),
+        (jpeg_2000(99), "colours of space 99 of JPEG 2000"),
+    ],
+)
+def test_headers_and_tags_that_no_profile_describes_are_told_or_refused(data: bytes, got: str) -> None:
+    with pytest.warns(UserWarning, match=f"image has {got}.*; {LOST}"):
+        image.codable(opened(data))
+    with pytest.raises(ImageError, match=f"image has {got}"):
+        image.codable(opened(data), strict=True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"gamma": "junk"},
+        {"gamma": "1.0"},
+        {"gamma": float("nan")},
+        {"gamma": float("inf")},
+        {"gamma": 10**400},
+        {"gamma": True},
+        {"gamma": (1.0,)},
+        {"chromaticity": "junk"},
+        {"chromaticity": (0.3,) * 7},
+        {"chromaticity": (float("nan"),) * 8},
+        {"chromaticity": ("0.3",) * 8},
+        {"chromaticity": 0.3},
+        {"srgb": "junk"},
+        {"gamma": TiffImagePlugin.IFDRational(1, 0)},
+        {"icc_profile": "junk"},
+    ],
+)
+def test_what_is_no_number_says_nothing_of_colours(said: dict[str, Any]) -> None:
+    assert colour.profile(said, facts.Facts(), grey=False) == (None, "")
+    grey = colour.profile({"gamma": 1.0} | said, facts.Facts(), grey=True)
+    assert bool(grey[0]) == ("gamma" not in said)
+
+
+@pytest.mark.parametrize("name", ["gamma", "chromaticity", "srgb"])
+def test_texts_of_a_png_say_nothing_of_colours(name: str) -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text(name, "junk")
+    caesura.encode(opened(png(pnginfo=texts)), strict=True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"nclx_profile": "junk"},
+        {"nclx_profile": {}},
+        {"nclx_profile": {"color_primaries": "12", "transfer_characteristics": 13}},
+        {"nclx_profile": (12, 13)},
+        {"bit_depth": None},
+        {"bit_depth": "10"},
+    ],
+)
+def test_what_pillow_heif_gives_in_another_form_is_ignored(said: dict[str, Any]) -> None:
+    picture = photo()
+    picture.format = "HEIF"
+    picture.info |= said
+    assert facts.of(picture) == facts.Facts()
 
 
 def test_what_pillow_heif_gives_is_heeded() -> None:

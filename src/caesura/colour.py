@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.facts import Facts
+from caesura.facts import SRGB, Facts, reals
 
 Curve = tuple[float, ...]  # of ICC's type "para": g, or g, a, b, c, d
 Chromaticities = tuple[float, ...]  # x and y of white, red, green and blue
 
 _D65, _C = (0.3127, 0.3290), (0.310, 0.316)
-_SRGB = (*_D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 _SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 # By the numbers of ITU-T H.273. Those that are reserved or say nothing are missing, for sRGB is assumed.
 _PRIMARIES: dict[int, Chromaticities] = {
-    1: _SRGB,
+    1: SRGB,
     4: (*_C, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),
     5: (*_D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),
     6: (*_D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),
@@ -65,13 +64,16 @@ def profile(info: Mapping[Any, Any], facts: Facts, *, grey: bool) -> tuple[bytes
         return None, facts.lost
     if facts.cicp is not None:
         return _of_codes(*facts.cicp, grey)
-    if info.get("icc_profile"):
+    if info.get("icc_profile") and not isinstance(info["icc_profile"], str):
         return None, ""
     if facts.icc:
         return facts.icc, ""
-    if "srgb" in info:
-        return None, ""
-    return _of_gamma(info.get("gamma"), info.get("chromaticity"), grey)
+    gamma, colours = facts.gamma, facts.chromaticities
+    # PNG's text chunks stand in `info` too, by names that may be these.
+    if gamma is None and colours is None and not reals((info.get("srgb"),), 1):
+        (gamma,) = reals((info.get("gamma"),), 1) or (None,)
+        colours = reals(info.get("chromaticity"), 8)
+    return _of_gamma(gamma, colours, grey)
 
 
 def _of_codes(primaries: int, transfer: int, grey: bool) -> tuple[bytes | None, str]:
@@ -80,8 +82,8 @@ def _of_codes(primaries: int, transfer: int, grey: bool) -> tuple[bytes | None, 
     known = primaries in _PRIMARIES or primaries in _UNSAID
     if not known or not (transfer in _CURVES or transfer in _AS_SRGB):
         return None, f"colour primaries {primaries} and transfer characteristics {transfer}"
-    curve, colours = _CURVES.get(transfer, _SRGB_CURVE), _PRIMARIES.get(primaries, _SRGB)
-    if curve == _SRGB_CURVE and (grey or colours == _SRGB):
+    curve, colours = _CURVES.get(transfer, _SRGB_CURVE), _PRIMARIES.get(primaries, SRGB)
+    if curve == _SRGB_CURVE and (grey or colours == SRGB):
         return b"", ""
     return icc(curve, None if grey else colours), ""
 
@@ -89,8 +91,8 @@ def _of_codes(primaries: int, transfer: int, grey: bool) -> tuple[bytes | None, 
 def _of_gamma(
     gamma: float | None, chromaticities: Chromaticities | None, grey: bool
 ) -> tuple[bytes | None, str]:
-    colours = _SRGB if chromaticities is None else tuple(chromaticities)
-    standard = grey or np.allclose(colours, _SRGB, rtol=0, atol=0.002)
+    colours = SRGB if chromaticities is None else chromaticities
+    standard = grey or np.allclose(colours, SRGB, rtol=0, atol=0.002)
     # 1 / 2.2, or that rounded to two digits, is what is written for sRGB.
     if gamma is None or (standard and abs(gamma - 1 / 2.2) < 0.005):
         curve: Curve = _SRGB_CURVE

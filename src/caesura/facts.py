@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import IO
+from numbers import Integral, Real
+from typing import IO, Any
 
+import numpy as np
 from PIL import Image
 
 from caesura.metadata import MAX_BYTES
@@ -15,6 +18,19 @@ from caesura.metadata import MAX_BYTES
 KEY = "caesura: facts"  # in a picture's info; most traces of them are gone after loading or copying
 # TIFF's BitsPerSample, Compression, PhotometricInterpretation, PlanarConfiguration
 _BITS, _COMPRESSION, _MEANING, _PLANES = 258, 259, 262, 284
+_TRANSFER, _WHITE, _PRIMARIES = 301, 318, 319
+
+SRGB = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # x and y of white, red, green and blue
+# Colour spaces by the numbers of JPEG 2000 (ISO/IEC 15444-1 and -2). Bi-level, CMYK and greys have modes of
+# their own, and of sYCC Pillow makes sRGB.
+_AS_PILLOW_HAS_THEM = frozenset({0, 12, 15, 16, 17, 18})
+_ROMM, _ROMM_COLOURS = 21, (0.3457, 0.3585, 0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001)
+_SPACES = {14: "CIELab colours", 20: "colours of e-sRGB"}
+_UUIDS = {
+    b"JpgTiffExif->JP2": "exif",
+    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): "xmp",
+}
+_MOST_BOXES = 1000
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,10 @@ class Facts:
         cicp: colour primaries and transfer characteristics, as numbers of ITU-T H.273, or None.
         lost: what else of its colours can be told by words only.
         icc: a colour profile.
+        gamma: from light to samples, as PNG has it (1 / 2.2 and the like), or None.
+        chromaticities: x and y of white, red, green and blue, or None.
+        exif: a TIFF structure that Pillow leaves in the file.
+        xmp: an XMP packet that Pillow leaves in the file.
     """
 
     bits: int = 8
@@ -38,6 +58,23 @@ class Facts:
     cicp: tuple[int, int] | None = None
     lost: str = ""
     icc: bytes | None = None
+    gamma: float | None = None
+    chromaticities: tuple[float, ...] | None = None
+    exif: bytes = b""
+    xmp: bytes = b""
+
+
+def reals(value: Any, count: int) -> tuple[float, ...] | None:
+    """So many finite numbers, if that is what a tag or an entry of `info` holds; text chunks may, by name."""
+    if not isinstance(value, tuple | list) or len(value) != count:
+        return None
+    if not all(isinstance(number, Real) and not isinstance(number, bool) for number in value):
+        return None
+    try:
+        found = tuple(float(number) for number in value)
+    except (ArithmeticError, ValueError):
+        return None
+    return found if all(map(math.isfinite, found)) else None
 
 
 def of(image: Image.Image) -> Facts:
@@ -92,9 +129,13 @@ def _of_loaded(image: Image.Image) -> Facts:
 
 def _of_heif(image: Image.Image) -> Facts:
     """By pillow-heif."""
-    nclx = image.info.get("nclx_profile")
-    codes = (nclx["color_primaries"], nclx["transfer_characteristics"]) if nclx else None
-    return Facts(bits=int(image.info.get("bit_depth", 8)), cicp=codes)
+    nclx, bits = image.info.get("nclx_profile"), image.info.get("bit_depth")
+    codes = None
+    if isinstance(nclx, Mapping):
+        primaries, transfer = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
+        if isinstance(primaries, Integral) and isinstance(transfer, Integral):
+            codes = int(primaries), int(transfer)
+    return Facts(bits=int(bits) if isinstance(bits, Integral) else 8, cicp=codes)
 
 
 def _bits_of_tiles(image: Image.Image) -> int:
@@ -116,7 +157,49 @@ def _of_tiff(image: Image.Image) -> Facts:
     # Pillow takes the planes of uncompressed files for planes of 8 bits.
     readable = bits <= 8 or tags.get(_PLANES, 1) == 1 or tags.get(_COMPRESSION, 1) != 1
     inverted = tags.get(_MEANING) == 0 and image.mode.startswith("I;16")
-    return Facts(bits=bits, range=bits, inverted=inverted, readable=readable)
+    facts = Facts(bits=bits, range=bits, inverted=inverted, readable=readable)
+    return facts if image.info.get("icc_profile") else replace(facts, **_colours_of_tiff(tags, bits))
+
+
+def _colours_of_tiff(tags: Mapping[int, Any], bits: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    white, primaries = reals(_value(tags, _WHITE), 2), reals(_value(tags, _PRIMARIES), 6)
+    if white or primaries:
+        found["chromaticities"] = (white or SRGB[:2]) + (primaries or SRGB[2:])
+    table = _value(tags, _TRANSFER)
+    if table is not None:
+        found |= _curve_of_tiff(table, bits)
+    return found
+
+
+def _value(tags: Mapping[int, Any], tag: int) -> Any:
+    try:
+        return tags.get(tag)
+    except Exception:  # whatever Pillow raises of a damaged tag, which it reads only now
+        return None
+
+
+def _curve_of_tiff(table: Any, bits: int) -> dict[str, Any]:
+    """A table from samples to light as a gamma, if it is one, or sRGB's, of which nothing is to be told."""
+    lost = {"lost": "a transfer function that is not sRGB's and no gamma"}
+    levels = 1 << min(bits, 16)
+    values = reals(table, levels) or reals(table, 3 * levels)  # of all channels, or of each
+    if values is None:
+        return lost
+    light = np.reshape(values, (-1, levels)) / 65535
+    samples = np.arange(levels) / (levels - 1)
+    if np.allclose(light, _light(samples), rtol=0, atol=0.004):
+        return {}
+    middle = float(light[0, levels // 2])
+    if not 0 < middle < 1:
+        return lost
+    power = math.log(middle) / math.log(samples[levels // 2])
+    return {"gamma": 1 / power} if np.allclose(light, samples**power, rtol=0, atol=0.004) else lost
+
+
+def _light(samples: Any) -> Any:
+    """By sRGB."""
+    return np.where(samples <= 0.04045, samples / 12.92, ((samples + 0.055) / 1.055) ** 2.4)
 
 
 def _of_png(file: IO[bytes]) -> Facts:
@@ -134,16 +217,31 @@ def _of_png(file: IO[bytes]) -> Facts:
 
 
 def _of_bmp(file: IO[bytes]) -> Facts:
-    """The profile that version 5 of the header may name."""
+    """What versions 4 and 5 of the header say: colours by numbers, or the profile that version 5 names."""
     file.seek(0)
     head = file.read(14 + 124)
-    if head[14:18] != b"\x7c\0\0\0" or head[70:74] not in (b"DEBM", b"KNIL"):
+    version, space = head[14:18], head[70:74]
+    if version in (b"\x6c\0\0\0", b"\x7c\0\0\0") and space == bytes(4):
+        return _calibrated(head)
+    if version != b"\x7c\0\0\0" or space not in (b"DEBM", b"KNIL"):
         return Facts()
-    if head[70:74] == b"KNIL":
+    if space == b"KNIL":
         return Facts(lost="a colour profile in another file")
     place, size = struct.unpack_from("<II", head, 126)
     file.seek(14 + place)
     return Facts(icc=file.read(min(size, MAX_BYTES)))
+
+
+def _calibrated(head: bytes) -> Facts:
+    """By endpoints and gamma; many programs leave these 0."""
+    numbers = struct.unpack_from("<9i3I", head, 74)
+    points = np.reshape(numbers[:9], (3, 3)) / (1 << 30)
+    gammas = [number / (1 << 16) for number in numbers[9:]]
+    sums = points.sum(axis=1, keepdims=True)
+    colours = (*SRGB[:2], *(points / sums)[:, :2].ravel().tolist()) if np.all(sums > 0) else None
+    if max(gammas) - min(gammas) > 0.01:
+        return Facts(lost=f"a gamma for each colour, {', '.join(f'{gamma:.4g}' for gamma in gammas)}")
+    return Facts(gamma=1 / gammas[0] if gammas[0] else None, chromaticities=colours)
 
 
 def _of_jpeg_2000(file: IO[bytes]) -> Facts:
@@ -154,8 +252,40 @@ def _of_jpeg_2000(file: IO[bytes]) -> Facts:
         return Facts(bits=_bits_of(sizes))
     parts = list(_boxes(dict(_boxes(data))[b"jp2h"]))
     sizes = dict(parts).get(b"bpcc") or dict(parts)[b"ihdr"][10:11]
-    profiles = [content[3:] for kind, content in parts if kind == b"colr" and content[0] in (2, 3)]
-    return Facts(bits=_bits_of(sizes), icc=profiles[0] if profiles else None)
+    colours = [content for kind, content in parts if kind == b"colr"]
+    profiles = [content[3:] for content in colours if content[0] in (2, 3)]
+    spaces = [int.from_bytes(content[3:7], "big") for content in colours if content[0] == 1]
+    facts = Facts(bits=_bits_of(sizes), icc=profiles[0] if profiles else None, **_in_uuid_boxes(file))
+    if profiles or not spaces or spaces[0] in _AS_PILLOW_HAS_THEM:
+        return facts
+    if spaces[0] == _ROMM:
+        return replace(facts, gamma=1 / 1.8, chromaticities=_ROMM_COLOURS)
+    return replace(facts, lost=_SPACES.get(spaces[0], f"colours of space {spaces[0]} of JPEG 2000"))
+
+
+def _in_uuid_boxes(file: IO[bytes]) -> dict[str, Any]:
+    """EXIF and XMP of a JPEG 2000, which often follow its pixels."""
+    found: dict[str, Any] = {}
+    place = 0
+    for _ in range(_MOST_BOXES):
+        file.seek(place)
+        head = file.read(16)
+        if len(head) < 8:
+            break
+        size, kind = struct.unpack_from(">I4s", head)
+        start = 8
+        if size == 1 and len(head) == 16:
+            size, start = struct.unpack_from(">Q", head, 8)[0], 16
+        if kind == b"uuid":
+            file.seek(place + start)
+            name = _UUIDS.get(file.read(16))
+            length = size - start - 16 if size else MAX_BYTES + 1  # 0: to the end
+            if name and name not in found and length > 0:
+                found[name] = file.read(min(length, MAX_BYTES + 1))
+        if size < start:
+            break
+        place += size
+    return found
 
 
 def _bits_of(sizes: bytes) -> int:

@@ -10,6 +10,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +229,9 @@ def codable(image: Image.Image, *, strict: bool = False) -> Image.Image:
     alpha, YCbCr and HSV are converted. EXIF, XMP and, but for CMYK and LAB, the profile stay.
 
     Where a file says of its colours in other ways that they are not sRGB (gAMA, cHRM and cICP of PNG, nclx
-    of AVIF and HEIF), the picture gets the profile that says the same; the pixels stay. Profiles of JPEG 2000
-    and BMP, which Pillow leaves out, are kept too. Of a picture that was read from a stream and is loaded
+    of AVIF and HEIF, tags of TIFF, headers of BMP and JPEG 2000), the picture gets the profile that says the
+    same; the pixels stay. Profiles of JPEG 2000 and BMP, EXIF and XMP of JPEG 2000, which Pillow leaves out,
+    are kept too. Of a picture that was read from a stream and is loaded
     already, or copied, less is known of colours and depth (see `facts.of`).
 
     Pillow turns CMYK of JPEG files, which Adobe's programs store inverted, so that 0 is no ink; what is given
@@ -252,6 +254,10 @@ def codable(image: Image.Image, *, strict: bool = False) -> Image.Image:
     _check_depth(image, told, strict)
     load(image)
     image = _with_palette(image)
+    if told.exif or told.xmp:  # known as long as its file is open
+        described, image = image, image.copy()
+        image.info.update(metadata.in_info(described))
+        image.info[facts.KEY], image.format = told, described.format
     mode = image.mode
     if mode == "CMYK":
         return _from_cmyk(image, image.info.get("icc_profile") or told.icc)
@@ -446,6 +452,8 @@ def upright(image: Image.Image) -> Image.Image:
         turn = _TURNS.get(metadata.orientation(metadata.of_any_size(image)))
         turned = image.copy() if turn is None else image.transpose(turn)
     turned.info = metadata.without(turned.info)
+    if isinstance(told := turned.info.get(facts.KEY), Facts):
+        turned.info[facts.KEY] = replace(told, exif=b"", xmp=b"")
     return turned
 
 

@@ -41,6 +41,7 @@ class Metadata:
 _EXIF_MARKER = b"Exif\0\0"
 _XMP_NAME = "XML:com.adobe.xmp"
 _NAMES = "icc_profile", "exif", "xmp", _XMP_NAME
+_RAW = {f"Raw profile type {kind}" for kind in ("exif", "xmp", "APP1")}  # texts of PNG
 _PILLOW = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
 _IN_XMP = re.compile(rb'(tiff:Orientation(?:="|>))([1-8])')
 TURNING = ("AVIF", "HEIF")  # formats whose own turn counts; Pillow gives it as EXIF's orientation
@@ -113,7 +114,7 @@ def in_info(image: Image.Image) -> dict[str, Any]:
         UserWarning: EXIF that Pillow has beside it is damaged, and a part or all of it left out, or something
             has a wrong type.
     """
-    from caesura import exif, extended_xmp
+    from caesura import embedded, exif, extended_xmp
 
     check(image)
     info: dict[str, Any] = {name: image.info[name] for name in _NAMES if name in image.info}
@@ -129,12 +130,13 @@ def in_info(image: Image.Image) -> dict[str, Any]:
             warnings.warn(f"EXIF cannot be read and is left out: {error or repr(error)}", stacklevel=2)
         else:
             info |= {"exif": _EXIF_MARKER + made} if made else {}
-    return info
+    left = {name: marked(name, content) for name, content in embedded.of_image(image).items()}
+    return left | info
 
 
 def without(info: dict[Any, Any]) -> dict[Any, Any]:
     """A picture's `info` without metadata."""
-    return {name: value for name, value in info.items() if name not in {*_NAMES, "Raw profile type exif"}}
+    return {name: value for name, value in info.items() if name not in {*_NAMES, *_RAW}}
 
 
 def orientation(kept: Metadata) -> int:
