@@ -249,3 +249,19 @@ def test_links_are_written_through(picture: Path, tmp_path: Path) -> None:
     succeeded(run("encode", picture, "-o", link, "-q", "10", "--force"))
     assert link.is_symlink()
     assert kept.read_bytes() == caesura.encode(drawn(40, 56), quality=10)
+
+
+def test_a_file_may_be_stdin(picture: Path, tmp_path: Path) -> None:
+    status, said = shell('"$0" encode /dev/stdin <"$1" >out.cae', picture, folder=tmp_path)
+    assert status == 0, said
+    assert (tmp_path / "out.cae").read_bytes() == caesura.encode(drawn(40, 56))
+
+
+def test_stdin_does_not_become_a_file_that_is_named_as_a_folder(tmp_path: Path) -> None:
+    assert "needs a file's name" in complaint(run("encode", "-", "-o", f"{tmp_path / 'new'}/"))
+
+
+def test_empty_names_are_refused(picture: Path) -> None:
+    assert run("encode", "-r", "").status == 2
+    assert "OUT is empty" in complaint(run("encode", picture, "-o", ""))
+    assert "is not a picture format" in complaint(run("decode", picture, "--format", "x/y.png"))

@@ -218,7 +218,7 @@ def test_code_points_that_say_srgb_count_more_than_a_profile_of_png() -> None:
         (png(cicp(1, 9)), "colour primaries 1 and transfer characteristics 9"),
         (png(cicp(1, 13, full=0)), r"samples from 16 to 235 \(narrow range\)"),
         (png(gama(0)), "a gamma of 0.0"),
-        (png(gama(1.0), chrm((0.0,) * 8)), r"chromaticities \(0.0, .*\), which are of no three colours,"),
+        (png(gama(1.0), chrm((0.0,) * 8)), r"chromaticities \(0.0, .*\), which are of no three colours"),
         (png(chrm((*D65, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4))), "chromaticities"),
     ],
 )

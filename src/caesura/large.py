@@ -118,6 +118,7 @@ def decode(
     path: str | os.PathLike[str],
     *,
     strip: bool = False,
+    force: bool = True,
     max_pixels: int = MAX_PIXELS,
     progress: Progress = lambda done, total: None,
 ) -> None:
@@ -129,6 +130,7 @@ def decode(
         data: a .cae file.
         path: of the file to be written.
         strip: leave metadata out. Orientation is not applied.
+        force: replace what is there. Otherwise that is an error.
         max_pixels: larger pictures are refused.
         progress: called with the rows decoded and their number.
 
@@ -142,6 +144,7 @@ def decode(
     """
     path, data = arguments.path("path", path), arguments.content("data", data)
     arguments.flag("strip", strip)
+    arguments.flag("force", force)
     arguments.function("progress", progress)
     vips, suffix = _vips(), path.suffix.lower()
     if suffix not in _OPTIONS:
@@ -150,7 +153,7 @@ def decode(
     if suffix in _OPAQUE and header.channels > header.colours:
         raise ImageError(f"{path}: {suffix} cannot hold transparency")
     decoder = Decoder(header, models.load_by_id(header.model_id))
-    with _as_ours(path), files.whole(path, force=True) as out:
+    with _as_ours(path), files.whole(path, force=force) as out:
         stream = _Stream(_png(header, decoder.bands(payload.segments), progress))
         source = vips.SourceCustom()
         source.on_read(stream.read)

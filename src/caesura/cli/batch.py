@@ -8,8 +8,6 @@ import sys
 import time
 import warnings
 from collections.abc import Generator, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import typer
 
@@ -17,7 +15,7 @@ from caesura.cli import files, workers
 from caesura.cli.files import STREAM, FileError
 from caesura.cli.jobs import Job, Step
 from caesura.cli.plan import Plan, Task
-from caesura.cli.record import Record
+from caesura.cli.record import Made, Record, real
 from caesura.cli.report import Manner, Outcome, Report
 from caesura.errors import CaesuraError, ConfigError
 
@@ -43,8 +41,8 @@ def run(plan: Plan, job: Job, manner: Manner) -> None:
             report.add(Outcome(task, error=task.error))
         with contextlib.closing(_outcomes(todo, job, manner, report.step)) as outcomes:
             for outcome in outcomes:
-                report.add(_noted(outcome))
-    if report.failed:
+                report.add(outcome)
+    if report.failed or report.unheard:
         raise typer.Exit(1)
 
 
@@ -57,18 +55,6 @@ def _outcomes(todo: Sequence[Task], job: Job, manner: Manner, step: Step) -> Gen
         yield from (one(job, task, step) for task in todo)
 
 
-def _noted(outcome: Outcome) -> Outcome:
-    """The outcome, its result noted if it is one of a folder run."""
-    task = outcome.task
-    if not task.recorded or not outcome.digest:
-        return outcome
-    try:
-        Record(task.recorded).add(task.target, task.source, outcome.digest)
-    except FileError as error:  # the result is there; it will not be made again unasked
-        return replace(outcome, warnings=(*outcome.warnings, str(error)))
-    return outcome
-
-
 def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
     """Read, do and write one file; errors and warnings are part of the outcome."""
     started = time.perf_counter()
@@ -78,11 +64,16 @@ def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
         try:
             source = files.Source(task.source)
             before = source.size
+            _check(task)
             made = job(source, task, step)
-            if made.content is not None:
+            _check(task)
+            if made.content is None:
+                size = task.target.stat().st_size
+                _note(task, source, files.digest_of(task.target))
+            else:
+                size = len(made.content)
+                _note(task, source, files.digest(made.content))
                 files.write(task.target, made.content, force=task.force)
-            size = task.target.stat().st_size if made.content is None else len(made.content)
-            digest = _digest(task.target, made.content) if task.recorded else ""
         except CaesuraError as error:
             return Outcome(task, error=str(error), bytes_before=before)
         except MemoryError:
@@ -100,10 +91,20 @@ def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
         bpp=made.bpp,
         seconds=time.perf_counter() - started,
         says=made.says,
-        digest=digest,
         warnings=tuple(" ".join(str(warning.message).split()) for warning in caught),
     )
 
 
-def _digest(target: Path, content: bytes | None) -> str:
-    return files.digest_of(target) if content is None else files.digest(content)
+def _check(task: Task) -> None:
+    """Make sure, long after the plan was made, that what is replaced is still what was looked at."""
+    if task.replaces and task.target.exists() and files.digest_of(task.target) != task.replaces:
+        raise FileError(f"{files.there(task.target)}; it was changed during this run")
+
+
+def _note(task: Task, source: files.Source, made: str) -> None:
+    """Note what is made, by its fingerprint, where the task says so."""
+    if task.recorded:
+        Record(task.recorded).add(task.target, Made(str(real(task.source)), source.digest, made))
+    if task.returns:  # it is not to be coded again in the place of what it was decoded from
+        folder, before = task.returns
+        Record(folder).add(task.source, before._replace(of=made))

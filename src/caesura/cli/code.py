@@ -13,8 +13,17 @@ from caesura.cli.options import BitsPerPixel, Exact, MaxPixels, Model, Quality, 
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError
 
+
+def _path(text: str) -> Path:
+    """A path; whether it can be read is found out, and told, with those of the other files."""
+    if not text:
+        raise typer.BadParameter("it is empty; a file, a folder or - is allowed")
+    return Path(text)
+
+
 Inputs = Annotated[
-    list[Path], typer.Argument(metavar="IN...", help="Files, folders with -r, or - for stdin.")
+    list[Path],
+    typer.Argument(metavar="IN...", parser=_path, help="Files, folders with -r, or - for stdin."),
 ]
 Output = Annotated[
     str | None,

@@ -47,6 +47,16 @@ class Source:
         return read(self.path)
 
     @property
+    def digest(self) -> str:
+        """The fingerprint of its bytes, of those that were read if they were.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        read = self.path == STREAM or "content" in self.__dict__
+        return digest(self.content) if read else digest_of(self.path)
+
+    @property
     def size(self) -> int:
         """Its number of bytes.
 

@@ -118,7 +118,14 @@ class Decode:
             and not files.is_device(task.target)
         ):
             files.keep(task.target, force=task.force)
-            large.decode(data, task.target, strip=self.strip, max_pixels=self.max_pixels, progress=step)
+            large.decode(
+                data,
+                task.target,
+                strip=self.strip,
+                force=task.force,
+                max_pixels=self.max_pixels,
+                progress=step,
+            )
             return Made(None, header.width, header.height, bpp, f"{header.width} x {header.height}")
         if self.recover:
             picture, damaged = codec.recover(data, max_pixels=self.max_pixels)

@@ -100,7 +100,7 @@ def writer(suffix: str) -> str:
     Raises:
         FileError: pictures cannot be written in it.
     """
-    kind = named(Path(f"x{suffix}"))
+    kind = Image.registered_extensions().get(suffix.lower())
     if kind is None or kind not in Image.SAVE or suffix.lower() == ".cae":
         known = ".png, .jpg, .webp, .tiff and .avif are"
         raise FileError(f"{suffix or 'no extension'} is not a picture format known here; {known}")

@@ -10,13 +10,10 @@ from pathlib import Path
 
 from caesura.cli import files
 from caesura.cli.files import STREAM, FileError
-from caesura.cli.record import Record, is_unchanged
+from caesura.cli.record import Made, Noted, Records, real
 
-_STREAMS = frozenset(
-    Path(f"{folder}/{name}")
-    for folder, names in (("/dev", ("stdin", "stdout")), ("/dev/fd", "01"), ("/proc/self/fd", "01"))
-    for name in names
-)
+_STDIN = frozenset(map(Path, ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")))
+_STDOUT = frozenset(map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
 
 
 CODED = ".cae"
@@ -30,7 +27,9 @@ class Task:
         source: what is read; `-` is stdin.
         target: what is written; `-` is stdout.
         force: replace the target if it is there.
+        replaces: the fingerprint of what is there and may be replaced; if empty, whatever is there may.
         recorded: the folder in whose record (`record.py`) the result is noted, if any.
+        returns: what is noted of the source, if the target is what that was once made of.
         skipped: why nothing is to be done, if so.
         error: why it cannot be done, if so.
     """
@@ -38,7 +37,9 @@ class Task:
     source: Path
     target: Path
     force: bool = False
+    replaces: str = ""
     recorded: Path | None = None
+    returns: Noted | None = None
     skipped: str = ""
     error: str = ""
 
@@ -82,23 +83,26 @@ def plan(
         suffix: of names that are made up here, with its dot.
         kind: what is taken out of folders.
         recursive: folders are walked through; hidden files and folders are not, nor links to folders. What is
-            found there is skipped if its result is there and not older. A result that is older is made again
-            if the record has it and it was not changed since; anything else in its place is kept, an error.
+            found there is skipped if the record has its result, made from it as it is. A result whose source
+            has changed is made again if it has not; anything else in its place is kept, an error.
         force: do everything, and replace what is there.
 
     Raises:
         FileError: `-` is not alone, a folder is needed and `output` is a file, two results of `inputs`
             would share a name, or a folder holds nothing.
     """
-    inputs = [STREAM if path in _STREAMS and files.is_device(path) else path for path in inputs]
+    if output == "":
+        raise FileError("OUT is empty; a file, a folder or - is allowed")
+    inputs = [STREAM if path in _STDIN else path for path in inputs]
     target = None if output is None else Path(output)
-    if target in _STREAMS:
+    is_folder = output is not None and output.endswith(("/", os.sep))
+    if target in _STDOUT:
         target = STREAM
     if STREAM in inputs or target == STREAM:
-        return Plan([_streamed(inputs, target, recursive, force)])
+        return Plan([_streamed(inputs, target, recursive, force, into_folder=is_folder)])
     folders = [path for path in inputs if _is_folder(path)]
     named = [path for path in inputs if path not in folders]
-    into_folder = bool(folders) or (output is not None and output.endswith(("/", os.sep)))
+    into_folder = bool(folders) or is_folder
     found = Plan()
     if named:
         found.tasks += _named(named, target, suffix, force, into_folder=into_folder)
@@ -108,6 +112,9 @@ def plan(
         else:
             error = f"{folder} is a folder; -r takes the {kind.name} in it"
             found.tasks.append(Task(folder, folder, error=error))
+    if suffix != CODED:
+        records = Records()
+        found.tasks = [_returning(task, records) for task in found.tasks]
     found.tasks = list(_settled(found.tasks))
     return found
 
@@ -122,11 +129,13 @@ def counted(others: Counter[str]) -> str:
 _SHOWN = 10
 
 
-def _streamed(inputs: Sequence[Path], output: Path | None, recursive: bool, force: bool) -> Task:
+def _streamed(
+    inputs: Sequence[Path], output: Path | None, recursive: bool, force: bool, *, into_folder: bool
+) -> Task:
     if len(inputs) > 1 or recursive or _is_folder(inputs[0]):
         raise FileError("- is stdin or stdout; it goes with one file, not with several or a folder")
     target = output or STREAM
-    if _is_folder(target):
+    if into_folder or _is_folder(target):
         raise FileError(f"{target} is a folder; what comes from stdin needs a file's name")
     return Task(inputs[0], target, force, error=_kept(target, force))
 
@@ -143,7 +152,12 @@ def _named(
         raise FileError(f"{output} is a file; {why}")
     if output is None:
         targets = [path.with_name(name) for path, name in zip(inputs, _results(inputs, suffix), strict=True)]
-    elif len(inputs) == 1 and not into_folder and output.suffix and not _is_folder(output):
+    elif (
+        len(inputs) == 1
+        and not into_folder
+        and (output.is_file() or output.suffix)
+        and not _is_folder(output)
+    ):
         targets = [output]
     else:
         targets = [output / name for name in _results(inputs, suffix, together=True)]
@@ -187,7 +201,7 @@ def _find(found: Plan, folder: Path, output: Path, suffix: str, kind: Kind, forc
     unreadable: list[OSError] = []
     empty = True
     others: Counter[str] = Counter()
-    record, here = Record(output), Record(folder)
+    records = Records()
     for place, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
@@ -195,19 +209,19 @@ def _find(found: Plan, folder: Path, output: Path, suffix: str, kind: Kind, forc
         for path in paths:
             if not kind.wanted(path):
                 others[path.suffix.lower()] += 1
-            elif path.is_file() or path.is_symlink():  # a pipe could be waited for without end
+            elif path.is_file() or not path.exists():  # a pipe could be waited for without end
                 wanted.append(path)
         empty = empty and not wanted
         mirrored = output / Path(place).relative_to(folder)
         sources = []
         for path in wanted:
             target = mirrored / path.with_suffix(suffix).name
-            if suffix == CODED and not force and _was_made(here, path, target):
+            if suffix == CODED and not force and _was_made(records, path, target):
                 found.tasks.append(Task(path, target, skipped=f"{path} was made from {target}"))
             else:
                 sources.append(path)
         for path, name in zip(sources, _results(sources, suffix), strict=True):
-            found.tasks.append(_renewed(Task(path, mirrored / name, force, recorded=output), record))
+            found.tasks.append(_renewed(Task(path, mirrored / name, force, recorded=output), records))
     for error in unreadable:
         found.tasks.append(Task(Path(error.filename), output, error=f"{error.filename}: {error.strerror}"))
     if empty and not unreadable:
@@ -216,35 +230,62 @@ def _find(found: Plan, folder: Path, output: Path, suffix: str, kind: Kind, forc
     found.others += others
 
 
-def _was_made(record: Record, path: Path, target: Path) -> bool:
+def _was_made(records: Records, path: Path, target: Path) -> bool:
     """Whether a file was made from what it would be coded to: that may be all there is of a photo."""
     try:
-        return record.made(path, target)
+        found = records.find(path)
+        if found is None or found.made.source != str(real(target)):
+            return False
+        return found.made.made == files.digest_of(path)
     except (OSError, FileError):
         return False  # whoever reads it says why
 
 
-def _renewed(task: Task, record: Record) -> Task:
-    """The task as it is done in a folder: once, and again if its source is newer and its result is ours."""
-    source, target = task.source, task.target
-    reason = ""
+def _renewed(task: Task, records: Records) -> Task:
+    """The task as it is done in a folder: once, and again if its source has changed and its result not."""
+    target = task.target
     try:
-        if task.force or not target.is_file():
+        if task.force or not target.exists():
             return task
-        noted = record.of(target)
-        if noted is not None and noted.source != str(source.resolve()):
-            reason = f"it was made from {noted.source}"
-        elif target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
-            return replace(task, skipped=f"{target} is there and not older")
-        elif noted is None:
-            reason = f"it is older than {source}, but not known to be made from it"
-        elif not is_unchanged(target, noted):
-            reason = "it was changed since it was made"
+        found = records.find(target) if target.is_file() else None
+        reason = "it is not known to be made from this file" if found is None else _foreign(task, found.made)
+        if found is not None and not reason:
+            if _is_newer(task, found.made) or files.digest_of(task.source) == found.made.of:
+                return replace(task, skipped=f"{target} is there and made from this file")
+            return replace(task, force=True, replaces=found.made.made)
     except OSError as error:
-        return replace(task, error=f"{error.filename}: {error.strerror}")
+        reason = f"{error.filename}: {error.strerror}"
     except FileError as error:
-        return replace(task, error=f"{source}: {error}")
-    return replace(task, error=f"{files.there(target)}; {reason}") if reason else replace(task, force=True)
+        reason = str(error)
+    return replace(task, error=f"{task.source}: {files.there(target)}; {reason}")
+
+
+def _foreign(task: Task, made: Made) -> str:
+    """Why a file in the place of a result, of which this is noted, is no earlier result of the task."""
+    if _is_newer(task, made):
+        return ""
+    if made.source != str(real(task.source)) and files.digest_of(task.source) != made.of:
+        return f"it was made from {made.source}"
+    return "" if files.digest_of(task.target) == made.made else "it was changed since it was made"
+
+
+def _is_newer(task: Task, made: Made) -> bool:
+    """Whether a result is of the task's source, by its path, and not older."""
+    same = made.source == str(real(task.source))
+    return same and task.target.stat().st_mtime_ns >= task.source.stat().st_mtime_ns
+
+
+def _returning(task: Task, records: Records) -> Task:
+    """The task of decoding; it is told if its result goes where the file that was coded has been."""
+    if task.error or STREAM in (task.source, task.target):
+        return task
+    try:
+        found = records.find(task.source)
+    except FileError:
+        return task  # as if nothing was noted
+    if found is None or found.made.source != str(real(task.target)):
+        return task
+    return replace(task, returns=found)
 
 
 def _settled(tasks: Sequence[Task]) -> Iterator[Task]:

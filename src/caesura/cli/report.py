@@ -48,7 +48,6 @@ class Outcome:
         seconds: reading and writing included.
         says: the result in a few words.
         warnings: what else is to be known.
-        digest: `files.digest` of what was written, if it is to be noted.
     """
 
     task: Task
@@ -61,7 +60,6 @@ class Outcome:
     seconds: float | None = None
     says: str = ""
     warnings: tuple[str, ...] = ()
-    digest: str = ""
 
     def facts(self) -> dict[str, Any]:
         """For JSON: what is known."""
@@ -95,6 +93,7 @@ class Report:
         self._done = self._skipped = self.failed = 0
         self._worked = 0  # of the total
         self._before = self._after = self._pixels = 0
+        self.unheard = False  # JSON that was asked for could not be written
         self._unheard: list[TextIO] = []  # streams that cannot be written to
         self._started = time.perf_counter()
         self._bar = Progress(
@@ -196,5 +195,5 @@ class Report:
             streams.silence(stream)
             self._unheard.append(stream)
             if self._manner.as_json and not err:
-                self.failed += 1
+                self.unheard = True
                 self._say(f"caesura: stdout: {error.strerror or error}", err=True)
