@@ -655,3 +655,25 @@ def test_a_profile_that_pillow_would_not_read_from_a_png(tmp_path: Path) -> None
     picture.save(path, icc_profile=picture.info["icc_profile"])
     kept = caesura.decode(caesura.encode(path, effort=1)).info["icc_profile"]
     assert kept == picture.info["icc_profile"]
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_a_transparent_grey_of_few_bits_is_transparent(depth: int) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    row = bytes([0]) + (b"\x1b" if depth == 2 else b"\x01\x23")  # samples 0 to 3
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 1, depth, 0, 0, 0, 0))
+    data += chunk(b"tRNS", struct.pack(">H", 2)) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+    colours, alpha = image.split(image.codable(Image.open(io.BytesIO(data))))
+    assert colours[0, :, 0].tolist() == [number * 255 // (2**depth - 1) for number in range(4)]
+    assert alpha is not None
+    assert alpha.tolist() == [[255, 255, 0, 255]]
+
+
+def test_signed_samples_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "signed.tif"
+    Image.new("L", (8, 8), 255).save(path, tiffinfo={339: 2})
+    with pytest.raises(ImageError, match="image has signed samples, which Pillow takes for unsigned ones"):
+        image.codable(image.open_image(path))

@@ -18,6 +18,7 @@ from caesura.metadata import MAX_BYTES
 KEY = "caesura: facts"  # in a picture's info; most traces of them are gone after loading or copying
 # TIFF's BitsPerSample, Compression, PhotometricInterpretation, PlanarConfiguration
 _BITS, _COMPRESSION, _MEANING, _PLANES = 258, 259, 262, 284
+_SAMPLES, _SIGNED = 339, 2  # SampleFormat, and its value
 _TRANSFER, _WHITE, _PRIMARIES = 301, 318, 319
 
 SRGB = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # x and y of white, red, green and blue
@@ -41,7 +42,8 @@ class Facts:
         bits: of a sample of the file, where it has the most.
         range: bits of the integers that Pillow gives for greys of more than 8 bits (modes I and I;16).
         inverted: 0 is white in these integers.
-        readable: Pillow reads the pixels right.
+        unreadable: what Pillow reads wrongly of the pixels, and what is allowed instead; empty if nothing.
+        greys: the largest sample of a grey PNG of 2 or 4 bits; Pillow scales the pixels, not the key.
         cicp: colour primaries and transfer characteristics, as numbers of ITU-T H.273, or None.
         lost: what else of its colours can be told by words only.
         icc: a colour profile.
@@ -54,7 +56,8 @@ class Facts:
     bits: int = 8
     range: int = 16
     inverted: bool = False
-    readable: bool = True
+    unreadable: str = ""
+    greys: int = 255
     cicp: tuple[int, int] | None = None
     lost: str = ""
     icc: bytes | None = None
@@ -155,10 +158,20 @@ def _of_tiff(image: Image.Image) -> Facts:
     tags = getattr(image, "tag_v2", {})
     bits = max(tags.get(_BITS, ()), default=1)
     # Pillow takes the planes of uncompressed files for planes of 8 bits.
-    readable = bits <= 8 or tags.get(_PLANES, 1) == 1 or tags.get(_COMPRESSION, 1) != 1
+    unreadable = ""
+    if bits > 8 and tags.get(_PLANES, 1) != 1 and tags.get(_COMPRESSION, 1) == 1:
+        allowed = "interleaved or compressed ones are allowed"
+        unreadable = f"{bits} bits a sample in separate planes, which Pillow cannot read; {allowed}"
+    elif not image.mode.startswith(("F", "I")) and _holds(tags.get(_SAMPLES), _SIGNED):
+        unreadable = "signed samples, which Pillow takes for unsigned ones; those are allowed"
     inverted = tags.get(_MEANING) == 0 and image.mode.startswith("I;16")
-    facts = Facts(bits=bits, range=bits, inverted=inverted, readable=readable)
+    facts = Facts(bits=bits, range=bits, inverted=inverted, unreadable=unreadable)
     return facts if image.info.get("icc_profile") else replace(facts, **_colours_of_tiff(tags, bits))
+
+
+def _holds(value: Any, number: int) -> bool:
+    """Whether a tag, perhaps of an odd type, has this number."""
+    return value == number or (isinstance(value, tuple) and number in value)
 
 
 def _colours_of_tiff(tags: Mapping[int, Any], bits: int) -> dict[str, Any]:
@@ -203,17 +216,20 @@ def _light(samples: Any) -> Any:
 
 
 def _of_png(file: IO[bytes]) -> Facts:
+    file.seek(24)
+    depth, kind_of_colour = file.read(2)
+    facts = Facts(greys=2**depth - 1 if kind_of_colour == 0 and 1 < depth < 8 else 255)
     file.seek(8)
     while len(head := file.read(8)) == 8:
         size, kind = struct.unpack(">I4s", head)
         if kind == b"cICP":
             primaries, transfer, _, full = file.read(4)
             lost = "" if full else "samples from 16 to 235 (narrow range)"
-            return Facts(cicp=(primaries, transfer), lost=lost)
+            return replace(facts, cicp=(primaries, transfer), lost=lost)
         if kind == b"IDAT":
             break
         file.seek(size + 4, 1)
-    return Facts()
+    return facts
 
 
 def _of_bmp(file: IO[bytes]) -> Facts:

@@ -253,7 +253,7 @@ def codable(image: Image.Image, *, strict: bool = False) -> Image.Image:
     check_whole(image, strict=strict)
     _check_depth(image, told, strict)
     load(image)
-    image = _with_palette(image)
+    image = _with_key(_with_palette(image), told)
     if told.exif or told.xmp:  # known as long as its file is open
         described, image = image, image.copy()
         image.info.update(metadata.in_info(described))
@@ -319,13 +319,20 @@ def _with_palette(image: Image.Image) -> Image.Image:
     return made
 
 
+def _with_key(image: Image.Image, told: Facts) -> Image.Image:
+    """The picture with the transparent grey that its file means."""
+    key = image.info.get("transparency")
+    if told.greys == _MOST_OF_8_BITS or image.mode != "L" or not isinstance(key, int):
+        return image
+    made = image.copy()
+    made.info["transparency"] = key * _MOST_OF_8_BITS // told.greys
+    return made
+
+
 def _check_depth(image: Image.Image, told: Facts, strict: bool) -> None:
     """Warn that Pillow itself makes 8 of more bits of colours while it loads them."""
-    if not told.readable:
-        raise ImageError(
-            f"image has {told.bits} bits a sample in separate planes, which Pillow cannot read; "
-            "interleaved or compressed ones are allowed"
-        )
+    if told.unreadable:
+        raise ImageError(f"image has {told.unreadable}")
     if told.bits <= 8 or image.mode.startswith(("F", "I")):
         return
     if "transparency" in image.info:
