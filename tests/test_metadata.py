@@ -546,3 +546,16 @@ def test_a_damaged_file_ends_no_run(tmp_path: Path) -> None:
     assert outcome.status == 1
     assert "a.tif: image cannot be read: " in outcome.err
     assert container.read_header((tmp_path / "b.cae").read_bytes()).height == 80
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_small_tiff_that_is_to_be_turned_is_read_by_pillow(mode: str, tmp_path: Path) -> None:
+    picture = Image.linear_gradient("L").resize((48, 64)).convert(mode)
+    picture.putpixel((5, 7), 0 if mode == "L" else (0, 0, 0, 128)[: len(mode)])
+    exif_of_six = Image.Exif()
+    exif_of_six[274] = 6
+    picture.info["exif"] = exif_of_six.tobytes()
+    decoded = caesura.decode(caesura.encode(picture, effort=1))
+    (tmp_path / "a.tif").write_bytes(pictures.saved(decoded, "TIFF"))
+    with Image.open(tmp_path / "a.tif") as back:  # by its name, so that it may be mapped
+        assert np.array_equal(back, decoded.transpose(Image.Transpose.ROTATE_270))

@@ -25,6 +25,7 @@ _FAITHFUL: dict[str, dict[str, Any]] = {
 _WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "SGI", "QOI", "HEIF"})
 # Pillow knows these by name but decodes them not at all, or with other programs.
 _NOT_READ = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+_ROWS_PER_STRIP, _STRIP = 278, 1 << 16  # a TIFF's tag; bytes of a strip
 _HEIF = frozenset({".heic", ".heif", ".hif"})
 
 try:
@@ -129,6 +130,9 @@ def saved(picture: Image.Image, kind: str) -> bytes:
         options |= carried.options(metadata.of_image(picture), kind)
         shown = picture.copy() if kind in carried.HOLDING else image.upright(picture)
         shown.info = metadata.without(shown.info)  # where some writers look for what they are not given
+        if "tiffinfo" in options:  # a single strip that is to be turned is read wrongly by Pillow
+            rows = _STRIP // (shown.width * len(shown.getbands()))
+            options["tiffinfo"][_ROWS_PER_STRIP] = max(1, min(rows, shown.height // 2))
         shown.save(out, kind, **options)
     except Exception as error:  # as above
         raise FileError(f"{kind} cannot hold this picture: {error or type(error).__name__}") from error
