@@ -379,6 +379,21 @@ def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
     assert (out / f"shard-{unit.id}.tar").read_bytes() == b"somebody's"
 
 
+@pytest.mark.parametrize(
+    ("where", "as_json", "status"),
+    [("1>/dev/full", "", 0), ("1>&- 2>&-", "", 0), ("1>/dev/full", "--json", 1)],
+)
+def test_an_archive_is_made_whatever_becomes_of_the_lines(
+    where: str, as_json: str, status: int, tmp_path: Path
+) -> None:
+    source, out = photos(tmp_path / "in", 2), tmp_path / "out"
+    command = f'"{sys.executable}" -m caesura.cli archive encode "{source}" "{out}" -j 1 --batch 1 {as_json}'
+    done = subprocess.run(["sh", "-c", f"{command} {where}"], capture_output=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert len(list(out.rglob("*.cae"))) == 2
+    assert (b"caesura: stdout: No space left on device" in done.stderr) == bool(as_json)
+
+
 def test_an_archive_begun_anew_removes_its_own_shards(ray_here: None, tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 4), tmp_path / "out"
     succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 2, "--workers", 2))
