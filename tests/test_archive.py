@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -31,7 +32,7 @@ from caesura.archive.work import Work, Worker
 from caesura.cli.archive import is_picture
 from caesura.cli.jobs import Encode
 from caesura.container import MAX_PIXELS
-from caesura.errors import ConfigError, DependencyError
+from caesura.errors import ConfigError, DependencyError, ModelError
 from cli_helpers import complaint, drawn, files, heeding_ctrl_c, run, succeeded
 
 pa = pytest.importorskip("pyarrow", reason="archives need the extra [ray]")
@@ -86,6 +87,17 @@ def photos(folder: Path, number: int) -> Path:
 
 def archive(source: Path | str, destination: Path | str, **settings: Any) -> Archive:
     return Archive(str(source), str(destination), JOB, ".cae", is_picture, **{"batch": 2} | settings)
+
+
+def begun(archive: Archive, *, force: bool = False) -> Work:
+    """What workers are given once a run has begun; there is no cluster."""
+    return archive._begin(archive._checked(force)[1], 0, force)[0]
+
+
+def coded(path: Path) -> bytes:
+    """What the archive makes of a picture."""
+    with Image.open(path) as picture:
+        return caesura.encode(picture, quality=JOB.quality, effort=JOB.effort)
 
 
 def rows(destination: Path | str) -> list[dict[str, Any]]:
@@ -267,7 +279,9 @@ def test_tables_keep_their_other_columns(ray_here: None, tmp_path: Path) -> None
 
     lost = "0123456789abcdef"
     (out / f"table-{lost}.parquet").write_bytes(b"what a dead worker did not note")
-    Manifest(Store(str(out))).attempt(lost).begin(["t.parquet/000000009-x.png"])
+    attempt = Manifest(Store(str(out))).attempt(lost)
+    attempt.begin(["t.parquet/000000009-x.png"])
+    attempt.made(b"what a dead worker did not note")
     foreign = out / "table-fedcba9876543210.parquet"
     pq.write_table(table, foreign)
     cells[3]["bytes"] = png(3)
@@ -312,6 +326,46 @@ def test_what_is_not_the_archives_is_kept(to: str, ray_here: None, tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize("to", ["files", "tar", "parquet"])
+def test_what_comes_in_the_place_of_an_output_that_a_dead_worker_announced_is_kept(
+    to: str, tmp_path: Path
+) -> None:
+    source, out = photos(tmp_path / "in", 2), tmp_path / "out"
+    unit = Unit([Item("a/000.png", "a/000.png"), Item("b/001.png", "b/001.png")])
+    run = archive(source, out, to=to)
+    begun(run)
+    attempt = Manifest(Store(str(out))).attempt(unit.id)
+    attempt.begin([item.path for item in unit.items])
+    if to != "files":
+        attempt.made(b"what it was about to write")
+    places = {
+        "files": ["a/000.png.cae", "b/001.png.cae"],
+        "tar": [f"shard-{unit.id}.tar"] * 2,
+        "parquet": [f"table-{unit.id}.parquet"] * 2,
+    }[to]
+    for name in places:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_bytes(b"somebody's")
+    errors = [row["error"] for row in Worker(begun(run)).do(unit).rows]
+    assert sorted(errors) == [
+        f"{item.path}: {name} is there already; --force replaces it"
+        for item, name in zip(unit.items, places, strict=True)
+    ]
+    assert {(out / name).read_bytes() for name in places} == {b"somebody's"}
+
+
+def test_a_shard_that_a_dead_worker_wrote_is_written_again(tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 1), tmp_path / "out"
+    unit = Unit([Item("a/000.png", "a/000.png")])
+    attempt = Manifest(Store(str(out))).attempt(unit.id)
+    attempt.begin(["a/000.png"])
+    attempt.made(b"whole")
+    (out / f"shard-{unit.id}.tar").write_bytes(b"whole")
+    (row,) = Worker(Work(JOB, str(source), str(out), "tar", ".cae")).do(unit).rows
+    assert (row["error"], row["output"]) == (None, f"shard-{unit.id}.tar/a/000.png.cae")
+    assert tarfile.is_tarfile(out / f"shard-{unit.id}.tar")
+
+
 def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 2), tmp_path / "out"
     unit = Unit([Item("a/000.png", "a/000.png"), Item("b/001.png", "b/001.png")])
@@ -323,6 +377,21 @@ def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
         f"{item.path}: shard-{unit.id}.tar is there already; --force replaces it" for item in unit.items
     ]
     assert (out / f"shard-{unit.id}.tar").read_bytes() == b"somebody's"
+
+
+@pytest.mark.parametrize(
+    ("where", "as_json", "status"),
+    [("1>/dev/full", "", 0), ("1>&- 2>&-", "", 0), ("1>/dev/full", "--json", 1)],
+)
+def test_an_archive_is_made_whatever_becomes_of_the_lines(
+    where: str, as_json: str, status: int, tmp_path: Path
+) -> None:
+    source, out = photos(tmp_path / "in", 2), tmp_path / "out"
+    command = f'"{sys.executable}" -m caesura.cli archive encode "{source}" "{out}" -j 1 --batch 1 {as_json}'
+    done = subprocess.run(["sh", "-c", f"{command} {where}"], capture_output=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert len(list(out.rglob("*.cae"))) == 2
+    assert (b"caesura: stdout: No space left on device" in done.stderr) == bool(as_json)
 
 
 def test_an_archive_begun_anew_removes_its_own_shards(ray_here: None, tmp_path: Path) -> None:
@@ -341,13 +410,13 @@ def test_pictures_that_a_dead_run_has_begun_are_done_whatever_units_they_are_in_
     Manifest(Store(str(out))).attempt("0123456789abcdef").begin(names[:1])
     for name in names:
         (out / name).parent.mkdir(exist_ok=True)
-        (out / f"{name}.cae").write_bytes(b"left")
-    work = archive(source, out)._begin(0, False)[1]
+        (out / f"{name}.cae").write_bytes(coded(source / name))
+    work = begun(archive(source, out))
     found = Worker(work).do(Unit([Item(name, name) for name in names])).rows
     taken = "b/001.png: b/001.png.cae is there already; --force replaces it"
     assert {row["path"]: row["error"] for row in found} == {names[0]: None, names[1]: taken}
     assert caesura.decode((out / "a/000.png.cae").read_bytes()).size == (24, 40)
-    assert (out / "b/001.png.cae").read_bytes() == b"left"
+    assert (out / "b/001.png.cae").read_bytes() == coded(source / names[1])
 
 
 @pytest.mark.parametrize(
@@ -388,6 +457,29 @@ def test_names_that_lead_elsewhere_pipes_and_circles(tmp_path: Path) -> None:
     }
 
 
+def test_the_second_member_of_a_name_is_an_error(tmp_path: Path) -> None:
+    source = tmp_path / "x.tar"
+    with tarfile.open(source, "w") as tar:
+        for place, name in enumerate(("a.png", "a.png", "./a.png", "b.png")):
+            fact = tarfile.TarInfo(name)
+            fact.size = len(png(place))
+            tar.addfile(fact, io.BytesIO(png(place)))
+    taken = [f"x.tar/{name}: the name is taken by an earlier member" for name in ("a.png", "./a.png")]
+    for to, pictures in (("files", 64), ("tar", 64), ("parquet", 64), ("files", 1)):
+        out = tmp_path / f"{to}{pictures}"
+        worker = Worker(Work(JOB, str(source), str(out), to, ".cae"))
+        units = listed(source, "tar", pictures=pictures)
+        found = [row for unit in units for row in worker.do(unit).rows]
+        assert sorted(row["error"] for row in found if row["error"]) == sorted(taken)
+        made = {row["path"]: row["sha256"] for row in found if row.get("output")}
+        assert made == {
+            f"x.tar/{name}": hashlib.sha256(png(place)).hexdigest()
+            for name, place in (("a.png", 0), ("b.png", 3))
+        }
+        again = listed(source, "tar", done=Done([made]))
+        assert [item.error for unit in again for item in unit.items] == taken
+
+
 def test_units_are_bounded_by_pictures_and_by_bytes(tmp_path: Path) -> None:
     source = photos(tmp_path / "in", 7)
     assert [len(unit.items) for unit in listed(source, "files", pictures=3)] == [3, 3, 1]
@@ -422,6 +514,67 @@ def test_what_cannot_be_done_is_refused(options: tuple[str, ...], says: str, tmp
     places = [word if "://" in word else str(tmp_path / word) for word in options[:2]]
     assert says in complaint(run("archive", "encode", *places, *options[2:]))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [("--model", "nosuch"), ("--tune", "ms-ssim"), ("--from", "parquet")])
+def test_what_cannot_be_done_leaves_an_archive_as_it_is(options: tuple[str, ...], tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 2), tmp_path / "out"
+    command = ("archive", "encode", source, out, *options)
+    complaint(run(*command))
+    complaint(run(*command, "--dry-run"))
+    assert not out.exists()
+    unit = Unit([Item("a/000.png", "a/000.png"), Item("b/001.png", "b/001.png")])
+    Worker(begun(archive(source, out, to="tar"))).do(unit)
+    before = files(out)
+    for more in ("--to=tar", "--dry-run"):
+        complaint(run(*command, "--force", more))
+    assert files(out) == before
+
+
+def test_what_no_cluster_can_do_leaves_an_archive_as_it_is(ray_here: None, tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 2), tmp_path / "out"
+    begun(archive(source, out))
+    before = files(out)
+    for options in (("--workers", 99), ("--gpus-per-worker", 1)):
+        complaint(run("archive", "encode", source, out, "--force", *options))
+    assert files(out) == before
+    work = archive(source, out)._work(gpus=0)
+    engine.check(work)
+    with pytest.raises(ModelError, match="nosuch"):
+        engine.check(replace(work, job=replace(JOB, model="nosuch")))
+
+
+def test_settings_that_differ_are_named_also_by_a_dry_run(tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 1), tmp_path / "out"
+    begun(replace(archive(source, out), job=replace(JOB, exact=True)))
+    for options in ([], ["--dry-run"]):
+        line = complaint(run("archive", "encode", source, out, "-q", 50, "-e", 2, *options))
+        assert "was begun with exact True and is to go on with exact None;" in line
+
+
+@pytest.mark.parametrize("places", [("", "out"), ("in", "")])
+def test_an_empty_place_is_refused(places: tuple[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"(SRC|DST) is ''; a path or a URL is allowed"):
+        archive(*places)
+
+
+def test_damaged_files_of_a_manifest_are_named(tmp_path: Path) -> None:
+    source, out = photos(tmp_path / "in", 1), tmp_path / "out"
+    begun(archive(source, out))
+    doing = out / FOLDER / "doing-0123456789abcdef.json"
+    for content in (b"{", b"{}", b"[]", b'{"deaths": 0, "at": 1, "paths": null}'):
+        doing.write_bytes(content)
+        assert not begun(archive(source, out)).begun
+    manifest = Manifest(Store(str(out)))
+    manifest.add("0123456789abcdef", [{"path": "a/000.png"}])
+    manifest.merge()
+    (path,) = (out / FOLDER).glob("rows-*")
+    whole = path.read_bytes()
+    for content in (b"", whole[:100], whole[:-20] + bytes(20)):
+        path.write_bytes(content)
+        for options in ([], ["--dry-run"]):
+            line = complaint(run("archive", "encode", source, out, "-q", 50, "-e", 2, *options))
+            assert f"{path.name} is damaged: " in line
 
 
 def test_more_workers_than_there_are_gpus_for_are_refused(ray_here: None, tmp_path: Path) -> None:
@@ -481,7 +634,7 @@ def test_a_unit_that_was_cut_short_is_done_again_and_one_that_is_done_is_not(tmp
     # By one that died after the first output.
     Manifest(Store(str(out))).attempt(unit.id).begin([item.path for item in unit.items])
     (out / "a").mkdir()
-    (out / "a" / "000.png.cae").write_bytes(b"an older one")
+    (out / "a" / "000.png.cae").write_bytes(coded(source / "a" / "000.png"))
     first = worker.do(unit)
     assert not first.again
     check(source, out)

@@ -80,6 +80,40 @@ def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterat
             ray.shutdown()
 
 
+def check(work: Work) -> None:
+    """Make a worker in the cluster and let it go: what each needs is there. Inside `cluster`.
+
+    Raises:
+        CaesuraError: something is missing there.
+    """
+    import ray
+
+    actor: Any = ray.remote(num_cpus=1, num_gpus=work.gpus)(_Checked).remote(work)
+    try:
+        cause = ray.get(actor.fault.remote())
+    except ray.exceptions.RayError as error:
+        raise CaesuraError(f"no worker can be made: {str(error).splitlines()[-1]}") from error
+    finally:
+        ray.kill(actor)
+    if cause is not None:
+        raise pickle.loads(cause)
+
+
+class _Checked:
+    """Whether a worker can be made."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def fault(self) -> bytes | None:
+        """An error of ours, pickled, if it cannot."""
+        try:
+            Worker(self._work)
+        except CaesuraError as error:
+            return pickle.dumps(error)
+        return None
+
+
 def run(reading: Reading, work: Work, done: Done, workers: int) -> Generator[Finished, None, None]:
     """What becomes of each unit, in the order in which they end. Inside `cluster`.
 

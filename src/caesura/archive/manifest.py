@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from caesura.archive.store import Store
+from caesura.cli import files
 from caesura.errors import ConfigError, FormatError
 
 FOLDER = "_manifest"
@@ -66,7 +68,7 @@ class Manifest:
     def rows(self, unit: str) -> list[Row] | None:
         """What became of a unit's pictures; None if it is not done."""
         try:
-            return _rows(self.store.read(_part(unit)))
+            return self._rows(_part(unit))
         except FileNotFoundError:
             return None
 
@@ -81,37 +83,47 @@ class Manifest:
         name = f"{_DOING}{unit}.json"
         try:
             before = json.loads(self.store.read(name))
-        except FileNotFoundError:
+            at, paths = ([str(path) for path in before[key]] for key in ("at", "paths"))
+            digest = str(before.get("digest", ""))
+            return Attempt(self.store, name, int(before["deaths"]) + 1, at, paths, digest)
+        except (FileNotFoundError, ValueError, TypeError, LookupError):  # what is damaged claims nothing
             return Attempt(self.store, name)
-        return Attempt(self.store, name, before["deaths"] + 1, before["at"], before.get("paths", []))
 
-    def begun(self) -> dict[str, list[str]]:
-        """By id, units that were begun and not ended: the pictures whose outputs they may have left."""
+    def begun(self) -> dict[str, Attempt]:
+        """By id, units that were begun and not ended."""
         names = [name for name in self._names() if f"{FOLDER}/{name}".startswith(_DOING)]
         ids = [name.removeprefix("doing-").removesuffix(".json") for name in names]
-        return {unit: self.attempt(unit).paths for unit in ids}
+        return {unit: self.attempt(unit) for unit in ids}
 
     # The whole
 
-    def open(self, settings: Mapping[str, Any], *, force: bool) -> None:
-        """Begin an archive, or go on with one that has the same settings.
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Whether an archive may be begun, or gone on with, with these settings.
 
         Raises:
             ConfigError: it was begun with others.
         """
-        begun = self.settings()
-        if begun is not None and begun != settings and not force:
-            changed = [key for key in settings if begun.get(key) != settings[key]]
+        begun = self.settings() or settings
+        changed = [key for key in {**settings, **begun} if begun.get(key) != settings.get(key)]
+        if changed:
             was = ", ".join(f"{key} {begun.get(key)!r}" for key in changed)
-            now = ", ".join(f"{key} {settings[key]!r}" for key in changed)
+            now = ", ".join(f"{key} {settings.get(key)!r}" for key in changed)
             raise ConfigError(
                 f"{self.store.url} was begun with {was} and is to go on with {now}; "
                 "the same, another folder or --force is allowed"
             )
+
+    def open(self, settings: Mapping[str, Any], *, force: bool) -> None:
+        """Begin an archive, anew with `force`, or go on with one that has the same settings.
+
+        Raises:
+            ConfigError: it was begun with others.
+        """
         if force:
             self.store.remove([f"{FOLDER}/{name}" for name in self._names()])
-            begun = None
-        if begun is None:
+        else:
+            self.check(settings)
+        if self.settings() is None:
             self.store.write(_SETTINGS, json.dumps(settings, indent=1).encode())
 
     def settings(self) -> dict[str, Any] | None:
@@ -136,7 +148,7 @@ class Manifest:
 
         self.tidy()
         for name in self._files():
-            table = _table(self.store.read(name))
+            table = self._table(name)
             failed = pc.is_valid(table["error"])
             if pc.any(failed).as_py():
                 table = table.filter(pc.invert(failed))
@@ -150,14 +162,14 @@ class Manifest:
         """The shards or tables that outputs are in."""
         found: set[str] = set()
         for name in self._files():
-            outputs = _table(self.store.read(name))["output"].drop_null().to_pylist()
+            outputs = self._table(name)["output"].drop_null().to_pylist()
             found.update(output.partition("/")[0] for output in outputs)
         return found
 
     def all(self) -> Iterator[Row]:
         """Every row."""
         for name in self._files():
-            yield from _rows(self.store.read(name))
+            yield from self._rows(name)
 
     def merge(self) -> None:
         """Put parts together, so that there are few files; nothing is at work any more."""
@@ -177,19 +189,43 @@ class Manifest:
         replaced: set[str] = set()
         for name in names:
             if name.startswith("rows-") and parts:
-                with self.store.open(f"{FOLDER}/{name}") as content:
+                with self.store.open(f"{FOLDER}/{name}") as content, self._whole(f"{FOLDER}/{name}"):
                     metadata = pq.read_schema(content).metadata or {}
-                replaced.update(json.loads(metadata.get(_REPLACES, b"[]")))
+                    replaced.update(json.loads(metadata.get(_REPLACES, b"[]")))
         self.store.remove([f"{FOLDER}/{name}" for name in sorted(parts & replaced)])
 
     def _merge(self, parts: Sequence[str]) -> None:
         import pyarrow as pa
 
-        tables = [_table(self.store.read(f"{FOLDER}/{name}")) for name in parts]
+        tables = [self._table(f"{FOLDER}/{name}") for name in parts]
         table = pa.concat_tables(tables).replace_schema_metadata({_REPLACES: json.dumps(parts).encode()})
         name = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
         self.store.write(f"{FOLDER}/rows-{name}.parquet", _written(table))
         self.store.remove([f"{FOLDER}/{part}" for part in parts])
+
+    def _table(self, name: str) -> Any:
+        import pyarrow.parquet as pq
+
+        content = self.store.read(name)
+        with self._whole(name):
+            table = pq.read_table(io.BytesIO(content))
+            table.select(["path", "output", "error"])  # or it is no table of ours
+        return table
+
+    def _rows(self, name: str) -> list[Row]:
+        rows: list[Row] = self._table(name).to_pylist()
+        return rows
+
+    @contextlib.contextmanager
+    def _whole(self, name: str) -> Iterator[None]:
+        """What pyarrow raises for a file of ours, as ours."""
+        import pyarrow as pa
+
+        try:
+            yield
+        except (pa.ArrowException, OSError, ValueError, LookupError) as error:
+            reason = str(error).splitlines()[0]
+            raise FormatError(f"{self.store.url}/{name} is damaged: {reason}") from error
 
     def _files(self) -> list[str]:
         return [f"{FOLDER}/{name}" for name in self._names() if name.endswith(".parquet")]
@@ -205,22 +241,41 @@ class Attempt:
     Attributes:
         deaths: of workers at this unit.
         at: pictures that these were at, as far as it is known.
-        paths: pictures whose outputs these may have written: what is there of them is this archive's.
+        paths: pictures whose outputs these may have written.
+        digest: of the shard or table that they may have written; "" if it was not made.
     """
 
     def __init__(
-        self, store: Store, name: str, deaths: int = 0, at: Sequence[str] = (), paths: Sequence[str] = ()
+        self,
+        store: Store,
+        name: str,
+        deaths: int = 0,
+        at: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        digest: str = "",
     ) -> None:
         self._store, self._name, self.deaths = store, name, deaths
-        self.at, self.paths = list(at), list(paths)
+        self.at, self.paths, self.digest = list(at), list(paths), digest
 
     def begin(self, paths: Sequence[str]) -> None:
         """Note that the unit is at work, and will write the outputs of these pictures."""
         self.paths = list(paths)
         self._note()
 
+    def made(self, content: bytes) -> None:
+        """Note the shard or table that is about to be written."""
+        self.digest = files.digest(content)
+        self._note()
+
+    def left(self, name: str) -> bool:
+        """Whether the shard or table of this name is what a worker that died here has made."""
+        try:
+            return bool(self.digest) and files.digest(self._store.read(name)) == self.digest
+        except FileNotFoundError:
+            return False
+
     def _note(self) -> None:
-        fact = {"deaths": self.deaths, "at": self.at, "paths": self.paths}
+        fact = {"deaths": self.deaths, "at": self.at, "paths": self.paths, "digest": self.digest}
         self._store.write(self._name, json.dumps(fact).encode())
 
     def may(self, path: str) -> bool:
@@ -258,14 +313,3 @@ def _written(table: Any) -> bytes:
     out = io.BytesIO()
     pq.write_table(table, out, compression="zstd")
     return out.getvalue()
-
-
-def _table(content: bytes) -> Any:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(io.BytesIO(content))
-
-
-def _rows(content: bytes) -> list[Row]:
-    rows: list[Row] = _table(content).to_pylist()
-    return rows

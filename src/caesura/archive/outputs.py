@@ -6,8 +6,7 @@ import io
 import tarfile
 from collections.abc import Mapping
 
-from caesura.archive.store import Store
-from caesura.archive.units import TAR, Unit, sample_of
+from caesura.archive.units import TAR, Item, Unit, sample_of
 
 
 def named(name: str, ending: str) -> str:
@@ -20,29 +19,31 @@ def container(unit: str, kind: str) -> str:
     return f"shard-{unit}.tar" if kind == TAR else f"table-{unit}.parquet"
 
 
-def write_together(
-    store: Store, unit: Unit, results: Mapping[str, bytes], kind: str, ending: str
-) -> dict[str, str]:
-    """Write a unit's results, by path, as a tar shard or a table; what failed is left out.
+def together(
+    unit: Unit, results: Mapping[str, bytes], kind: str, ending: str
+) -> tuple[bytes, dict[str, str]]:
+    """A unit's results, by path, as a tar shard or a table; what failed is left out.
 
     Returns:
-        By path, the container's name and, behind a slash, the member's or the number of the row.
+        The container's bytes; by path, its name and, behind a slash, the member's or the number of the row.
     """
-    name = container(unit.id, kind)
+    name, made = container(unit.id, kind), [item for item in unit.items if _is_made(item, results)]
     if kind == TAR:
         content = _tar(unit, results, ending)
-        inside = [named(item.member, ending) for item in unit.items if item.path in results]
+        inside = [named(item.member, ending) for item in made]
     else:
         content = _table(unit, results, ending)
-        inside = [str(row) for row in range(len(results))]
-    store.write(name, content)
-    paths = [item.path for item in unit.items if item.path in results]
-    return {path: f"{name}/{place}" for path, place in zip(paths, inside, strict=True)}
+        inside = [str(row) for row in range(len(made))]
+    return content, {item.path: f"{name}/{place}" for item, place in zip(made, inside, strict=True)}
+
+
+def _is_made(item: Item, results: Mapping[str, bytes]) -> bool:
+    return not item.error and item.path in results
 
 
 def _tar(unit: Unit, results: Mapping[str, bytes], ending: str) -> bytes:
     """Members in the order of names, which keeps those of a sample together."""
-    made = [item for item in unit.items if item.path in results]
+    made = [item for item in unit.items if _is_made(item, results)]
     samples = {sample_of(item.member) for item in made}
     members = [(named(item.member, ending), results[item.path]) for item in made]
     members += [(name, content) for name, content in unit.carried if sample_of(name) in samples]
@@ -59,7 +60,7 @@ def _table(unit: Unit, results: Mapping[str, bytes], ending: str) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    made = [place for place, item in enumerate(unit.items) if item.path in results]
+    made = [place for place, item in enumerate(unit.items) if _is_made(item, results)]
     contents = pa.array([results[unit.items[place].path] for place in made], pa.large_binary())
     if unit.columns:
         table = pa.ipc.open_stream(unit.columns).read_all().take(made)

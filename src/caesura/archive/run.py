@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from caesura import cae2026
+from caesura import model as models
 from caesura.archive import engine
 from caesura.archive.manifest import Manifest
 from caesura.archive.outputs import container
 from caesura.archive.store import Store, as_url
 from caesura.archive.units import FILES, KINDS, Done, Reading, kind_of
 from caesura.archive.work import Finished, Work
+from caesura.cli import extras
 from caesura.cli.files import FileError
 from caesura.cli.jobs import Decode, Encode
 from caesura.errors import CaesuraError, ConfigError
@@ -90,6 +93,9 @@ class Archive:
     batch_bytes: int = 32 << 20
 
     def __post_init__(self) -> None:
+        for name, place in (("SRC", self.source), ("DST", self.destination)):
+            if not place:
+                raise ConfigError(f"{name} is ''; a path or a URL is allowed")
         for name, value in (("from", self.kind), ("to", self.to)):
             if value is not None and value not in KINDS:
                 raise ConfigError(f"{name} is {value!r}; {', '.join(KINDS)} are allowed")
@@ -102,12 +108,18 @@ class Archive:
 
         Raises:
             ConfigError: a setting cannot be used, or the archive was begun with others.
+            ModelError: the model is not there.
             FileError: the source is not there, or holds nothing of the kind.
+            FormatError: a file of the manifest is damaged.
         """
         with _told():
-            reading, work, manifest, done = self._begin(gpus, force)
-        summary = Summary(skipped=len(done))
+            reading, manifest = self._checked(force)
         with engine.cluster(workers, address, gpus) as number:
+            if gpus or address:  # elsewhere, a worker may find other things than we do
+                engine.check(self._work(gpus))
+            with _told():
+                work, done = self._begin(manifest, gpus, force)
+            summary = Summary(skipped=len(done))
             counting = threading.Thread(target=self._count, args=(reading, done, summary), daemon=True)
             counting.start()  # for the time left; units do not wait for it
 
@@ -121,20 +133,35 @@ class Archive:
         with _told():
             manifest.merge()
 
-    def _begin(self, gpus: float, force: bool) -> tuple[Reading, Work, Manifest, Done]:
+    def _checked(self, force: bool) -> tuple[Reading, Manifest]:
+        """What a run reads and the manifest, once all that needs no cluster is known to be right."""
+        if isinstance(self.job, Encode):
+            models.load(models.tuned(self.job.model, self.job.tune))
+            if self.job.effort == cae2026.MAX_EFFORT:
+                extras.need("train", ("torch",))
         reading, manifest = self._reading(), Manifest(Store(as_url(self.destination)))
+        if not force:
+            manifest.check(self._settings())
+        return reading, manifest
+
+    def _begin(self, manifest: Manifest, gpus: float, force: bool) -> tuple[Work, Done]:
+        """What workers need and what is done already; from here on, the destination is changed."""
         stray = _containers(manifest, noted=True) if force else set()
         manifest.open(self._settings(), force=force)
         done = Done(manifest.done())
         stray |= _containers(manifest, noted=False)
         manifest.store.remove([name for name in sorted(stray) if manifest.store.exists(name)])
-        begun = frozenset(path for paths in manifest.begun().values() for path in paths)
-        return reading, self._work(gpus, begun, force), manifest, done
+        begun = frozenset(path for attempt in manifest.begun().values() for path in attempt.paths)
+        return self._work(gpus, begun, force), done
 
     def count(self, *, force: bool) -> tuple[int, int]:
-        """Pictures to do, of tables and shards the pictures that are in them, and those done."""
+        """Pictures to do, of tables and shards the pictures that are in them, and those done.
+
+        Raises:
+            CaesuraError: as `open`, which would not begin.
+        """
         with _told():
-            manifest, reading = Manifest(Store(as_url(self.destination))), self._reading()
+            reading, manifest = self._checked(force)
             kept = () if force else manifest.all()
             done = Done([[row["path"] for row in kept if not row["error"]]])
             todo = sum(len(unit.items) for file in reading.files() for unit in reading.units(file, done))
@@ -150,7 +177,7 @@ class Archive:
         if Store(url).meets(Store(as_url(self.destination))):
             given = f"SRC is {self.source} and DST is {self.destination}"
             raise ConfigError(f"{given}; two places are needed, neither of them in the other")
-        kind = self.kind or kind_of(url, self.wanted)
+        kind = kind_of(url, self.wanted, self.kind)
         return Reading(url, kind, self.wanted, self.batch, self.batch_bytes, self.column)
 
     def _work(self, gpus: float, begun: frozenset[str] = frozenset(), force: bool = False) -> Work:
@@ -171,13 +198,14 @@ class Archive:
 def _containers(manifest: Manifest, *, noted: bool) -> set[str]:
     """Shards or tables of the archive that no row names, and, with `noted`, those that one does.
 
-    What a worker left without noting it holds pictures that others do again.
+    What a worker left without a row holds pictures that others do again.
     """
     settings = manifest.settings()
     kind = FILES if settings is None else settings.get("to", FILES)
     if kind == FILES:
         return set()
-    found = {container(unit, kind) for unit, paths in manifest.begun().items() if paths}
+    begun = {container(unit, kind): attempt for unit, attempt in manifest.begun().items()}
+    found = {name for name, attempt in begun.items() if attempt.left(name)}
     return found | manifest.containers() if noted else found - manifest.containers()
 
 

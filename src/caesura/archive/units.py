@@ -64,8 +64,8 @@ class Unit:
 
     @property
     def id(self) -> str:
-        """16 hexadecimal digits that the names in it decide."""
-        paths = "\0".join(item.path for item in self.items)
+        """16 hexadecimal digits that the names in it decide, and the errors: a name may be there twice."""
+        paths = "\0".join(item.path + item.error for item in self.items)
         return hashlib.blake2b(paths.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
     @property
@@ -159,6 +159,7 @@ class Reading:
         """Members that share a name up to its first dot: a WebDataset sample; without pictures, none."""
         shard = file or PurePosixPath(store.root).name
         sample, key = Unit(), ""
+        names: set[PurePosixPath] = set()  # of pictures; these have no ./ and no //
         with store.open(file) as content, tarfile.open(fileobj=content, mode="r|*") as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
@@ -169,6 +170,11 @@ class Reading:
                         yield sample
                     sample = Unit()
                 item = _item(f"{shard}/{member.name}", member.name, member.size)
+                if self.wanted(path) and not item.error:
+                    if path in names:
+                        error = f"{item.path}: the name is taken by an earlier member"
+                        item = Item(item.path, item.member, error=error)
+                    names.add(path)
                 if self.wanted(path) and (item.error or item.path in done):
                     sample.items += [item] if item.error else []
                     continue
@@ -297,22 +303,29 @@ def _with_columns(unit: Unit, parts: list[Any]) -> Unit:
     return unit
 
 
-def kind_of(url: str, wanted: Callable[[PurePosixPath], bool]) -> str:
+def kind_of(url: str, wanted: Callable[[PurePosixPath], bool], kind: str | None = None) -> str:
     """Whether a source is a folder of pictures, tar shards or Parquet tables: what comes first in it.
+
+    Args:
+        url: of the source.
+        wanted: whether a name is of a picture to take.
+        kind: what it is said to be, if so; it must hold that.
 
     Raises:
         FileError: it is not there, or holds none of them.
     """
     store = Store(url)
     if store.is_file():
-        kind = _ENDINGS.get(PurePosixPath(url).suffix.lower())
-        if kind is None:
+        found = kind or _ENDINGS.get(PurePosixPath(url).suffix.lower(), FILES)
+        if found == FILES:
             raise FileError(f"{url} is a file; a folder, a .tar or a .parquet is allowed")
-        return kind
+        return found
     for name, _ in store.walk():
         path = PurePosixPath(name)
-        if wanted(path):
+        ending = _ENDINGS.get(path.suffix.lower())
+        if kind in (None, FILES) and wanted(path):
             return FILES
-        if path.suffix.lower() in _ENDINGS:
-            return _ENDINGS[path.suffix.lower()]
-    raise FileError(f"{url} holds no pictures, tar shards or Parquet tables that can be taken")
+        if ending is not None and kind in (None, ending):
+            return ending
+    sought = {None: "pictures, tar shards or Parquet tables", FILES: "pictures", TAR: "tar shards"}
+    raise FileError(f"{url} holds no {sought.get(kind, 'Parquet tables')} that can be taken")

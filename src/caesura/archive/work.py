@@ -20,7 +20,7 @@ from PIL import Image
 
 from caesura import transform
 from caesura.archive.manifest import Attempt, Manifest, Row
-from caesura.archive.outputs import container, named, write_together
+from caesura.archive.outputs import container, named, together
 from caesura.archive.store import Store
 from caesura.archive.units import FILES, Item, Unit
 from caesura.cli.files import STREAM, Source
@@ -115,7 +115,8 @@ class Worker:
         attempt = self._manifest.attempt(unit.id)
         results: dict[str, bytes] = {}
         with clock("read"):
-            taken = self._taken(unit, attempt)
+            claimed = self._work.begun.union(attempt.paths)
+            taken = self._taken(unit, attempt, claimed)
             attempt.begin([item.path for item in unit.items if item.path not in taken])
             contents = self._read(unit, taken)
         with clock("group"):
@@ -126,40 +127,40 @@ class Worker:
                 row, made = self._one(item, contents[place], attempt)
             if made is not None and self._work.kind == FILES:
                 with clock("write"):
-                    self._write(named(item.path, self._work.ending), made, row)
+                    self._write(named(item.path, self._work.ending), made, row, item.path in claimed)
             elif made is not None:
                 results[item.path] = made
             finished.rows.append(row)
         if results:
             with clock("write"):
-                to, work = self._destination, self._work
-                places = write_together(to, unit, results, work.kind, work.ending)
+                content, places = together(unit, results, self._work.kind, self._work.ending)
+                attempt.made(content)
+                self._destination.write(container(unit.id, self._work.kind), content)
             for row in finished.rows:
-                row["output"] = places.get(row["path"])
+                row["output"] = None if row["error"] else places.get(row["path"])
         with clock("note"):
             self._manifest.add(unit.id, finished.rows)
             attempt.end()
         finished.stages, finished.cpu = clock.seconds, time.process_time() - began
         return finished
 
-    def _taken(self, unit: Unit, attempt: Attempt) -> dict[str, str]:
-        """Errors of the pictures whose outputs would replace what no run on this archive has made."""
+    def _taken(self, unit: Unit, attempt: Attempt, claimed: frozenset[str]) -> dict[str, str]:
+        """Errors of the pictures whose outputs would replace what no run on this archive has made.
+
+        Of what earlier runs have claimed, only the results will tell.
+        """
         work = self._work
         if work.force:
             return {}
         if work.kind != FILES:
-            places = dict.fromkeys((item.path for item in unit.items), container(unit.id, work.kind))
-            ours = set(places if attempt.paths else ())
+            name = container(unit.id, work.kind)
+            places = {} if attempt.left(name) else dict.fromkeys((item.path for item in unit.items), name)
         else:
-            places = {item.path: named(item.path, work.ending) for item in unit.items if not item.error}
-            ours = {*attempt.paths, *work.begun}
-        asked = sorted({place for path, place in places.items() if path not in ours})
+            items = [item for item in unit.items if not item.error and item.path not in claimed]
+            places = {item.path: named(item.path, work.ending) for item in items}
+        asked = sorted(set(places.values()))
         there = dict(zip(asked, self._each(self._destination.exists, asked), strict=True))
-        return {
-            path: f"{path}: {place} is there already; --force replaces it"
-            for path, place in places.items()
-            if path not in ours and there[place]
-        }
+        return {path: _kept(path, place) for path, place in places.items() if there[place]}
 
     def _read(self, unit: Unit, taken: Mapping[str, str]) -> list[bytes | str]:
         """The bytes of each picture, or why there are none."""
@@ -220,9 +221,15 @@ class Worker:
             "warning": said or None,
         }, made.content
 
-    def _write(self, name: str, content: bytes, row: Row) -> None:
+    def _write(self, name: str, content: bytes, row: Row, claimed: bool) -> None:
+        """Write a result; what an earlier run has claimed may be there, and is its own if it is the same."""
         try:
-            self._destination.write(name, content)
+            there = self._destination.exists(name) if claimed and not self._work.force else False
+            if there and self._destination.read(name) != content:
+                row["error"] = _kept(row["path"], name)
+                return
+            if not there:
+                self._destination.write(name, content)
         except Exception as error:  # as above
             row["error"] = f"{row['path']}: {name}: {_reason(error)}"
         else:
@@ -242,6 +249,10 @@ class _Clock:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+
+def _kept(path: str, place: str) -> str:
+    return f"{path}: {place} is there already; --force replaces it"
 
 
 def _shape(content: bytes | str) -> tuple[int, int]:

@@ -15,10 +15,13 @@ from caesura import model as bundles
 from caesura import rate
 from caesura.cli import extras
 from caesura.cli.options import BitsPerPixel, Exact, MaxPixels, Model, Quality, Strict, Strip, Tune
+from caesura.cli.streams import Lines
 from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from caesura.archive.run import Archive, Summary
     from caesura.archive.work import Finished
 
@@ -187,38 +190,48 @@ def _run(
     as_json: bool,
     dry_run: bool,
 ) -> None:
+    bar = _bar()
+    lines = Lines(bar, owed=as_json)
     if dry_run:
         todo, done = archive.count(force=force)
-        typer.echo(f"{todo} pictures would be done, {done} are done already")
+        lines.say(f"{todo} pictures would be done, {done} are done already")
         return
+    lost = False
     with archive.open(workers, address, gpus=gpus, force=force) as (summary, finished):
-        for unit in _shown(summary, finished):
+        for unit in _shown(bar, summary, finished):
             for row in unit.rows:
                 if row["error"]:
-                    typer.echo(f"caesura: {row['error']}", err=True)
+                    lines.say(f"caesura: {row['error']}", err=True)
                 if as_json:
                     facts = {name: value for name, value in row.items() if value is not None}
-                    typer.echo(json.dumps(facts))
-    typer.echo(str(summary), err=as_json)
-    if summary.failed:
+                    lost |= lines.say(json.dumps(facts))
+    lines.say(str(summary), err=as_json)
+    if summary.failed or lost:
         raise typer.Exit(1)
 
 
-def _shown(summary: Summary, finished: Iterator[Finished]) -> Iterator[Finished]:
-    """The units, with a bar on stderr if it is a terminal."""
+def _bar() -> Progress:
+    """A bar on stderr, if it is a terminal."""
     from rich.console import Console
-    from rich.filesize import decimal
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    bar = Progress(
+    return Progress(
         TextColumn("{task.fields[pictures]}"),
         BarColumn(),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # into stderr
+        redirect_stderr=False,
         disable=not sys.stderr.isatty(),
     )
+
+
+def _shown(bar: Progress, summary: Summary, finished: Iterator[Finished]) -> Iterator[Finished]:
+    """The units, and how far the work is, on the bar."""
+    from rich.filesize import decimal
+
     started = time.perf_counter()
     with bar:
         row = bar.add_task("", total=None, pictures="starting", speed="")

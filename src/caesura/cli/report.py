@@ -8,15 +8,15 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
-import typer
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caesura.cli import files, pictures, streams
+from caesura.cli import files, pictures
 from caesura.cli.plan import Task, counted
+from caesura.cli.streams import Lines
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,6 @@ class Report:
         self._worked = 0  # of the total
         self._before = self._after = self._pixels = 0
         self.unheard = False  # JSON that was asked for could not be written
-        self._unheard: list[TextIO] = []  # streams that cannot be written to
         self._started = time.perf_counter()
         self._bar = Progress(
             TextColumn("{task.fields[files]}"),
@@ -107,6 +106,7 @@ class Report:
             redirect_stderr=False,
             disable=manner.dry_run or not sys.stderr.isatty(),
         )
+        self._lines = Lines(self._bar, owed=manner.as_json)
         self._row = self._bar.add_task("", total=total, files="", speed="")
         self._advance()
 
@@ -181,19 +181,5 @@ class Report:
         )
 
     def _say(self, text: str, *, err: bool = False) -> None:
-        stream = sys.stderr if err else sys.stdout
-        if stream in self._unheard:
-            return
-        encoding = stream.encoding or "utf-8"  # names of files may be of bytes that are no text
-        text = text.encode(encoding, "backslashreplace").decode(encoding)
-        try:
-            if self._bar.live.is_started and stream.isatty():
-                self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-            else:
-                typer.echo(text, err=err)
-        except OSError as error:  # closed or full; files are coded all the same
-            streams.silence(stream)
-            self._unheard.append(stream)
-            if self._manner.as_json and not err:
-                self.unheard = True
-                self._say(f"caesura: stdout: {error.strerror or error}", err=True)
+        if self._lines.say(text, err=err):  # files are coded all the same
+            self.unheard = True

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _MODES = os.O_WRONLY, os.O_RDONLY, os.O_WRONLY
 
@@ -44,3 +47,36 @@ def complain(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
     except OSError:
         silence(sys.stderr)
+
+
+class Lines:
+    """Lines on stdout and stderr; what cannot be written, since a stream is closed or full, is dropped.
+
+    Args:
+        bar: what may be on the terminal; lines go above it.
+        owed: lines on stdout are results.
+    """
+
+    def __init__(self, bar: Progress, *, owed: bool) -> None:
+        self._bar, self._owed = bar, owed
+        self._unheard: list[TextIO] = []  # streams that cannot be written to
+
+    def say(self, text: str, *, err: bool = False) -> bool:
+        """Write a line; whether the first that is owed is lost, which is told on stderr."""
+        stream = sys.stderr if err else sys.stdout
+        if stream in self._unheard:
+            return False
+        encoding = stream.encoding or "utf-8"  # names of files may be of bytes that are no text
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        try:
+            if self._bar.live.is_started and stream.isatty():
+                self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            else:
+                print(text, file=stream, flush=True)
+        except OSError as error:
+            silence(stream)
+            self._unheard.append(stream)
+            if self._owed and not err:
+                self.say(f"caesura: stdout: {error.strerror or error}", err=True)
+                return True
+        return False
