@@ -72,6 +72,8 @@ def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
                 _note(task, source, files.digest_of(task.target))
             else:
                 size = len(made.content)
+                if task.target != STREAM:
+                    files.keep(task.target, force=task.force)  # before it is noted
                 _note(task, source, files.digest(made.content))
                 files.write(task.target, made.content, force=task.force)
         except CaesuraError as error:
