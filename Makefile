@@ -21,7 +21,7 @@ BUNDLE ?=
 .PHONY: demo test check fuzz bench cvvdp results speed ship clean
 
 demo: $(VENV)/.demo
-	$(BIN)/python -m caesura.bench.demo $(if $(IMAGE),"$(IMAGE)")
+	$(BIN)/python -m benchmarks.demo $(if $(IMAGE),"$(IMAGE)")
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -36,17 +36,17 @@ fuzz: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m caesura.bench.speed
-	$(BIN)/python -m caesura.bench.training
+	$(BIN)/python -m benchmarks.training
 
 cvvdp: $(CAESURA_CVVDP)/.built
 
 results: $(VENV)/.dev $(CAESURA_CVVDP)/.built
-	CAESURA_CVVDP=$(CAESURA_CVVDP) $(BIN)/python -m caesura.bench.results $(KODAK)
+	CAESURA_CVVDP=$(CAESURA_CVVDP) $(BIN)/python -m benchmarks.results $(KODAK)
 
 speed: $(VENV)/.dev
-	$(BIN)/python -m caesura.bench.times $(KODAK)
+	$(BIN)/python -m benchmarks.times $(KODAK)
 
-ship: SHIPPED = src/caesura/models/$(NAME)
+ship: SHIPPED = src/caesura/models/weights/$(NAME)
 ship: export PYTHONPATH = src
 ship: $(VENV)/.dev
 	$(if $(BUNDLE),rm -rf $(SHIPPED) && cp -r $(BUNDLE) $(SHIPPED))

@@ -27,7 +27,7 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent / "tests")]
 import reference_decoder  # noqa: E402
 from reference_decoder import Coder, Table  # noqa: E402
 
-MODELS = HERE.parent / "src" / "caesura" / "models"
+MODELS = HERE.parent / "src" / "caesura" / "models" / "weights"
 START = b"\x89CAE\x01"
 PHOTO, PSNR, CAE2017 = (
     json.loads((MODELS / name / "manifest.json").read_text(encoding="utf-8"))["id"]

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 import caesura
-from caesura import segments
+from caesura.tiles import grid as segments
 
 MAX_PIXELS = 4096  # that a target decodes
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"

@@ -19,8 +19,8 @@ from PIL import Image
 
 import caesura
 from caesura import cli
-from caesura.cli import record
-from caesura.model import DEFAULT
+from caesura.batch import record
+from caesura.models.bundle import DEFAULT
 
 Pixels = NDArray[np.uint8]
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from caesura import model as models
-from caesura.model import Bundle
+from caesura.models import bundle as models
+from caesura.models.bundle import Bundle
 from cli_helpers import coded, drawn
 from train_helpers import save
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caesura.container import Payload, Segment
+from caesura.format.container import Payload, Segment
 
 
 def layers(payload: Payload) -> Segment:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from caesura import model as models
+from caesura.models import bundle as models
 
 MakeBundle = Callable[..., Path]
 SHIPPED = {"cae2017": "cae2017", "photo": "cae2026", "photo-psnr": "cae2026"}  # architecture by name

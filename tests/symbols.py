@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from caesura import codec, container, image, rate
+from caesura import codec
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper
-from caesura.model import Bundle
+from caesura.format import container
+from caesura.models import ladder as rate
+from caesura.models.bundle import Bundle
+from caesura.picture import pixels as image
 from container_helpers import layers
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
-from caesura.cli.plan import Task
-from caesura.cli.report import Outcome
+from caesura.batch.plan import Task
+from caesura.batch.report import Outcome
 
 
 def fragile(task: Task) -> Outcome:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from caesura.codec import Recovered, decode, decode_array, encode, recover
-    from caesura.container import Header, read_header
     from caesura.errors import (
         CaesuraError,
         ChecksumError,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         TruncatedError,
         VersionError,
     )
+    from caesura.format.container import Header, read_header
 
 __version__ = "0.1.0"
 
@@ -55,12 +55,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Header": "caesura.container",
+    "Header": "caesura.format.container",
     "Recovered": "caesura.codec",
     "decode": "caesura.codec",
     "decode_array": "caesura.codec",
     "encode": "caesura.codec",
-    "read_header": "caesura.container",
+    "read_header": "caesura.format.container",
     "recover": "caesura.codec",
 }
 

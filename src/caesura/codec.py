@@ -16,22 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import alpha, arguments, cae2026, container, image, metadata, metrics, rate, segments
-from caesura import model as models
+from caesura import arguments, metrics
 from caesura.arguments import Content
-from caesura.container import MAX_PIXELS, Header, Payload, Segment
-from caesura.decoder import Decoder
-from caesura.encoder import Encoder, Source, Trials
+from caesura.coding import cae2026
 from caesura.errors import ConfigError, ImageError
-from caesura.forecast import forecast, usual
-from caesura.image import ImageLike
-from caesura.metadata import Metadata
-from caesura.model import PREVIEW_SCALE, Bundle
-from caesura.parallel import one_blas_thread
-from caesura.picture import Pixels
-from caesura.rate import DEFAULT_EFFORT
-from caesura.segments import common
-from caesura.target import Target, search
+from caesura.format import container
+from caesura.format.container import MAX_PIXELS, Header, Payload, Segment
+from caesura.models import bundle as models
+from caesura.models import ladder as rate
+from caesura.models.bundle import PREVIEW_SCALE, Bundle
+from caesura.models.ladder import DEFAULT_EFFORT
+from caesura.picture import alpha, metadata
+from caesura.picture import pixels as image
+from caesura.picture.metadata import Metadata
+from caesura.picture.pixels import ImageLike
+from caesura.ratecontrol.forecast import forecast, usual
+from caesura.ratecontrol.search import Target, search
+from caesura.runtime.parallel import one_blas_thread
+from caesura.tiles import grid as segments
+from caesura.tiles.decoder import Decoder
+from caesura.tiles.encoder import Encoder, Source, Trials
+from caesura.tiles.grid import common
+from caesura.tiles.layers import Pixels
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
@@ -93,7 +99,7 @@ def encode(
     arguments.flag("strip", strip)
     arguments.flag("strict", strict)
     arguments.flag("exact", exact)
-    arguments.of_type("target", target, (Target, NoneType), "a caesura.target.Target is allowed")
+    arguments.of_type("target", target, (Target, NoneType), "a caesura.ratecontrol.search.Target is allowed")
     arguments.function("progress", progress)
     if isinstance(picture, str | os.PathLike):
         picture = _opened(Path(picture), arguments.max_pixels(max_pixels))
@@ -114,7 +120,7 @@ def encode(
 
 def _opened(path: Path, max_pixels: int) -> Image.Image:
     """A picture's file read whole, as the command line reads it."""
-    from caesura.cli import pictures  # here, since it is for paths alone
+    from caesura.picture import formats as pictures  # here, since it is for paths alone
 
     return pictures.opened(arguments.read(path, ImageError), str(path), max_pixels)
 

@@ -23,9 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import arguments, codec, container, image
-from caesura.container import MAX_PIXELS, Header
+from caesura import arguments, codec
 from caesura.errors import CaesuraError, ConfigError, DependencyError, FormatError
+from caesura.format import container
+from caesura.format.container import MAX_PIXELS, Header
+from caesura.picture import pixels as image
 
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
 Pixels = NDArray[np.uint8]

@@ -19,18 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import arguments, cae2026, carried, codec, colour, container, exif, facts, image, metadata
-from caesura import model as models
+from caesura import arguments, codec
 from caesura.arguments import Content
-from caesura.cli import files
-from caesura.container import MAX_PIXELS, Header
-from caesura.decoder import Decoder
-from caesura.encoder import Source
+from caesura.coding import cae2026
 from caesura.errors import CaesuraError, ConfigError, DependencyError, ImageError
-from caesura.metadata import Metadata
-from caesura.parallel import one_blas_thread
-from caesura.rate import DEFAULT_EFFORT
-from caesura.target import Target
+from caesura.format import container
+from caesura.format.container import MAX_PIXELS, Header
+from caesura.models import bundle as models
+from caesura.models.ladder import DEFAULT_EFFORT
+from caesura.picture import carried, colour, exif, facts, files, metadata
+from caesura.picture import pixels as image
+from caesura.picture.metadata import Metadata
+from caesura.ratecontrol.search import Target
+from caesura.runtime.parallel import one_blas_thread
+from caesura.tiles.decoder import Decoder
+from caesura.tiles.encoder import Source
 
 Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
@@ -85,7 +88,7 @@ def encode(
         TypeError, ConfigError: a setting is of another type, or out of range.
     """
     path = arguments.path("path", path)
-    arguments.of_type("target", target, (Target, NoneType), "a caesura.target.Target is allowed")
+    arguments.of_type("target", target, (Target, NoneType), "a caesura.ratecontrol.search.Target is allowed")
     arguments.flag("strip", strip)
     arguments.flag("exact", exact)
     arguments.function("progress", progress)

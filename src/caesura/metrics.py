@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import alpha
 from caesura.errors import ImageError
-from caesura.parallel import each, one_blas_thread
+from caesura.picture import alpha
+from caesura.runtime.parallel import each, one_blas_thread
 
 Float = NDArray[np.float32]
 

@@ -16,7 +16,10 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from caesura import arguments, codec, container, facts, image, metadata
+from caesura import arguments, codec
+from caesura.format import container
+from caesura.picture import facts, metadata
+from caesura.picture import pixels as image
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
 _SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict", "exact")

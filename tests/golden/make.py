@@ -22,9 +22,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import caesura  # noqa: E402
-from caesura import model as models  # noqa: E402
-from caesura import segments  # noqa: E402
-from caesura.model import Bundle  # noqa: E402
+from caesura.models import bundle as models  # noqa: E402
+from caesura.models.bundle import Bundle  # noqa: E402
+from caesura.tiles import grid as segments  # noqa: E402
 from symbols import decoded, symbols_of  # noqa: E402
 
 METADATA = ("icc_profile", "exif", "xmp")

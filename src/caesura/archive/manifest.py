@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from caesura.archive.store import Store
-from caesura.cli import files
 from caesura.errors import ConfigError, FormatError
+from caesura.picture import files
 
 FOLDER = "_manifest"
 _SETTINGS = f"{FOLDER}/settings.json"

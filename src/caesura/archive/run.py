@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from caesura import cae2026
-from caesura import model as models
+from caesura import extras
 from caesura.archive import engine
 from caesura.archive.manifest import Manifest
 from caesura.archive.outputs import container
 from caesura.archive.store import Store, as_url
 from caesura.archive.units import FILES, KINDS, Done, Reading, kind_of
 from caesura.archive.work import Finished, Work
-from caesura.cli import extras
-from caesura.cli.files import FileError
-from caesura.cli.jobs import Decode, Encode
+from caesura.batch.jobs import Decode, Encode
+from caesura.coding import cae2026
 from caesura.errors import CaesuraError, ConfigError
+from caesura.models import bundle as models
+from caesura.picture.files import FileError
 
 
 @dataclass

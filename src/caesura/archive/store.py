@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from caesura.cli import files
-from caesura.cli.files import FileError
 from caesura.errors import ConfigError, DependencyError
+from caesura.picture import files
+from caesura.picture.files import FileError
 
 # A put makes an object whole or not at all; elsewhere files are written aside and renamed.
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}

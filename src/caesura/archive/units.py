@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caesura.archive.store import Store
-from caesura.cli.files import FileError
 from caesura.errors import CaesuraError, ConfigError
+from caesura.picture.files import FileError
 
 FILES, TAR, PARQUET = KINDS = ("files", "tar", "parquet")
 _ENDINGS = {".tar": TAR, ".parquet": PARQUET}

@@ -18,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import transform
 from caesura.archive.manifest import Attempt, Manifest, Row
 from caesura.archive.outputs import container, named, together
 from caesura.archive.store import Store
 from caesura.archive.units import FILES, Item, Unit
-from caesura.cli.files import STREAM, Source
-from caesura.cli.jobs import Decode, Encode
-from caesura.cli.plan import Task
-from caesura.container import SIGNATURE, read_header
+from caesura.batch.jobs import Decode, Encode
+from caesura.batch.plan import Task
 from caesura.errors import CaesuraError, DependencyError
-from caesura.rate import DEFAULT_QUALITY
+from caesura.format.container import SIGNATURE, read_header
+from caesura.models.ladder import DEFAULT_QUALITY
+from caesura.picture.files import STREAM, Source
+from caesura.runtime import transform
 
 _Given = TypeVar("_Given")
 _Got = TypeVar("_Got")
@@ -97,7 +97,7 @@ class Worker:
         self._source, self._destination = Store(work.source), Store(work.destination)
         self._manifest = Manifest(self._destination)
         if isinstance(work.job, Encode):
-            from caesura import model as models
+            from caesura.models import bundle as models
 
             models.load(models.tuned(work.job.model, work.job.tune))
 

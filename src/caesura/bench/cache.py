@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from caesura.cli.files import FileError
+from caesura.picture.files import FileError
 
 NAME = "cache.jsonl"
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from caesura import parallel
 from caesura.bench.schema import Missing
 from caesura.errors import ConfigError, DependencyError
+from caesura.runtime import parallel
 
 Pixels = NDArray[np.uint8]
 

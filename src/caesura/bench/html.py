@@ -23,8 +23,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from caesura.bench import machine, plot, samples
 from caesura.bench.plot import Plot, Style
 from caesura.bench.words import count, figure, setting, signed, span
-from caesura.cli import files
 from caesura.errors import ConfigError
+from caesura.picture import files
 
 FORMAT = "caesura-bench-1"
 _VARIANT = re.compile(r",|\s+(?:speed|effort|method|preset|level|\d:\d:\d)\b")

@@ -17,7 +17,7 @@ from caesura.bench.codecs import Codec, Pixels
 from caesura.bench.ours import size_of
 from caesura.bench.photos import Photo
 from caesura.bench.schema import Point, Shown
-from caesura.cli import files
+from caesura.picture import files
 
 RATE = 0.4  # bits per pixel, about which pictures are shown
 _TRIALS = 5

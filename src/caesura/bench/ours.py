@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from caesura import __version__, codec, image, rate
-from caesura import model as bundles
+from caesura import __version__, codec
 from caesura.bench.codecs import Codec, Pixels
+from caesura.models import bundle as bundles
+from caesura.models import ladder as rate
+from caesura.picture import pixels as image
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from caesura import image
 from caesura.bench.codecs import Pixels
-from caesura.cli import pictures
-from caesura.container import MAX_PIXELS
 from caesura.errors import CaesuraError, ConfigError, DependencyError, ImageError
+from caesura.format.container import MAX_PIXELS
+from caesura.picture import formats as pictures
+from caesura.picture import pixels as image
 
 _SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 QUICK = 4

@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caesura import __version__, rate
+from caesura import __version__
 from caesura.bench import codecs as known
 from caesura.bench import costs, curves, html, machine, matched, measure, optional, report
 from caesura.bench.cache import Cache
@@ -26,8 +26,9 @@ from caesura.bench.measure import Conditions
 from caesura.bench.ours import Caesura, Crops, distinct
 from caesura.bench.photos import Photo, find, largest
 from caesura.bench.schema import CodecFacts, Cost, Missing, Picture, Remark, Results
-from caesura.cli import files
 from caesura.errors import ConfigError, DependencyError
+from caesura.models import ladder as rate
+from caesura.picture import files
 
 ANCHOR = known.JPEG.name
 QUALITIES = (1, 12, 24, 36, 48, 60, 72, 86, 100)

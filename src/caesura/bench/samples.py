@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from caesura.bench.plot import Style
-from caesura.cli import files
 from caesura.errors import ConfigError
+from caesura.picture import files
 
 _MEDIA = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 _LOUPE = 128  # the side, in pixels, of what is looked for where codecs differ most

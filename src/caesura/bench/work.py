@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caesura.errors import DependencyError
-from caesura.model import Bundle
+from caesura.models.bundle import Bundle
 
 
 @dataclass(frozen=True)

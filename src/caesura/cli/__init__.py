@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 import time
 
-from caesura.cli import streams
 from caesura.errors import CaesuraError
+from caesura.picture import streams
 
 
 def main() -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caesura import model as bundles
-from caesura import rate
-from caesura.cli import extras
+from caesura import extras
 from caesura.cli.options import BitsPerPixel, Exact, MaxPixels, Model, Quality, Strict, Strip, Tune
-from caesura.cli.streams import Lines
-from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError
+from caesura.format.container import MAX_PIXELS
+from caesura.models import bundle as bundles
+from caesura.models import ladder as rate
+from caesura.picture.streams import Lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -121,8 +121,8 @@ def encode(
     """
     extras.need("ray", extras.RAY)
     from caesura.archive.run import Archive
-    from caesura.cli.jobs import Encode
-    from caesura.target import Target
+    from caesura.batch.jobs import Encode
+    from caesura.ratecontrol.search import Target
 
     if quality is not None and bpp is not None:
         raise ConfigError("quality and bpp are given; one of them is allowed")
@@ -158,8 +158,8 @@ def decode(
     """
     extras.need("ray", extras.RAY)
     from caesura.archive.run import Archive
-    from caesura.cli import pictures
-    from caesura.cli.jobs import Decode
+    from caesura.batch.jobs import Decode
+    from caesura.picture import formats as pictures
 
     ending = f".{picture.lower()}"
     job = Decode(pictures.writer(ending), None, 1, False, strip, max_pixels)
@@ -171,7 +171,7 @@ def is_picture(path: PurePosixPath) -> bool:
     """Whether a name is of a picture that Pillow reads."""
     from pathlib import Path
 
-    from caesura.cli import pictures
+    from caesura.picture import formats as pictures
 
     return pictures.is_picture(Path(path))
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from caesura import model as bundles
-from caesura import rate
 from caesura.cli.options import BitsPerPixel, Exact, MaxPixels, Model, Quality, Strict, Strip, Tune
-from caesura.container import MAX_PIXELS
 from caesura.errors import ConfigError
+from caesura.format.container import MAX_PIXELS
+from caesura.models import bundle as bundles
+from caesura.models import ladder as rate
 
 
 def _path(text: str) -> Path:
@@ -88,11 +88,12 @@ def encode(
     dry_run: DryRun = False,
 ) -> None:
     """Code pictures as .cae files."""
-    from caesura.cli import batch, pictures
-    from caesura.cli.jobs import Encode
-    from caesura.cli.plan import CODED, Kind, plan
-    from caesura.cli.report import Manner
-    from caesura.target import Target
+    from caesura.batch import run as batch
+    from caesura.batch.jobs import Encode
+    from caesura.batch.plan import CODED, Kind, plan
+    from caesura.batch.report import Manner
+    from caesura.picture import formats as pictures
+    from caesura.ratecontrol.search import Target
 
     target = None
     if any(value is not None for value in (size, bpp, psnr, ms_ssim)):
@@ -135,11 +136,12 @@ def decode(
     dry_run: DryRun = False,
 ) -> None:
     """Decode .cae files. The output's extension names the format (PNG if none is given)."""
-    from caesura.cli import batch, pictures
-    from caesura.cli.files import STREAM, is_device
-    from caesura.cli.jobs import Decode
-    from caesura.cli.plan import CODED, Kind, plan
-    from caesura.cli.report import Manner
+    from caesura.batch import run as batch
+    from caesura.batch.jobs import Decode
+    from caesura.batch.plan import CODED, Kind, plan
+    from caesura.batch.report import Manner
+    from caesura.picture import formats as pictures
+    from caesura.picture.files import STREAM, is_device
 
     suffix = ".png" if kind is None else f".{kind.lower()}"
     writer = pictures.writer(suffix)

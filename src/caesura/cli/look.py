@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caesura import model as bundles
-from caesura import rate
-from caesura.cli import files
 from caesura.errors import CaesuraError, ImageError
+from caesura.models import bundle as bundles
+from caesura.models import ladder as rate
+from caesura.picture import files
 
 if TYPE_CHECKING:
-    from caesura.image import Pixels
+    from caesura.picture.pixels import Pixels
 
 
 def info(
@@ -24,7 +24,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a .cae file says of itself, without decoding it."""
-    from caesura import container
+    from caesura.format import container
 
     data = files.read(path)
     header = container.read_header(data, max_pixels=container.MAX_SIDE**2)  # nothing is made of it
@@ -60,7 +60,8 @@ def compare(
     """
     import numpy as np
 
-    from caesura import image, metrics
+    from caesura import metrics
+    from caesura.picture import pixels as image
 
     data = files.read(coded)
     before, transparency = _pixels(files.read(original), original)
@@ -100,8 +101,10 @@ def compare(
 
 def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
     """A picture's colours and transparency, upright, as it is coded; warnings are told."""
-    from caesura import codec, container, image
-    from caesura.cli import pictures
+    from caesura import codec
+    from caesura.format import container
+    from caesura.picture import formats as pictures
+    from caesura.picture import pixels as image
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

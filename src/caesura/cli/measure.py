@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from caesura import model as bundles
-from caesura import rate
-from caesura.cli import extras
+from caesura import extras
 from caesura.errors import ConfigError
+from caesura.models import bundle as bundles
+from caesura.models import ladder as rate
 
 _ANCHOR = "JPEG 4:2:0"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from caesura import rate
+from caesura.models import ladder as rate
 
 Quality = Annotated[
     float | None,

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from caesura.cli import extras, files
+from caesura import extras
 from caesura.errors import ConfigError
+from caesura.picture import files
 
 
 def prepare(
@@ -137,7 +138,7 @@ def export(
 ) -> None:
     """Make a model bundle of a run, for `caesura encode --model NAME`."""
     extras.need("train", extras.EXPORT)
-    from caesura import model
+    from caesura.models import bundle as model
     from caesura.train import preview
     from caesura.train.export import export as write
 

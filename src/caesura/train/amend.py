@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from caesura import model as models
-from caesura.cli import files
+from caesura.models import bundle as models
+from caesura.picture import files
 
 
 def amend(folder: Path, **fields: Any) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import caesura
-from caesura import container, image
-from caesura.container import Header
-from caesura.decoder import Decoder
 from caesura.errors import ConfigError
-from caesura.model import Bundle
+from caesura.format import container
+from caesura.format.container import Header
+from caesura.models.bundle import Bundle
+from caesura.picture import pixels as image
+from caesura.tiles.decoder import Decoder
 from caesura.train.prepare import SUFFIXES, is_validation
 
 _SIDES = 768, 512  # of the cut, in pixels, the longer along the picture's longer

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caesura import image
 from caesura.errors import ConfigError
-from caesura.model import Bundle
-from caesura.segments import Grid, Span
+from caesura.models.bundle import Bundle
+from caesura.picture import pixels as image
+from caesura.tiles.grid import Grid, Span
 from caesura.train import loss, models, start
 from caesura.train.cae2026.model import FlagshipModel
 from caesura.train.config import Config, from_dict

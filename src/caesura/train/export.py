@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from caesura import model as bundle
-from caesura import rate
 from caesura.errors import ConfigError
+from caesura.models import bundle
+from caesura.models import ladder as rate
 from caesura.train import models, start, work
 from caesura.train.cae2017 import export as cae2017
 from caesura.train.cae2026 import export as cae2026

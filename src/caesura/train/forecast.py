@@ -1,4 +1,4 @@
-"""Fit what `caesura.forecast` reads of a bundle, where a search for a target begins, to photographs.
+"""Fit what `ratecontrol.forecast` reads of a bundle, where a search for a target begins, to photographs.
 
     python -m caesura.train.forecast BUNDLE PHOTOS [--pictures 60]
 
@@ -19,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from caesura import fitted, forecast, metrics, rate
-from caesura import model as models
-from caesura.encoder import Encoder
-from caesura.fitted import Fitted, Line, Top
-from caesura.model import Bundle
+from caesura import metrics
+from caesura.models import bundle as models
+from caesura.models import fitted
+from caesura.models import ladder as rate
+from caesura.models.bundle import Bundle
+from caesura.models.fitted import Fitted, Line, Top
+from caesura.ratecontrol import forecast
+from caesura.tiles.encoder import Encoder
 from caesura.train import coded
 from caesura.train.amend import amend
 from caesura.train.coded import Coded, Pixels

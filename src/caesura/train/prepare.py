@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from caesura import image
 from caesura.errors import ConfigError, ImageError
+from caesura.picture import pixels as image
 from caesura.train.journal import Done, Journal
 
 SQUARES = "squares.u8"

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from caesura import image, metrics, preview
-from caesura import model as models
-from caesura.cli import files
-from caesura.container import QUALITY_MIN
+from caesura import metrics
+from caesura.coding import preview
 from caesura.errors import ConfigError
-from caesura.model import PREVIEW, PREVIEW_SCALE, Bundle
-from caesura.picture import ARCHITECTURES
+from caesura.format.container import QUALITY_MIN
+from caesura.models import bundle as models
+from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle
+from caesura.picture import files
+from caesura.picture import pixels as image
+from caesura.tiles.layers import ARCHITECTURES
 from caesura.train.amend import amend
 from caesura.train.arrays import pack
 from caesura.train.prepare import SUFFIXES

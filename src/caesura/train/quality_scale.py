@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 from rich.progress import track
 
-from caesura import model as models
+from caesura import extras
 from caesura.bench import quality as measures
-from caesura.cli import extras
-from caesura.model import Bundle
-from caesura.rate import LADDER_QUALITY
+from caesura.models import bundle as models
+from caesura.models.bundle import Bundle
+from caesura.models.ladder import LADDER_QUALITY
 from caesura.train import coded
 from caesura.train.amend import amend
 from caesura.train.coded import Pixels

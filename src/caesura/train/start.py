@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from caesura import model as bundles
 from caesura.errors import ConfigError, DependencyError, ModelError
+from caesura.models import bundle as bundles
 from caesura.train import checkpoint
 from caesura.train.config import Config, TransformConfig, from_dict
 from caesura.train.models import RateModel

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from caesura import model as bundle
 from caesura.entropy.passes import PASSES
 from caesura.errors import ModelError
+from caesura.models import bundle
 
 # Latents a side of what the graphs' free dimensions count.
 _CELL = {bundle.HYPER_ANALYSIS: bundle.HYPER, bundle.HYPER_SYNTHESIS: bundle.HYPER} | dict.fromkeys(

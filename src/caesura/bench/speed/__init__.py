@@ -19,12 +19,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from caesura import model as bundles
-from caesura import rate
 from caesura.bench import machine, work
 from caesura.bench.speed import peak, pictures, process, symbols, timing
 from caesura.bench.speed.timing import median
 from caesura.errors import ConfigError
+from caesura.models import bundle as bundles
+from caesura.models import ladder as rate
 
 __all__ = ["SIZES", "Speed", "large", "measure", "median", "processors", "rows", "run"]
 
@@ -93,7 +93,7 @@ def run(
         DependencyError: something of the extra [bench] is not installed.
     """
     from caesura.bench.speed import tables
-    from caesura.cli import files
+    from caesura.picture import files
 
     console = console or Console()
     models = [model] if isinstance(model, str) else list(model)

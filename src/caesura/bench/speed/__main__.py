@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from caesura import model as bundles
 from caesura.bench import speed
 from caesura.errors import CaesuraError
+from caesura.models import bundle as bundles
 
 
 def main() -> None:

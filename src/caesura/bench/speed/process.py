@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from caesura import codec
-from caesura import model as bundles
 from caesura.bench.speed import pictures
+from caesura.models import bundle as bundles
 
 DIRECTIONS = ("encode", "decode")
 INFO_REPEATS = 9

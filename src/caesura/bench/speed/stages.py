@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from caesura import container, detail, metadata, rounding, transform
 from caesura.bench.machine import threads_are
+from caesura.coding import detail, rounding
 from caesura.entropy import coder, control, factorized, grouped
+from caesura.format import container
+from caesura.picture import metadata
+from caesura.runtime import transform
 
 STAGES = TRANSFORM, ENTROPY, CONTAINER, REST = ("transform", "entropy", "container", "rest")
 

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura import cae2017, cae2026, image, rate
 from caesura.bench.machine import threads_are
+from caesura.coding import cae2017, cae2026
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper
 from caesura.entropy.control import Indices
 from caesura.entropy.passes import PASSES, parts
-from caesura.model import Bundle
-from caesura.parallel import one_blas_thread
+from caesura.models import ladder as rate
+from caesura.models.bundle import Bundle
+from caesura.picture import pixels as image
+from caesura.runtime.parallel import one_blas_thread
 
 
 @dataclass(frozen=True)

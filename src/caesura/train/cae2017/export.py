@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from caesura import model as bundle
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN, TableGrid, quantize_probabilities
+from caesura.models import bundle
 from caesura.train.arrays import pack
 from caesura.train.cae2017.model import PaperModel
 from caesura.train.cae2017.networks import STRIDE, Analysis, Synthesis

@@ -1,4 +1,4 @@
-"""Training of the detail layer's entropy control (`caesura.detail`); the base below it is frozen."""
+"""Training of the detail layer's entropy control (`caesura.coding.detail`); the base below it is frozen."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from caesura import detail as layer
+from caesura.coding import detail as layer
 from caesura.entropy.passes import PASSES
-from caesura.model import DETAIL_LOWEST
+from caesura.models.bundle import DETAIL_LOWEST
 from caesura.train.cae2026.control import SMALLEST_SCALE, Control, clip_index, groups, magnitude
 from caesura.train.cae2026.likelihood import Shape
 from caesura.train.ladder import mixing

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from caesura import model as bundle
 from caesura.entropy.control import FRACTION, INDICES
 from caesura.entropy.passes import parts
 from caesura.entropy.tables import TableGrid, quantize_probabilities
+from caesura.models import bundle
 from caesura.train.arrays import pack
 from caesura.train.cae2026.control import Control, fixed_bias, int8
 from caesura.train.cae2026.detail import ANCHORS, LOG_STEP

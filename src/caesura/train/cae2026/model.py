@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from caesura.entropy.passes import PASSES
-from caesura.model import HYPER
+from caesura.models.bundle import HYPER
 from caesura.train.cae2026 import klt
 from caesura.train.cae2026.control import LOG_STEP, Control, clip_index, groups, index_of, magnitude
 from caesura.train.cae2026.detail import Detail

@@ -1,0 +1,87 @@
+"""What the entropy coder of cae2017 loses against the model's own estimate, on real pictures.
+
+    python -m benchmarks.coding_loss DIR [--model NAME] [--qualities 14,38,62]
+
+The estimate is the mixture's mass of each rounded latent at the exact scale vector, in float64; the real
+size is the whole file. Tables are for the nearest of a grid of qualities and hold 24-bit integers: that is
+what is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from caesura import codec
+from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
+from caesura.models import bundle as model
+from caesura.models import ladder as rate
+from caesura.models.bundle import Bundle
+from caesura.picture import pixels as image
+from caesura.runtime import transform
+from caesura.train import start
+from caesura.train.cae2017 import priors
+from caesura.train.config import from_dict
+from caesura.train.output import bits
+
+
+def main() -> None:
+    """Read arguments, measure, print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coding_loss", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="cae2017")
+    parser.add_argument("--qualities", default="14,24,34,44,54,62")
+    arguments = parser.parse_args()
+    bundle = model.load(arguments.model)
+    if bundle.architecture != "cae2017":
+        raise SystemExit(f"model {bundle.name} is of {bundle.architecture}; this measures cae2017")
+    qualities = [float(part) for part in arguments.qualities.split(",")]
+    prior = load_prior(bundle)
+    table = Table("quality", "real bytes", "estimate", "mean loss", "largest loss beyond 32 bytes")
+    sizes: dict[float, list[tuple[int, float]]] = {quality: [] for quality in qualities}
+    for path in track(sorted(arguments.folder.glob("*.png")), "pictures"):
+        pixels = image.to_pixels(image.open_image(path))
+        for quality in qualities:
+            real = len(codec.encode(pixels, quality=quality, model=bundle))
+            sizes[quality].append((real, estimate(pixels, quality, bundle, prior)))
+    for quality, pairs in sizes.items():
+        real, estimated = (sum(column) for column in zip(*pairs, strict=True))
+        largest = max((one - 32) / other - 1 for one, other in pairs)
+        table.add_row(
+            f"{quality:g}", f"{real}", f"{estimated:.0f}", f"{real / estimated - 1:+.2%}", f"{largest:+.2%}"
+        )
+    Console().print(table)
+
+
+def load_prior(bundle: Bundle) -> priors.Prior:
+    """The float prior that a bundle's tables were made from, in float64."""
+    weights, training = start.read_bundle(bundle)
+    prior = priors.make(from_dict(training["config"]).prior, torch.ones(bundle.channels))
+    prior.load_state_dict(
+        {name.removeprefix("prior."): value for name, value in weights.items() if name.startswith("prior.")}
+    )
+    return prior.double()
+
+
+@torch.no_grad()
+def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: priors.Prior) -> float:
+    """The model's estimate of a picture's size in bytes; `pixels` as from `image.to_pixels`."""
+    sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
+    padded = image.pad(image.to_rgb(pixels), *sides)
+    mix = rate.mixing(rate.quality_code(quality, bundle.quality_scale), len(bundle.log_gain))
+    gain = rate.scale_vector(bundle.log_gain, mix)
+    latent = transform.analyse(padded, bundle) * gain[:, None, None]
+    symbols = torch.from_numpy(np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX)).double()
+    log_mass = prior.log_mass(symbols[None], torch.from_numpy(gain).double()[None])
+    return float(bits(log_mass)) / 8
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""docs/RESULTS.md again, and the figures that bundles carry, from one run; interrupted, it goes on.
+
+Rates and qualities only, which depend on no machine; for times see `times`. CVVDP is among the metrics: `make
+cvvdp` first.
+
+python -m benchmarks.results KODAK [--docs docs] [--work bench-output] [--refined 4] [--note TEXT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from caesura.bench import curves, measure, optional, report, run
+from caesura.bench.bd import bd_rate
+from caesura.bench.cache import Cache
+from caesura.bench.codecs import AVIF_420, AVIF_IQ, AVIF_PSNR, AVIF_SSIMULACRA2
+from caesura.bench.ours import Caesura
+from caesura.bench.photos import Photo, find
+from caesura.bench.schema import Picture, Results
+from caesura.models import bundle as models
+from caesura.picture import files
+
+_LOOKS, _PIXELS = "photo", "photo-psnr"
+_MODELS = (_LOOKS, _PIXELS, "cae2017")
+_AIMS = {_LOOKS: ("ssimulacra2", "SSIMULACRA 2")}  # what a model's figures are of, and its title; else PSNR
+_EFFORTS, _EFFORT_QUALITIES = (1, 5, 9), (20, 40, 60)
+_FORMATS = ("JPEG 4:2:0", "WebP method 6", "JPEG XL effort 7", "JPEG 2000", "HEIC")
+_RIVALS = (*_FORMATS, AVIF_PSNR.name)  # at equal PSNR
+_SEEN_RIVALS = (*_FORMATS, AVIF_IQ.name, AVIF_SSIMULACRA2.name, AVIF_420.name)  # as people see
+_TOO_SLOW = ("AVIF speed 4", "JPEG XL effort 9")  # slower settings of what is there already
+_SEEN = {
+    "ssimulacra2": "SSIMULACRA 2",
+    "ms_ssim_db": "MS-SSIM",
+    "psnr_hvs_m": "PSNR-HVS-M",
+    "cvvdp": "CVVDP",
+}
+_PUBLISHED = ("hm", "vtm")
+_CEILING = 37.0  # dB, above which learned codecs tend to stall
+_RATE = 2.0  # bits per pixel at which the ceiling is looked for
+_KODAK = """## Kodak, whole pictures, real bytes
+
+What each figure means: [BENCH.md](BENCH.md). BD-rates are of the mean curves, with 95% bootstrap intervals
+over pictures. Qualities that a model does not reach are left out.
+
+![Rate-distortion curves](kodak_rd.png)
+
+"""
+
+
+def main() -> None:
+    """Read arguments, measure, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.results", description=__doc__)
+    parser.add_argument("folder", type=Path, help="the 24 Kodak pictures")
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--work", type=Path, default=Path("bench-output"))
+    parser.add_argument("--refined", type=int, default=4, help="pictures to show efforts on")
+    parser.add_argument("--note", default="", help="a sentence on the conditions of this run")
+    arguments = parser.parse_args()
+    console = Console()
+    results = run.bench(
+        run.Plan(
+            folder=arguments.folder,
+            destination=arguments.work,
+            models=_MODELS,
+            reference=arguments.docs / "kodak_published_rd.json",
+            metrics=optional.NAMES,
+            times=False,
+            command="make results",
+        ),
+        console,
+    )
+    photos = find(arguments.folder, quick=False)[: arguments.refined]
+    sections = [
+        _head(results, arguments.note),
+        _best(results),
+        _bars(results),
+        _looks(results),
+        _KODAK + report.markdown(results, run.ANCHOR),
+        _published(results),
+        _efforts(photos, arguments.work),
+    ]
+    arguments.docs.mkdir(parents=True, exist_ok=True)
+    files.write(arguments.docs / "RESULTS.md", "\n".join(sections).encode(), force=True)
+    title = f"{len(results.pictures)} pictures, means"
+    report.plot(results.curves, results.published, arguments.docs / "kodak_rd.png", title)
+    for name in _MODELS:
+        _write_figures(name, results)
+
+
+def _head(results: Results, note: str) -> str:
+    bundles = ", ".join(f"`{name}` (`{models.load(name).id:08x}`)" for name in _MODELS)
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "pillow", "imagecodecs"))
+    text = (
+        f"Every figure on this page comes from one run of that command, {results.made[:10]}. "
+        f"caesura {results.caesura}, bundles {bundles}; {libraries}. Times: [SPEED.md](SPEED.md). "
+        f"The {len(results.pictures)} Kodak pictures are not part of this project. {note}"
+    )
+    lines = ["# Results", "", "    make results KODAK=folder", "", textwrap.fill(text, 118), ""]
+    lines += ["| codec | version |", "|---|---|"]
+    lines += [f"| {codec.name} | {codec.version} |" for codec in results.codecs]
+    lines += [f"| {one.name} | not measured: {one.reason} |" for one in results.missing]
+    return "\n".join(lines) + "\n"
+
+
+def _bars(results: Results) -> str:
+    of = {curve.codec: curve.points("psnr") for curve in results.curves}
+    first = f"caesura {_PIXELS}"
+    ours = of[first]
+    lines = [f"| {first} | |", "|---|---|"]
+    for name in _RIVALS:
+        if name in of:
+            told = report.told(results.difference(first, name))
+            lines.append(f"| BD-rate (PSNR) against {name} | {told} |")
+    for entry in results.published:
+        if entry.name in _PUBLISHED:
+            difference = report.percent(bd_rate(entry.points, ours))
+            lines.append(f"| BD-rate (PSNR) against {entry.name} (published) | {difference} |")
+    rates, qualities = zip(*sorted(ours), strict=True)
+    lines.append(f"| PSNR at {_RATE:g} bits per pixel | {np.interp(_RATE, rates, qualities):.2f} dB |")
+    lines.append(f"| PSNR at quality 100 | {qualities[-1]:.2f} dB, {rates[-1]:.2f} bpp |")
+    for name in _FORMATS[:2]:
+        ratios = [
+            f"{np.interp(quality, qualities, rates) / rate:.2f} at {quality:.1f} dB"
+            for rate, quality in sorted(of[name])
+            if _CEILING < quality <= qualities[-1]
+        ]
+        lines.append(f"| our bytes over those of {name} at equal PSNR | {', '.join(ratios)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _write_figures(name: str, results: Results) -> None:
+    """Put what `caesura models` shows of a model's quality into its manifest, which is no part of its id."""
+    metric, title = _AIMS.get(name, ("psnr", "PSNR"))
+    rivals = _SEEN_RIVALS if name in _AIMS else _RIVALS
+    decibels, of = (
+        {curve.codec: sorted(curve.points(kind)) for curve in results.curves} for kind in ("psnr", metric)
+    )
+    (first, lowest), *_, (last, highest) = decibels[f"caesura {name}"]
+    figures = {
+        "Kodak": f"{first:.3f} to {last:.2f} bits per pixel, {lowest:.1f} to {highest:.1f} dB",
+        f"BD-rate ({title})": ", ".join(
+            f"{report.percent(bd_rate(of[other], of[f'caesura {name}']))} against {other}"
+            for other in rivals
+            if other in of
+        ),
+    }
+    (folder,) = (folder for folder, model_id in models.known() if model_id == models.load(name).id)
+    path = folder / models.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"figures": figures}, indent=1) + "\n")
+
+
+def _best(results: Results) -> str:
+    """By each metric, the best of our models against the best other codec, slower settings left out."""
+    lines = [
+        "| at equal | our best model | the best other codec | bits, ours against it |",
+        "|---|---|---|---|",
+    ]
+    others = [curve.codec for curve in results.curves if not curve.codec.startswith(("caesura ", *_TOO_SLOW))]
+    for metric, title in {**_SEEN, "psnr": "PSNR"}.items():
+        found = [
+            [one for other in others if (one := results.difference(f"caesura {name}", other, metric))]
+            for name in (_LOOKS, _PIXELS)
+        ]
+        known = [[one for one in row if one.percent is not None] for row in found]
+        hardest = [max(row, key=lambda one: one.percent or 0.0) for row in known if row]
+        if hardest:
+            one = min(hardest, key=lambda one: one.percent or 0.0)
+            model = one.codec.removeprefix("caesura ")
+            lines.append(f"| {title} | `{model}` | {one.anchor} | {report.told(one)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _looks(results: Results) -> str:
+    """BD-rates of the model that is tuned for the eye, by every measure of what people see."""
+    ours = f"caesura {_LOOKS}"
+    lines = ["| " + " | ".join((f"BD-rate of {ours} against", *_SEEN.values())) + " |"]
+    lines.append("|---" * (1 + len(_SEEN)) + "|")
+    for name in (f"caesura {_PIXELS}", *_SEEN_RIVALS):
+        differences = [results.difference(ours, name, metric) for metric in _SEEN]
+        if any(differences):
+            lines.append("| " + " | ".join((name, *map(report.told, differences))) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _published(results: Results) -> str:
+    """BD-rates with published curves, which are means over Kodak as others measured them."""
+    of = {curve.codec: curve.points("psnr") for curve in results.curves}
+    lines = [
+        f"| published curve | BD-rate (PSNR) against JPEG 4:2:0 | caesura {_PIXELS} against it | source |",
+        "|---|---|---|---|",
+    ]
+    for entry in results.published:
+        theirs = report.percent(bd_rate(of["JPEG 4:2:0"], entry.points))
+        ours = report.percent(bd_rate(entry.points, of[f"caesura {_PIXELS}"]))
+        lines.append(f"| {entry.name} | {theirs} | {ours} | {entry.source} |")
+    return "\n".join(lines) + "\n"
+
+
+def _efforts(photos: list[Photo], work: Path) -> str:
+    """Rate and quality at each effort, and BD-rate against the first."""
+    codecs = [Caesura(_PIXELS, _EFFORT_QUALITIES, effort) for effort in _EFFORTS]
+    found = measure.points(photos, codecs, None, Cache(work))
+    points = list(track(found, "efforts", total=len(photos) * len(_EFFORTS) * len(_EFFORT_QUALITIES)))
+    pictures = [Picture(photo.name, photo.sha256, photo.width, photo.height) for photo in photos]
+    means = {curve.codec: curve for curve in curves.mean_curves(points, pictures)}
+    base = means[codecs[0].name].points("psnr")
+    lines = [
+        "## Encoder effort\n",
+        f"Kodak: {', '.join(photo.path.stem for photo in photos)}.\n",
+        "| effort | quality | bpp | PSNR (dB) | BD-rate against effort 1 |",
+        "|---|---|---|---|---|",
+    ]
+    for codec in codecs:
+        saved = report.percent(bd_rate(base, means[codec.name].points("psnr")))
+        lines += [
+            f"| {codec.effort} | {s.setting:g} | {s.bpp:.4f} | {s.psnr:.2f} | {saved} |"
+            for s in means[codec.name].samples
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

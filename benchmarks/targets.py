@@ -1,0 +1,96 @@
+"""What a target costs: its time over that of one encode at the quality that it ends at, and its trials.
+
+    python -m benchmarks.targets [DIR] [--pictures 10] [--model photo]
+
+Pictures are cut to 768 x 512 in the middle. Networks are loaded anew for each coding, as for a rate that a
+process meets for the first time. Prints a Markdown table: medians over pictures, and the largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean, median
+from typing import Any, TypeVar
+from unittest import mock
+
+from rich.progress import track
+
+import caesura
+from caesura import codec
+from caesura.bench import photos
+from caesura.bench.codecs import Pixels
+from caesura.models import bundle as models
+from caesura.models import ladder as rate
+from caesura.models.bundle import Bundle
+from caesura.ratecontrol.search import Target, search
+from caesura.runtime import transform
+
+TARGETS = (
+    *(Target(bpp=bpp) for bpp in (0.15, 0.5, 1.2, 3.0)),
+    *(Target(psnr=decibels) for decibels in (30, 34, 38, 44)),
+    *(Target(ms_ssim=similarity) for similarity in (0.95, 0.98, 0.99)),
+)
+_SIDES = 768, 512
+
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Read arguments, measure, print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.targets", description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", help="scikit-image's photographs unless given")
+    parser.add_argument("--pictures", type=int, default=10)
+    parser.add_argument("--model", default=models.DEFAULT)
+    arguments = parser.parse_args()
+    bundle = models.load(arguments.model)
+    found = photos.find(arguments.folder, quick=arguments.folder is None)[: arguments.pictures]
+    pictures = [_middle(photo.pixels()) for photo in found]
+    caesura.encode(pictures[0], target=Target(psnr=33), model=bundle)  # libraries are loaded
+    print("| target | times one encode | at most | trials | at most | one encode (s) |")
+    print("|---|---|---|---|---|---|")
+    for target in TARGETS:
+        name = f"{target.name} {getattr(target, target.name):g}"
+        costs = [_cost(picture, target, bundle) for picture in track(pictures, name, transient=True)]
+        ratios, trials, single = zip(*costs, strict=True)
+        print(
+            f"| {name} | {median(ratios):.1f} | {max(ratios):.1f} | {mean(trials):.1f} | {max(trials)} "
+            f"| {median(single):.3f} |"
+        )
+
+
+def _middle(pixels: Pixels) -> Pixels:
+    wide, high = _SIDES if pixels.shape[1] >= pixels.shape[0] else _SIDES[::-1]
+    left, top = (
+        max(0, side - kept) // 2 for side, kept in ((pixels.shape[1], wide), (pixels.shape[0], high))
+    )
+    return pixels[top : top + high, left : left + wide]
+
+
+def _cost(picture: Pixels, target: Target, bundle: Bundle) -> tuple[float, int, float]:
+    """The target's seconds over those of one encode, its trials, seconds of one encode."""
+    counts: list[int] = []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        found = search(*given, **named)
+        counts.append(found.trials)
+        return found
+
+    with mock.patch.object(codec, "search", counted):
+        whole, data = _timed(lambda: caesura.encode(picture, target=target, model=bundle))
+    quality = rate.quality_of(caesura.read_header(data).quality, bundle.quality_scale)
+    single, _ = _timed(lambda: caesura.encode(picture, quality=quality, model=bundle))
+    return whole / single, counts[0], single
+
+
+def _timed(call: Callable[[], T]) -> tuple[float, T]:
+    transform._session.cache_clear()
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The detail layer: what the latents leave of a picture, in a complete orthonormal transform.
+
+encode: pixels - base -> colour rotation, 8x8 DCT -> / step -> round -> entropy code -> payload
+decode: payload -> entropy decode -> * step -> inverse DCT, rotation -> + base -> pixels
+
+Present only above the ladder's top, where photographs are kept rather than sent. The transform being
+orthonormal and complete, the error is that of the quantizer, whatever the picture: noise and screenshots
+reach any quality too. Table indices come from magnitudes alone: those of the latents' symbols over each
+block, and those of symbols of earlier passes.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura.entropy import grouped
+from caesura.entropy.coder import Popper, Pusher
+from caesura.entropy.control import Control, Indices
+from caesura.entropy.passes import PASSES, parts
+from caesura.format.container import QUALITY_MAX
+from caesura.models import ladder as rate
+from caesura.models.bundle import Bundle
+
+BLOCK = 8
+BANDS = 3 * BLOCK**2
+# Rounding up only from here on: large zeros cost more distortion than they save in rate only near a half.
+ROUND_UP = 0.6
+_COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
+
+Pixels = NDArray[np.uint8]
+
+
+def encode(rgb: Pixels, base: Pixels, magnitudes: NDArray[np.uint8], code: int, bundle: Bundle) -> bytes:
+    """What `base` leaves of a picture, as a payload.
+
+    Args:
+        rgb, base: uint8 (H, W, 3), H and W multiples of 16.
+        magnitudes: uint8 (channels, H / 16, W / 16) of the latents' symbols.
+        code: place on the model's scale, above the ladder's top.
+        bundle: the model.
+    """
+    control, row, step = _settings(code, bundle)
+    symbols = _symbols(rgb, base, step)
+    indices = Indices(control, magnitudes, row, symbols.shape[1:])
+    coded = []
+    for number in range(PASSES):
+        places = parts(number, BANDS)
+        chosen = [indices.of(number, part) for part in places]
+        coded.append([(symbols[part.at], mine) for part, mine in zip(places, chosen, strict=True)])
+        for part in places:
+            indices.learn(part, symbols[part.at])
+    pusher = Pusher()
+    grouped.push_passes(pusher, coded, control.tables)
+    return pusher.bytes()
+
+
+def decode(payload: bytes, base: Pixels, magnitudes: NDArray[np.uint8], code: int, bundle: Bundle) -> Pixels:
+    """The mirror of `encode`: add what the payload holds to `base`.
+
+    Raises:
+        FormatError: the payload is not what `encode` gives for these arguments.
+    """
+    control, row, step = _settings(code, bundle)
+    popper = Popper(payload)
+    symbols = np.empty((BANDS, base.shape[0] // BLOCK, base.shape[1] // BLOCK), np.int32)
+    indices = Indices(control, magnitudes, row, symbols.shape[1:])
+    for number in range(PASSES):
+        places = parts(number, BANDS)
+        chosen = [indices.of(number, part) for part in places]
+        for part, mine in zip(places, grouped.pop_pass(popper, chosen, control.tables), strict=True):
+            symbols[part.at] = mine
+            indices.learn(part, mine)
+    popper.finish()
+    return _restored(symbols, base, step)
+
+
+def show(rgb: Pixels, base: Pixels, code: int, bundle: Bundle) -> Pixels:
+    """What `decode` makes of what `encode` gives for these arguments, without coding it."""
+    _, _, step = _settings(code, bundle)
+    return _restored(_symbols(rgb, base, step), base, step)
+
+
+def _symbols(rgb: Pixels, base: Pixels, step: float) -> NDArray[np.int32]:
+    return quantize(forward(rgb.astype(np.float32) - base) / step)
+
+
+def _restored(symbols: NDArray[np.int32], base: Pixels, step: float) -> Pixels:
+    restored = backward(symbols * np.float32(step))
+    restored += base
+    return np.rint(restored, out=restored).clip(0, 255).astype(np.uint8)
+
+
+def quantize(scaled: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Round with a dead zone a little wider than the other bins."""
+    symbols: NDArray[np.int32] = np.copysign(np.floor(np.abs(scaled) + (1 - ROUND_UP)), scaled).astype(
+        np.int32
+    )
+    return symbols
+
+
+def forward(residual: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pixels to bands: float32 (H, W, 3) to (192, H / 8, W / 8), orthonormal."""
+    high, wide = residual.shape[0] // BLOCK, residual.shape[1] // BLOCK
+    blocks = residual.reshape(high, BLOCK, wide, BLOCK, 3).transpose(0, 2, 1, 3, 4).reshape(-1, BANDS)
+    bands: NDArray[np.float32] = (transform() @ blocks.T).reshape(BANDS, high, wide)
+    return bands
+
+
+def backward(bands: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inverse of `forward`."""
+    _, high, wide = bands.shape
+    blocks = (bands.reshape(BANDS, -1).T @ transform()).reshape(high, wide, BLOCK, BLOCK, 3)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3, 4)).reshape(high * BLOCK, wide * BLOCK, 3)
+
+
+def _settings(code: int, bundle: Bundle) -> tuple[Control, int, float]:
+    assert bundle.detail is not None  # of an architecture that has the layer
+    row = rate.table_row(code, len(bundle.detail.bias), QUALITY_MAX, bundle.ladder_top)
+    first, last = bundle.detail_log_step
+    share = (code - bundle.ladder_top) / (QUALITY_MAX - bundle.ladder_top)
+    return bundle.detail, row, math.exp(first + (last - first) * share)
+
+
+@lru_cache(maxsize=1)
+def transform() -> NDArray[np.float32]:
+    """The orthonormal transform of a block: (band, row * 24 + column * 3 + colour).
+
+    Bands are dealt out by rising frequency, so that each of the four groups has the same mix.
+    """
+    frequency, place = np.arange(BLOCK)[:, None], np.arange(BLOCK)
+    cosines = np.cos(math.pi * (2 * place + 1) * frequency / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
+    cosines[0] /= math.sqrt(2)
+    full = np.einsum("ur,vc,kl->uvkrcl", cosines, cosines, _COLOURS).reshape(BLOCK, BLOCK, 3, BANDS)
+    order = sorted(np.ndindex(BLOCK, BLOCK, 3), key=lambda band: (band[0] + band[1], band[2], band[0]))
+    dealt = [order[i] for group in range(PASSES) for i in range(group, BANDS, PASSES)]
+    return np.ascontiguousarray([full[band] for band in dealt], np.float32)

@@ -1,0 +1,1 @@
+"""Model bundles, and quality as a position on a model's ladder."""

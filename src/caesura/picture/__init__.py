@@ -1,0 +1,1 @@
+"""Pixels, transparency, metadata and picture files."""

@@ -1,0 +1,1 @@
+"""The quality that meets a target."""

@@ -1,0 +1,194 @@
+"""What a picture will cost along a model's ladder, by its latents alone: where a search for a target begins.
+
+Bits grow with how many scaled latents leave zero and how far; the error of the pixels with what rounding
+takes from them; what is lost in similarity with that error where there is little contrast to hide it. That
+is nearer than the average of all photographs. How much, is fitted to photographs coded with each bundle
+(`fitted.py`). Nothing is promised: the search measures (`target.py`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura.format.container import QUALITY_MAX, QUALITY_MIN
+from caesura.models.bundle import Bundle
+from caesura.models.fitted import Fitted, Top
+from caesura.models.ladder import interpolate
+from caesura.ratecontrol.search import Target
+
+_LOST = 16.0  # the size in pixels of the error, in a loss of similarity
+_CONTRAST_FLOOR = (0.03 * 255) ** 2  # of structural similarity
+_DETAIL_LEAST = 0.5  # what the detail layer adds to a height at least
+_ROUND_UP = np.float32(0.65)
+_SAMPLE = 1 << 17  # latents that are enough to count
+
+Float = NDArray[np.float32]
+
+
+class Forecast(NamedTuple):
+    """Where a search may begin.
+
+    Attributes:
+        code: the place on the model's scale.
+        slope: how much `Target.height` grows there from one place to the next.
+    """
+
+    code: int
+    slope: float
+
+
+def usual(bundle: Bundle, target: Target, pixels: int) -> int | None:
+    """The ladder position, in hundredths, where photographs meet a target on average.
+
+    Args:
+        bundle: the model.
+        target: what is wanted.
+        pixels: of the picture, width times height.
+
+    Returns:
+        The nearest that the bundle reaches; None where it has no `forecast`.
+    """
+    if (known := bundle.forecast) is None:
+        return None
+    line = known.bits if target.is_size else known.error if target.name == "psnr" else known.loss
+    heights = [(_height(target, mean, pixels), position) for position, mean in line.means]
+    if known.top is not None:
+        heights.append((_top_height(target, heights[-1][0], pixels, known.top), QUALITY_MAX / 100))
+    rising = list(itertools.accumulate(heights, max))
+    return round(100 * interpolate(target.height(target.bound(pixels)), rising))
+
+
+def _height(target: Target, logarithm: float, pixels: int) -> float:
+    """`Target.height` of bits per pixel, a mean squared error or 1 - MS-SSIM, by its natural logarithm."""
+    if target.is_size:
+        return logarithm + math.log(pixels / 8)
+    if target.name == "psnr":
+        return (math.log(255**2) - logarithm) * 10 / math.log(10)
+    return -logarithm
+
+
+def _top_height(target: Target, below: float, pixels: int, top: Top) -> float:
+    """The same at quality 100, above `below` at the ladder's top."""
+    if target.is_size:
+        return math.log(math.exp(below) + top.bits * pixels / 8)
+    return max(top.psnr if target.name == "psnr" else top.similarity, below + _DETAIL_LEAST)
+
+
+class Sample(NamedTuple):
+    """Some of a picture's latents.
+
+    Attributes:
+        latents: float32 (channels, positions).
+        contrasts: variances of the pixels there, float32 (positions,), or none.
+        weight: how many each stands for.
+    """
+
+    latents: Float
+    contrasts: Float
+    weight: float
+
+
+def forecast(
+    latents: Sequence[Float], contrasts: Sequence[Float], bundle: Bundle, target: Target, pixels: int
+) -> Forecast | None:
+    """Where on the ladder a picture will meet a target.
+
+    Args:
+        latents: of the picture's segments, float32 (channels, h, w) each, at a rate nearby.
+        contrasts: variances of the pixels that they stand for, float32 (h, w) each; for an MS-SSIM alone.
+        bundle: the model.
+        target: what is wanted.
+        pixels: of the picture, width times height.
+
+    Returns:
+        None where it is beyond what the model reaches, the ladder seems not to rise, or the bundle has no
+        `forecast`.
+    """
+    if (known := bundle.forecast) is None:
+        return None
+    aim = target.height(target.bound(pixels))
+    sampled = sample(latents, contrasts)
+    anchors = len(bundle.log_gain)
+    places: list[float] = [
+        QUALITY_MIN + (bundle.ladder_top - QUALITY_MIN) * anchor / (anchors - 1) for anchor in range(anchors)
+    ]
+    gains = np.exp(bundle.log_gain)[:, :, None]
+    heights = [
+        _height(target, _logarithm(target, sampled, gain, place, pixels, known), pixels)
+        for gain, place in zip(gains, places, strict=True)
+    ]
+    if known.top is not None:
+        places.append(QUALITY_MAX)
+        heights.append(_top_height(target, heights[-1], pixels, known.top))
+    if heights[-1] < aim or any(a >= b for a, b in itertools.pairwise(heights)):
+        return None
+    place = interpolate(aim, list(zip(heights, places, strict=True)))
+    after = next(n for n in range(1, len(places)) if n == len(places) - 1 or places[n] > place)
+    slope = (heights[after] - heights[after - 1]) / (places[after] - places[after - 1])
+    return Forecast(round(place), slope)
+
+
+def sample(latents: Sequence[Float], contrasts: Sequence[Float]) -> Sample:
+    """So many of the latents as are enough, evenly; arguments as for `forecast`."""
+    flat = [one.reshape(len(one), -1) for one in latents]
+    step = max(1, sum(one.size for one in flat) // _SAMPLE)
+    sampled = np.concatenate([one[:, ::step] for one in flat], axis=1)
+    contrast = np.concatenate([one.ravel()[::step] for one in contrasts] or [np.zeros(0, np.float32)])
+    return Sample(sampled, contrast, sum(one.size for one in flat) / sampled.size)
+
+
+def log_bits(some: Sample, gain: Float, pixels: int) -> float:
+    """The natural logarithm of an estimate of the bits per pixel: log2 of twice each symbol that is not zero.
+
+    Args:
+        some: of the latents.
+        gain: float32 (channels, 1), of the rate.
+        pixels: of the picture, width times height.
+    """
+    symbols = np.floor(np.abs(some.latents * gain) + _ROUND_UP)
+    counted = some.weight * float(np.log2(2 + 2 * symbols[symbols > 0]).sum(dtype=np.float64)) + 1
+    return math.log(counted / pixels)
+
+
+def log_error(some: Sample, gain: Float, pixels: int) -> float:
+    """The natural logarithm of an estimate of the mean squared error, 8-bit: that of rounding the latents.
+
+    Arguments are those of `log_bits`.
+    """
+    error = some.weight * float(_lost(some, gain).sum(dtype=np.float64)) + 1e-9
+    return math.log(error / pixels)
+
+
+def log_loss(some: Sample, gain: Float) -> float:
+    """The natural logarithm of an estimate of 1 - MS-SSIM, by samples with contrasts.
+
+    It is the error of rounding the latents, no larger than the contrast, as structural similarity weighs it
+    against the contrast.
+    """
+    error = np.minimum(_LOST * _lost(some, gain), some.contrasts)
+    loss = float((error / (2 * some.contrasts + _CONTRAST_FLOOR)).mean(dtype=np.float64)) + 1e-9
+    return math.log(loss)
+
+
+def _logarithm(target: Target, some: Sample, gain: Float, place: float, pixels: int, known: Fitted) -> float:
+    """The natural logarithm of what a target is about, as `_height` takes it, foreseen at a place."""
+    if target.is_size:
+        line, estimate = known.bits, log_bits(some, gain, pixels)
+    elif target.name == "psnr":
+        line, estimate = known.error, log_error(some, gain, pixels)
+    else:
+        line, estimate = known.loss, log_loss(some, gain)
+    return line.slope * estimate + interpolate(place / 100, line.offsets)
+
+
+def _lost(some: Sample, gain: Float) -> Float:
+    """The squared error of rounding the latents, float32 (positions,), the sum over channels."""
+    lost = some.latents - np.rint(some.latents * gain) / gain
+    error: Float = np.square(lost, out=lost).sum(axis=0)
+    return error

@@ -1,0 +1,1 @@
+"""A picture as a grid of segments, encoded and decoded."""

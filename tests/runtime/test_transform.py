@@ -1,0 +1,230 @@
+"""Analysis, synthesis and the networks of the hyperprior: every allowed size goes through."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from caesura.errors import ConfigError, DependencyError
+from caesura.models import ladder as rate
+from caesura.models.bundle import Bundle
+from caesura.runtime import transform
+
+Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
+CPU = ["CPUExecutionProvider"]
+SIDES = range(6)  # in strides above the smallest side
+
+
+def mix_of(bundle: Bundle) -> Float:
+    """A rate between two anchors."""
+    return rate.mixing(3210, len(bundle.log_gain), bundle.ladder_top)
+
+
+def analyse(pixels: Pixels, bundle: Bundle) -> Float:
+    """At that rate, if the transform depends on it."""
+    return transform.analyse(pixels, bundle, None if bundle.architecture == "cae2017" else mix_of(bundle))
+
+
+def synthesise(latent: Float, bundle: Bundle) -> Pixels:
+    """At that rate, if the transform depends on it."""
+    return transform.synthesise(latent, bundle, None if bundle.architecture == "cae2017" else mix_of(bundle))
+
+
+def levels_apart(one: Pixels, other: Pixels) -> int:
+    return int(np.abs(one.astype(int) - other).max())
+
+
+def farthest(where: NDArray[np.bool_], first: int, last: int) -> int:
+    """How far outside the square first..last, first..last the farthest marked place lies."""
+    marked = np.argwhere(where)
+    return int(np.maximum(first - marked, marked - last).max())
+
+
+@pytest.mark.parametrize("height", SIDES)
+def test_all_sizes_from_the_smallest_go_through(coffee: Pixels, either: Bundle, height: int) -> None:
+    for width in SIDES:
+        rows, columns = (either.smallest_side // either.stride + side for side in (height, width))
+        pixels = coffee[100 : 100 + rows * either.stride, 200 : 200 + columns * either.stride]
+        latent = analyse(pixels, either)
+        assert latent.dtype == np.float32
+        assert latent.shape == (either.channels, rows, columns)
+        back = synthesise(latent, either)
+        assert back.dtype == np.uint8
+        assert back.shape == pixels.shape
+
+
+def test_unrounded_latents_hold_the_picture(coffee: Pixels, either: Bundle) -> None:
+    pixels = coffee[96:288, 200:456]
+    mix = mix_of(either)
+    there, back_again = (rate.scale_vector(log, mix) for log in (either.log_gain, either.log_inverse))
+    back = synthesise(analyse(pixels, either) * (there * back_again)[:, None, None], either)
+    flat = pixels.mean(axis=(0, 1))
+    assert np.square(back - pixels.astype(float)).mean() < np.square(flat - pixels).mean() / 10
+
+
+def test_the_same_input_gives_the_same_output(coffee: Pixels, either: Bundle) -> None:
+    pixels = coffee[:104, :96]
+    one, other = (analyse(pixels, either) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(synthesise(one, either), synthesise(other, either))
+
+
+def test_a_view_of_a_larger_array_is_read_right(coffee: Pixels, either: Bundle) -> None:
+    view = coffee[10:106, 20:100][::-1]
+    expected = analyse(np.ascontiguousarray(view), either)
+    np.testing.assert_array_equal(analyse(view, either), expected)
+
+
+def test_a_pixel_reaches_no_further_than_the_halo(coffee: Pixels, either: Bundle) -> None:
+    reach = either.halo // either.stride
+    middle = reach + 2
+    side = (2 * middle + 1) * either.stride
+    pixels = coffee[:side, :side].copy()
+    before = analyse(pixels, either)
+    here = slice(middle * either.stride, (middle + 1) * either.stride)
+    pixels[here, here] ^= 0xFF
+    seen = (analyse(pixels, either) != before).any(axis=0)
+    assert seen[middle, middle]
+    assert farthest(seen, middle, middle) <= reach
+
+
+def test_a_latent_reaches_no_further_than_the_halo(coffee: Pixels, either: Bundle) -> None:
+    middle = either.halo // either.stride + 2
+    side = (2 * middle + 1) * either.stride
+    latent = analyse(coffee[:side, :side], either)
+    before = synthesise(latent, either)
+    latent[:, middle, middle] *= -10
+    changed = (synthesise(latent, either) != before).any(axis=2)
+    first, last = middle * either.stride, (middle + 1) * either.stride - 1
+    assert changed[first, first]
+    assert farthest(changed, first, last) <= either.halo
+
+
+# The flagship's hyperprior: transforms between planes of latents
+
+
+@pytest.fixture(scope="module")
+def planes(coffee: Pixels, flagship: Bundle) -> dict[str, Float]:
+    """What each network gives of a picture of 4 x 6 cells."""
+    latent = analyse(coffee[50:306, 100:484], flagship)
+    return networks(latent, flagship, mix_of(flagship))
+
+
+def networks(
+    latent: Float, flagship: Bundle, before: Float, mix: Float | transform.Fed | None = None
+) -> dict[str, Float]:
+    """Hyperlatent, features and each pass' means, each network fed with the whole planes before it.
+
+    `before` is the rate of the hyperlatent that is rounded, `mix` that of the others, the same unless given.
+    """
+    mix = before if mix is None else mix
+    hyper = transform.hyper_analyse(10 * latent, flagship, mix)
+    rounded = np.rint(transform.hyper_analyse(10 * latent, flagship, before)).astype(np.int32)
+    features = transform.hyper_synthesise(rounded, flagship, mix)
+    means = [transform.means(number, features, latent, flagship, mix) for number in range(4)]
+    return {"latent": latent, "hyper": hyper, "features": features} | {
+        f"means {number}": plane for number, plane in enumerate(means)
+    }
+
+
+def test_the_planes_of_the_hyperprior_have_the_sizes_told(planes: dict[str, Float], flagship: Bundle) -> None:
+    assert planes["hyper"].shape == (flagship.tables.channels, 4, 6)
+    assert planes["features"].shape[1:] == planes["latent"].shape[1:] == (16, 24)
+    for number in range(4):
+        assert planes[f"means {number}"].shape == (flagship.channels, 8, 12)
+    assert {plane.dtype for plane in planes.values()} == {np.dtype(np.float32)}
+    assert len({plane.tobytes() for plane in planes.values()}) == len(planes)
+
+
+def test_the_rate_changes_what_the_flagships_transforms_give(coffee: Pixels, flagship: Bundle) -> None:
+    pixels, anchors = coffee[96:160, 96:160], len(flagship.log_gain)
+    low, high = (rate.mixing(code, anchors, flagship.ladder_top) for code in (100, flagship.ladder_top))
+    latent = transform.analyse(pixels, flagship, low)
+    assert not np.array_equal(latent, transform.analyse(pixels, flagship, high))
+    restored = [transform.synthesise(latent, flagship, mix) for mix in (low, high)]
+    assert not np.array_equal(*restored)
+
+
+@pytest.mark.parametrize("code", [100, 3210, 7200])
+def test_a_rate_that_is_fed_gives_the_same_but_for_rounding(
+    coffee: Pixels, flagship: Bundle, code: int
+) -> None:
+    pixels = coffee[50:306, 100:484]
+    mix = rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)
+    fed = transform.Fed(mix)
+    latent = transform.analyse(pixels, flagship, mix)
+    np.testing.assert_allclose(transform.analyse(pixels, flagship, fed), latent, atol=1e-4)
+    for name, plane in networks(latent, flagship, mix).items():
+        np.testing.assert_allclose(networks(latent, flagship, mix, fed)[name], plane, rtol=1e-4, atol=1e-3)
+    shown = transform.synthesise(latent, flagship, mix)
+    assert levels_apart(transform.synthesise(latent, flagship, fed), shown) <= 1
+
+
+def test_a_graph_that_is_fed_is_loaded_once(coffee: Pixels, flagship: Bundle) -> None:
+    transform._session.cache_clear()
+    for code in (500, 2500, 4500):
+        transform.analyse(
+            coffee[:64, :64],
+            flagship,
+            transform.Fed(rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)),
+        )
+    assert transform._session.cache_info().currsize == 1
+
+
+# Devices
+
+
+def test_another_device_is_refused(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
+    monkeypatch.setenv("CAESURA_DEVICE", "tpu")
+    with pytest.raises(ConfigError, match="CAESURA_DEVICE is 'tpu'; cpu or cuda is allowed"):
+        analyse(np.zeros((64, 64, 3), np.uint8), bundle)
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        (["CPUExecutionProvider"], "onnxruntime-gpu is needed"),
+        (["CUDAExecutionProvider", "CPUExecutionProvider"], "libraries or a GPU are missing"),
+    ],
+)
+def test_networks_do_not_run_elsewhere_than_asked(
+    monkeypatch: pytest.MonkeyPatch, bundle: Bundle, there: list[str], says: str
+) -> None:
+    usual = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    # As the library does it where CUDA cannot be used, without its words on standard error.
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *given, providers: usual(*given, providers=CPU)
+    )
+    monkeypatch.setenv("CAESURA_DEVICE", "cuda")
+    with pytest.raises(DependencyError, match=says):
+        analyse(np.zeros((64, 64, 3), np.uint8), bundle)
+
+
+def test_on_a_gpu_products_are_of_whole_floats(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
+    usual, asked = onnxruntime.InferenceSession, []
+
+    class OnGpu:
+        def __init__(self, *given: Any, providers: list[Any]) -> None:
+            asked.append(providers)
+            self.run = usual(*given, providers=CPU).run
+
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider", *CPU]
+
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    expected = analyse(pixels, bundle)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", OnGpu)
+    monkeypatch.setattr(transform, "_session", functools.cache(transform._session.__wrapped__))
+    monkeypatch.setenv("CAESURA_DEVICE", "cuda")
+    np.testing.assert_array_equal(analyse(pixels, bundle), expected)
+    (((name, options), rest),) = asked
+    assert (name, rest) == ("CUDAExecutionProvider", *CPU)
+    assert options["use_tf32"] == "0"

@@ -1,0 +1,178 @@
+"""Segments: coded alone, they make a picture without a seam, in whatever company they are decoded."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import caesura
+from caesura import metrics
+from caesura.errors import FormatError
+from caesura.format import container
+from caesura.format.container import CELL, MAX_CELLS
+from caesura.models.bundle import Bundle
+from caesura.tiles import grid as segments
+from caesura.tiles.grid import Grid, Mosaic
+
+Pixels = NDArray[np.uint8]
+
+grids = st.builds(
+    Grid,
+    rows=st.integers(1, 60),
+    columns=st.integers(1, 60),
+    side=st.integers(1, 30),
+    halo=st.integers(0, 12),
+)
+
+
+# ---- the grid
+
+
+@given(grids)
+def test_segments_cover_a_picture_once(grid: Grid) -> None:
+    covered = np.zeros((grid.rows, grid.columns), int)
+    for number, place in enumerate(grid):
+        assert place.number == number
+        covered[place.row.kept, place.column.kept] += 1
+        assert max(place.shape) <= grid.side
+    assert (covered == 1).all()
+
+
+@given(grids)
+def test_a_window_sees_the_halo_and_not_beyond_the_picture(grid: Grid) -> None:
+    for place in grid:
+        for span, end in ((place.row, grid.rows), (place.column, grid.columns)):
+            assert span.seen.start == max(0, span.kept.start - grid.halo)
+            assert span.seen.stop == min(end, span.kept.stop + grid.halo)
+            assert span.kept.start - span.seen.start == span.inner.start
+            assert span.inner.stop - span.inner.start == len(span)
+
+
+@given(grids)
+def test_groups_are_whole_rows_in_order(grid: Grid) -> None:
+    found = list(segments.groups(grid))
+    assert [place.number for group in found for place in group] == [place.number for place in grid]
+    for group in found:
+        across = len({place.column.kept.start for place in grid})
+        assert len(group) % across == 0
+        assert len(group) - across < 8
+
+
+@given(grids, st.integers(1, 5))
+def test_blocks_are_rectangles_of_all_segments(grid: Grid, side: int) -> None:
+    for group in segments.groups(grid, side):
+        found = segments.blocks(group, side)
+        assert sorted(place.number for block in found for place in block) == [p.number for p in group]
+        for block in found:
+            assert len(block) <= side**2
+            whole = grid.block(block)
+            assert whole.shape[0] * whole.shape[1] == sum(p.shape[0] * p.shape[1] for p in block)
+            assert whole.row.seen.start == max(0, whole.row.kept.start - grid.halo)
+            assert whole.column.seen.stop == min(grid.columns, whole.column.kept.stop + grid.halo)
+
+
+@given(grids, st.randoms())
+def test_a_mosaic_gives_back_what_was_put_in(grid: Grid, random: object) -> None:
+    plane = np.random.default_rng(0).standard_normal((2, grid.rows, grid.columns)).astype(np.float32)
+    mosaic, places = Mosaic(grid.side), list(grid)
+    random.shuffle(places)  # type: ignore[attr-defined]
+    for place in places:
+        mosaic.put(place, plane[:, place.row.kept, place.column.kept])
+    for place in grid:
+        np.testing.assert_array_equal(mosaic.window(place), plane[:, place.row.seen, place.column.seen])
+        mosaic.forget_above(place.row.seen.start)
+
+
+@given(st.integers(1, 1 << 20), st.integers(1, 1 << 20))
+def test_small_pictures_are_one_segment_and_others_have_allowed_ones(height: int, width: int) -> None:
+    cells = segments.choose(height, width)
+    assert 1 <= cells <= MAX_CELLS
+    header = container.Header(1, 3, 100, cells, width, height)
+    assert (header.segments == 1) == (max(height, width) <= 24 * CELL)
+
+
+# ---- pictures of several segments
+
+
+@pytest.fixture
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of 64 x 64."""
+    monkeypatch.setattr(segments, "choose", lambda height, width: 1)
+
+
+@pytest.mark.parametrize("quality", [20, 60, 95])
+@pytest.mark.parametrize("shape", [(65, 64), (64, 130), (150, 200), (1, 300), (300, 1)])
+def test_segments_of_any_number_give_the_picture(
+    either: Bundle, coffee: Pixels, shape: tuple[int, int], quality: float, small_segments: None
+) -> None:
+    pixels = coffee[30 : 30 + shape[0], 100 : 100 + shape[1]]
+    data = caesura.encode(pixels, quality=quality, model=either)
+    header, payload = container.read(data)
+    assert len(payload.segments) == header.segments > 1
+    decoded = caesura.decode_array(data)
+    assert decoded.shape == pixels.shape
+    assert metrics.psnr(pixels, decoded) > (22 if quality == 20 else 27)
+
+
+def error_along_borders(pixels: Pixels, side: int, quality: float, model: Bundle) -> float:
+    """Mean squared error on both sides of where segments of `side` pixels meet."""
+    error = (
+        caesura.decode_array(caesura.encode(pixels, quality=quality, model=model)).astype(float) - pixels
+    ) ** 2
+    along = np.concatenate([np.arange(side, 512, side) - 1, np.arange(side, 512, side)])
+    return float(error[along].mean() + error[:, along].mean())
+
+
+@pytest.mark.parametrize("quality", [20, 60, 95])
+def test_no_seam_shows(either: Bundle, astronaut: Pixels, quality: float) -> None:
+    """Pixels along the borders are as good as where there are none."""
+    whole = error_along_borders(astronaut, CELL, quality, either)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "choose", lambda height, width: 1)
+        apart = error_along_borders(astronaut, CELL, quality, either)
+    assert abs(10 * np.log10(apart / whole)) < 0.2
+
+
+@pytest.mark.parametrize("quality", [30, 95])
+def test_segments_cost_little(either: Bundle, astronaut: Pixels, quality: float) -> None:
+    picture = astronaut[:256, :256]
+    whole = caesura.encode(picture, quality=quality, model=either)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "choose", lambda height, width: 2)
+        quarters = caesura.encode(picture, quality=quality, model=either)
+    assert len(quarters) < 1.05 * len(whole) + 4 * 20
+
+
+def test_transparency_is_kept_in_every_segment_that_has_it(small_segments: None) -> None:
+    pixels = np.full((100, 150, 4), 255, np.uint8)
+    pixels[80:, 140:, 3] = np.arange(10)
+    data = caesura.encode(pixels, model="photo-psnr")
+    _, payload = container.read(data)
+    there = [segment is not None and segment.alpha is not None for segment in payload.segments]
+    assert there == [False] * 5 + [True]
+    np.testing.assert_array_equal(caesura.decode_array(data)[:, :, 3], pixels[:, :, 3])
+
+
+def test_transparency_without_its_channel_is_refused(coffee: Pixels) -> None:
+    with_alpha = np.dstack([coffee[:20, :20], coffee[:20, :20, :1]])
+    header, payload = container.read(caesura.encode(with_alpha))
+    with pytest.raises(FormatError, match="alpha: the chunk is there with 3 channels"):
+        caesura.decode(container.write(dataclasses.replace(header, channels=3), payload))
+
+
+def test_segments_are_worked_on_side_by_side_with_the_same_result(
+    flagship: Bundle, coffee: Pixels, small_segments: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("CAESURA_THREADS", threads)
+        monkeypatch.setattr("caesura.runtime.parallel._WORTH_THREADS", 0)
+        data = caesura.encode(coffee[:150, :200], quality=90, model=flagship)
+        results.append((data, caesura.decode_array(data)))
+    assert results[0][0] == results[1][0]
+    assert np.abs(results[0][1].astype(int) - results[1][1]).max() <= 1

@@ -1,0 +1,189 @@
+"""The encoder's last effort: refined symbols cost less for what they give, and are coded like any others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from torch.optim.swa_utils import AveragedModel
+
+import caesura
+from cae2026_helpers import config, squares, stir
+from caesura.coding import cae2026, refine
+from caesura.models import bundle as models
+from caesura.models import ladder as rate
+from caesura.models.bundle import Bundle
+from caesura.picture import pixels as image
+from caesura.runtime import transform
+from caesura.train import checkpoint
+from caesura.train import loss as losses
+from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.distortion import Distortion
+from caesura.train.export import export
+from train_helpers import photo, planar
+
+QUALITY = 40
+
+
+@pytest.fixture
+def bundle(monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """The shipped flagship, refined in few steps."""
+    monkeypatch.setattr(refine, "STEPS", 40)
+    return models.load("photo-psnr")
+
+
+def loss(pixels: NDArray[np.uint8], data: bytes) -> float:
+    """R + beta * D of a file."""
+    error = (caesura.decode_array(data).astype(float) - pixels) ** 2
+    bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
+    return bpp + rate.beta(QUALITY) * float(error.mean()) / 255**2
+
+
+def test_refined_latents_are_worth_more(bundle: Bundle, astronaut: NDArray[np.uint8]) -> None:
+    crop = np.ascontiguousarray(astronaut[32:160, 160:288])
+    plain = caesura.encode(crop, quality=QUALITY, model=bundle, effort=1)
+    seen = []
+    refined = caesura.encode(
+        crop, quality=QUALITY, model=bundle, effort=9, progress=lambda done, total: seen.append((done, total))
+    )
+    assert loss(crop, refined) < loss(crop, plain)
+    assert seen == [(step, 40) for step in range(1, 41)]
+    again = caesura.encode(crop, quality=QUALITY, model=bundle, effort=9)
+    assert again == refined
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (37, 70)])
+def test_a_picture_of_any_size_is_refined(
+    bundle: Bundle, astronaut: NDArray[np.uint8], shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refine, "STEPS", 2)
+    crop = np.ascontiguousarray(astronaut[: shape[0], : shape[1]])
+    decoded = caesura.decode_array(caesura.encode(crop, quality=90, model=bundle, effort=9))
+    assert decoded.shape == crop.shape
+
+
+@pytest.fixture(scope="module")
+def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]]:
+    """A picture, its distortion, and latents that decode to something like it."""
+    flagship, code = models.load("photo-psnr"), 100 * QUALITY
+    crop = np.ascontiguousarray(astronaut[40:150, 160:310])
+    mix = rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)
+    padded = image.pad(crop, 112, 160)
+    return crop, Distortion(crop, mix, flagship), transform.analyse(padded, flagship, mix)
+
+
+def test_the_distortion_is_beta_times_the_squared_error_of_pixels(
+    decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]],
+) -> None:
+    crop, distortion, latent = decoded
+    flagship = models.load("photo-psnr")
+    mix = rate.mixing(100 * QUALITY, len(flagship.log_gain), flagship.ladder_top)
+    pixels = transform.synthesise(latent, flagship, mix)[: crop.shape[0], : crop.shape[1]]
+    error = ((pixels.astype(float) - crop) ** 2).mean() / 255**2 * crop.shape[0] * crop.shape[1]
+    assert distortion(latent)[0] == pytest.approx(rate.beta(QUALITY) * error, rel=0.02)  # 8-bit pixels
+
+
+def test_the_gradient_tells_how_the_distortion_changes(
+    decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]],
+) -> None:
+    _, distortion, latent = decoded
+    value, gradient = distortion(latent)
+    step = np.float32(-1e-3 * value / (gradient**2).sum()) * gradient
+    assert distortion(latent + step)[0] - value == pytest.approx(float((step * gradient).sum()), rel=0.1)
+
+
+def test_tiles_give_what_the_whole_gives(
+    decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, distortion, latent = decoded
+    value, gradient = distortion(latent)
+    monkeypatch.setattr("caesura.train.distortion._TILE", 3)
+    tiled, slope = distortion(latent)
+    assert tiled == pytest.approx(value, rel=1e-4)
+    np.testing.assert_allclose(slope, gradient, atol=1e-4 * float(np.abs(gradient).max()))
+
+
+# Models trained for the distortion "perceptual"
+
+
+@pytest.fixture(scope="module")
+def perceptual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
+    """A tiny model as training starts it, a transform codec, with a mix of losses."""
+    folder = tmp_path_factory.mktemp("perceptual")
+    settings = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}})
+    model = FlagshipModel(settings, squares())
+    stir(model, 0.002)  # what is zero, graphs leave out
+    state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
+    run = checkpoint.save(folder / "run", model, AveragedModel(model), [], state)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAESURA_MODELS", str(folder / "models"))
+        export(run, "eye", folder / "models" / "eye", licence="CC0-1.0", data="One photograph.")
+        yield models.load("eye")
+
+
+def at(bundle: Bundle) -> cae2026.Rate:
+    return cae2026.Rate(rate.quality_code(QUALITY, bundle.quality_scale), bundle)
+
+
+def perceptual_bits(pixels: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
+    """Beta * D over the picture, of the fixture's mix."""
+    mix = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}}).loss.mix
+    value = losses.distortion(planar(pixels), planar(decoded), "perceptual", mix)
+    return rate.beta(QUALITY) * float(value) * pixels.shape[0] * pixels.shape[1]
+
+
+def test_the_perceptual_distortion_is_that_of_training_times_the_pixels(perceptual: Bundle) -> None:
+    pixels, here = photo(96, 128, 60, 160), at(perceptual)
+    latent = cae2026.analyse(pixels, here)
+    decoded = cae2026.synthesise(latent, here)
+    value, gradient = Distortion(pixels, here.mix, perceptual)(latent)
+    assert value == pytest.approx(perceptual_bits(pixels, decoded), rel=0.02)  # 8-bit pixels
+    step = np.float32(-1e-3 * value / (gradient**2).sum()) * gradient
+    moved, _ = Distortion(pixels, here.mix, perceptual)(latent + step)
+    assert moved - value == pytest.approx(float((step * gradient).sum()), rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(20, 33), (37, 70), (64, 17)])
+def test_pixels_beyond_the_picture_cost_nothing(perceptual: Bundle, shape: tuple[int, int]) -> None:
+    pixels, here = photo(*shape, 60, 160), at(perceptual)
+    rows, columns = image.grid(*shape, 16, 16)
+    padded = image.pad(pixels, 16 * rows, 16 * columns)
+    latent = cae2026.analyse(padded, here)
+    restored = padded.copy()
+    restored[: shape[0], : shape[1]] = cae2026.synthesise(latent, here)[: shape[0], : shape[1]]
+    value, gradient = Distortion(pixels, here.mix, perceptual)(latent)
+    assert value == pytest.approx(perceptual_bits(padded, restored), rel=0.03)
+    assert np.isfinite(gradient).all()
+
+
+def test_tiles_come_close_to_the_whole(perceptual: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, here = photo(192, 256, 60, 160), at(perceptual)
+    distortion, latent = Distortion(pixels, here.mix, perceptual), cae2026.analyse(pixels, here)
+    value, gradient = distortion(latent)
+    monkeypatch.setattr("caesura.train.distortion._TILE", 6)
+    tiled, slope = distortion(latent)
+    assert tiled == pytest.approx(value, rel=0.1)  # though tiles are of 96 pixels here, not 768
+    assert np.corrcoef(slope.ravel(), gradient.ravel())[0, 1] > 0.75
+
+
+@pytest.mark.parametrize("shape", [(96, 128), (37, 70)])
+def test_refining_for_the_eye_never_costs_more(perceptual: Bundle, shape: tuple[int, int]) -> None:
+    pixels, here = photo(*shape, 60, 160), at(perceptual)
+    rows, columns = image.grid(*shape, 16, 16)
+    start = cae2026.encode(cae2026.analyse(image.pad(pixels, 16 * rows, 16 * columns), here), here, effort=8)
+    distortion = Distortion(pixels, here.mix, perceptual)
+    inner = slice(0, rows), slice(0, columns)
+    better = cae2026.refine(start, start.plane.copy(), inner, pixels, lambda done, total: None)
+    costs = [coded.bits + distortion(np.ascontiguousarray(coded.plane))[0] for coded in (start, better)]
+    assert costs[1] < costs[0]
+
+
+def test_effort_9_gives_the_eye_more_for_its_bits(perceptual: Bundle) -> None:
+    pixels = photo(96, 128, 60, 160)
+    costs = []
+    for effort in (8, 9):
+        data = caesura.encode(pixels, quality=QUALITY, model=perceptual, effort=effort)
+        costs.append(8 * len(data) + perceptual_bits(pixels, caesura.decode_array(data)))
+    assert costs[1] < costs[0]

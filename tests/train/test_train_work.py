@@ -1,0 +1,37 @@
+"""Work per pixel: within the budget, and what the shipped bundles say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import caesura
+from caesura.models import bundle as models
+from caesura.train import config as configs
+from caesura.train import start, work
+from caesura.train.cae2026.model import FlagshipModel
+from work_helpers import decoding, kilomacs_per_pixel
+
+MODELS, CONFIGS = (Path(caesura.__file__).parent / name for name in ("models/weights", "train"))
+
+
+@pytest.mark.parametrize(("name", "limit"), [("photo", 6.5), ("photo-psnr", 6.5)])
+def test_a_configuration_decodes_within_its_work_per_pixel(name: str, limit: float) -> None:
+    counted = kilomacs_per_pixel(FlagshipModel(configs.load(CONFIGS / f"{name}.toml")))
+    assert decoding(counted) <= limit
+
+
+def test_the_shipped_flagships_cost_what_their_configurations_say() -> None:
+    found = 0
+    for manifest in MODELS.glob(f"*/{models.MANIFEST}"):
+        facts = models.read_manifest(manifest.parent)
+        if facts["architecture"] == "cae2026":
+            files = {name: (manifest.parent / name).read_bytes() for name in models.FILES["cae2026"]}
+            config = configs.from_dict(start.upgraded(facts["training"]["config"]))
+            counted = kilomacs_per_pixel(FlagshipModel(config))
+            assert work.per_pixel(files, facts["stride"])["decode"] == pytest.approx(
+                decoding(counted), abs=0.02
+            )
+            found += 1
+    assert found
