@@ -66,7 +66,7 @@ def encode(
         options: how it is encoded.
         progress: called with the steps done and their number while effort 9 is at work.
         settings: single options by name, in place of those in `options`: `quality`, `target`, `model`,
-            `tune`, `effort`, `strip`, `strict`, `exact`, `max_pixels` and `segment_side`, see `EncodeOptions`.
+            `tune`, `effort`, `strip`, `strict`, `exact`, `max_pixels`, `segment_side`; see `EncodeOptions`.
 
     Raises:
         ImageError: the picture cannot be coded as it is, or its file cannot be read as a picture.
