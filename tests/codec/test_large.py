@@ -19,9 +19,7 @@ import caesura
 from caesura import large
 from caesura.errors import ConfigError, DependencyError, FormatError, ImageError, LimitError
 from caesura.format import container
-from caesura.picture import exif, metadata
-from caesura.picture import formats as pictures
-from caesura.picture import pixels as image
+from caesura.picture import exif, formats, metadata, pixels
 from caesura.ratecontrol.search import Target
 from caesura.tiles import grid as segments
 from cli_helpers import run, succeeded
@@ -283,7 +281,7 @@ def test_every_orientation_is_coded_as_in_memory(tmp_path: Path, kind: str, orie
     picture = small()
     picture.info = {"exif": camera(orientation), "xmp": XMP, "icc_profile": PROFILE}
     path = tmp_path / "photo"
-    path.write_bytes(pictures.saved(picture, kind))
+    path.write_bytes(formats.saved(picture, kind))
     if orientation == 1:
         assert_alike(path)
         assert_alike(path, strip=True)
@@ -375,10 +373,8 @@ def test_metadata_is_written_as_from_memory(tmp_path: Path, suffix: str, mode: s
     picture.info |= BLOCKS[name]
     data = caesura.encode(picture, effort=1)
     large.decode(data, tmp_path / f"a.{suffix}")
-    (tmp_path / f"b.{suffix}").write_bytes(
-        pictures.saved(caesura.decode(data), pictures.writer(f".{suffix}"))
-    )
-    ours, theirs = (image.open_image(tmp_path / f"{stem}.{suffix}") for stem in "ab")
+    (tmp_path / f"b.{suffix}").write_bytes(formats.saved(caesura.decode(data), formats.writer(f".{suffix}")))
+    ours, theirs = (pixels.open_image(tmp_path / f"{stem}.{suffix}") for stem in "ab")
     assert metadata.of_image(ours) == metadata.of_image(theirs)
     assert ours.info.get("dpi") == theirs.info.get("dpi")
     if suffix == "tif":
@@ -400,5 +396,5 @@ def test_the_command_line_turns_what_it_strips(tmp_path: Path, suffix: str) -> N
     coded, out = tmp_path / "a.cae", tmp_path / f"a.{suffix}"
     coded.write_bytes(caesura.encode(picture, effort=1))
     succeeded(run("decode", "--strip", coded, "-o", out))
-    with image.open_image(out) as back:
+    with pixels.open_image(out) as back:
         assert (back.size, metadata.of_image(back)) == ((40, 56), metadata.Metadata())

@@ -19,7 +19,7 @@ import caesura.pillow_plugin
 from caesura import large
 from caesura.errors import ImageError
 from caesura.picture import colour, facts
-from caesura.picture import pixels as image
+from caesura.picture.pixels import codable, split
 from cli_helpers import complaint, run, succeeded
 
 D65 = (0.3127, 0.3290)
@@ -79,7 +79,7 @@ def opened(data: bytes) -> Image.Image:
 def silent(data: bytes, *, strict: bool = True) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return image.codable(opened(data), strict=strict)
+        return codable(opened(data), strict=strict)
 
 
 def linear(samples: NDArray[Any]) -> NDArray[np.float64]:
@@ -201,7 +201,7 @@ def test_a_profile_counts_more_than_gamma_and_the_code_points_of_avif() -> None:
     for data in (png(gama(1.0), chrm(P3), icc_profile=b"a profile"), written(photo(), "AVIF")):
         picture = opened(data)
         picture.info["icc_profile"] = b"a profile"
-        assert image.codable(picture).info["icc_profile"] == b"a profile"
+        assert codable(picture).info["icc_profile"] == b"a profile"
 
 
 def test_code_points_that_say_srgb_count_more_than_a_profile_of_png() -> None:
@@ -236,17 +236,17 @@ def test_colours_that_no_profile_describes_are_told_or_refused(data: bytes, got:
 def test_the_picture_given_keeps_what_it_says() -> None:
     picture = opened(png(gama(1.0)))
     before = dict(picture.info)
-    image.codable(picture)
+    codable(picture)
     assert picture.info == before
 
 
 def test_a_file_keeps_its_place_and_its_transparent_colour() -> None:
     picture = opened(png(gama(1.0), mode="P", transparency=b"\x80" * 256))
-    coded = image.codable(picture)
+    coded = codable(picture)
     np.testing.assert_array_equal(
-        image.split(coded)[0], np.asarray(opened(png(mode="P")).convert("RGB")), strict=True
+        split(coded)[0], np.asarray(opened(png(mode="P")).convert("RGB")), strict=True
     )
-    alpha = image.split(coded)[1]
+    alpha = split(coded)[1]
     assert alpha is not None
     assert alpha.max() == 128
 
@@ -295,7 +295,7 @@ def test_the_profile_of_a_bmp_is_kept() -> None:
     np.testing.assert_array_equal(np.asarray(coded), np.asarray(photo()))
     assert "icc_profile" not in silent(bmp(b"BGRs", b"")).info
     with pytest.raises(ImageError, match="image has a colour profile in another file"):
-        image.codable(opened(bmp(b"KNIL", b"c:\\a.icc\0")), strict=True)
+        codable(opened(bmp(b"KNIL", b"c:\\a.icc\0")), strict=True)
 
 
 def tiff(tags: dict[int, Any], mode: str = "RGB", **settings: Any) -> bytes:
@@ -403,9 +403,9 @@ def test_a_profile_of_a_tiff_counts_more_than_its_tags() -> None:
 )
 def test_headers_and_tags_that_no_profile_describes_are_told_or_refused(data: bytes, got: str) -> None:
     with pytest.warns(UserWarning, match=f"image has {got}.*; {LOST}"):
-        image.codable(opened(data))
+        codable(opened(data))
     with pytest.raises(ImageError, match=f"image has {got}"):
-        image.codable(opened(data), strict=True)
+        codable(opened(data), strict=True)
 
 
 @pytest.mark.parametrize(
@@ -466,14 +466,14 @@ def test_what_pillow_heif_gives_is_heeded() -> None:
         "bit_depth": 8,
         "nclx_profile": {"color_primaries": 12, "transfer_characteristics": 13},
     }
-    coded = image.codable(picture, strict=True)
+    coded = codable(picture, strict=True)
     samples = np.asarray(coded) / 255
     wanted = as_srgb(samples, linear(samples), P3)
     inside = ~np.isnan(wanted).any(axis=-1)
     np.testing.assert_allclose(shown(coded)[inside], wanted[inside], atol=1.5)
     picture.info["nclx_profile"] = {"color_primaries": 9, "transfer_characteristics": 16}
     with pytest.raises(ImageError, match=r"HDR colours \(PQ\)"):
-        image.codable(picture, strict=True)
+        codable(picture, strict=True)
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "BMP", "PNG"])

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 import caesura
-from caesura.picture import embedded, exif, metadata
-from caesura.picture import pixels as image
+from caesura.picture import embedded, exif, metadata, pixels
 
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
 EXIF = exif.oriented(6)
@@ -84,7 +83,8 @@ FILES = [
 @pytest.mark.parametrize("data", FILES)
 def test_files_keep_what_pillow_leaves(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(data)
-    for given in (Image.open(io.BytesIO(data)), image.open_image(tmp_path / "a"), Image.open(tmp_path / "a")):
+    path = tmp_path / "a"
+    for given in (Image.open(io.BytesIO(data)), pixels.open_image(path), Image.open(path)):
         before = dict(given.info)
         decoded = caesura.decode(caesura.encode(given, strict=True, effort=1))
         assert metadata.of_image(decoded) == metadata.Metadata(exif=EXIF, xmp=XMP)
@@ -97,7 +97,7 @@ def test_what_is_stripped_is_turned_and_gone(data: bytes) -> None:
     decoded = caesura.decode(caesura.encode(Image.open(io.BytesIO(data)), strip=True, effort=1))
     assert decoded.size == (8, 16)
     assert not metadata.of_image(decoded).items()
-    turned = image.upright(image.codable(Image.open(io.BytesIO(data))))
+    turned = pixels.upright(pixels.codable(Image.open(io.BytesIO(data))))
     assert not metadata.of_image(turned).items()
 
 
@@ -105,7 +105,7 @@ def test_what_is_stripped_is_turned_and_gone(data: bytes) -> None:
 def test_what_the_caller_gives_counts_more(data: bytes) -> None:
     picture = Image.open(io.BytesIO(data))
     picture.info |= {"xmp": b"another", "exif": b""}
-    assert metadata.of_image(image.codable(picture)) == metadata.Metadata(xmp=b"another")
+    assert metadata.of_image(pixels.codable(picture)) == metadata.Metadata(xmp=b"another")
 
 
 def test_xmp_in_the_segment_of_a_jpeg() -> None:

@@ -18,9 +18,8 @@ from PIL import Image, ImageCms
 import caesura
 import caesura.pillow_plugin
 from caesura.errors import ImageError
-from caesura.picture import formats as pictures
-from caesura.picture import metadata
-from caesura.picture import pixels as image
+from caesura.picture import formats, metadata
+from caesura.picture.pixels import codable, copied, open_image, split
 from cli_helpers import complaint, drawn, run, succeeded
 from profiles import cmyk_profile, ink
 
@@ -51,7 +50,7 @@ def silent(picture: Image.Image, *, strict: bool = False) -> Image.Image:
     """As it is coded, without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return image.codable(picture, strict=strict)
+        return codable(picture, strict=strict)
 
 
 # ---- for printing
@@ -188,7 +187,7 @@ def test_a_palette_with_alpha_keeps_it() -> None:
     picture = Image.new("P", (2, 1))
     picture.putpalette([10, 20, 30, 40, 50, 60])
     picture.putdata([0, 1])
-    pixels, alpha = image.split(silent(opened(written(picture, "PNG", transparency=b"\x80\xff"))))
+    pixels, alpha = split(silent(opened(written(picture, "PNG", transparency=b"\x80\xff"))))
     assert pixels.tolist() == [[[10, 20, 30], [40, 50, 60]]]
     assert alpha is not None
     assert alpha.tolist() == [[128, 255]]
@@ -238,14 +237,14 @@ def test_of_sixteen_bits_the_upper_eight_are_coded_with_a_warning(
 ) -> None:
     (tmp_path / "deep").write_bytes(data)
     for strict in (False, True):
-        picture = image.open_image(tmp_path / "deep") if loaded else opened(data)
+        picture = open_image(tmp_path / "deep") if loaded else opened(data)
         if strict:
             with pytest.raises(ImageError, match=r"image has mode .*; 8 bits are allowed with strict"):
-                image.codable(picture, strict=True)
+                codable(picture, strict=True)
         else:
             bits = 10 if b"1023" in data else 16
             with pytest.warns(UserWarning, match=f"the upper 8 of its {bits} bits are coded") as caught:
-                reduced = image.codable(picture)
+                reduced = codable(picture)
             assert len(caught) == 1
             assert np.asarray(reduced).ravel().tolist() == expected
 
@@ -253,12 +252,12 @@ def test_of_sixteen_bits_the_upper_eight_are_coded_with_a_warning(
 @pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I;16N"])
 def test_every_order_of_bytes_is_known(mode: str) -> None:
     with pytest.warns(UserWarning, match=f"mode {mode}; the upper 8"):
-        assert np.asarray(image.codable(Image.new(mode, (1, 1), 0x1234))).item() == 0x12
+        assert np.asarray(codable(Image.new(mode, (1, 1), 0x1234))).item() == 0x12
 
 
 def test_a_transparent_grey_of_sixteen_bits_is_matched_by_all_of_them() -> None:
     with pytest.warns(UserWarning, match="upper 8"):
-        pixels, alpha = image.split(image.codable(opened(deep_png([0x1234, 0x1235], 1, key=[0x1234]))))
+        pixels, alpha = split(codable(opened(deep_png([0x1234, 0x1235], 1, key=[0x1234]))))
     assert pixels.ravel().tolist() == [0x12, 0x12]
     assert alpha is not None
     assert alpha.tolist() == [[0, 255]]
@@ -267,7 +266,7 @@ def test_a_transparent_grey_of_sixteen_bits_is_matched_by_all_of_them() -> None:
 def test_a_transparent_colour_of_sixteen_bits_is_refused() -> None:
     data = deep_png([1000, 2000, 3000], 3, key=[1000, 2000, 3000])
     with pytest.raises(ImageError, match=r"transparent colour of 16 bits, \(1000, 2000, 3000\)"):
-        image.codable(opened(data))
+        codable(opened(data))
 
 
 @pytest.mark.parametrize("data", [b"P1 2 1\n0 1\n", b"P2 1 1 255\n7\n", b"P6 1 1 255\n\x12\x34\xff"])
@@ -327,11 +326,11 @@ def tiff(
 def test_greys_of_twelve_bits_are_scaled_by_their_depth(compressed: bool, tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(tiff([0, 0x123, 0x800, 0xFFF], 12, compressed=compressed))
     with Image.open(tmp_path / "a.tif") as picture:
-        for source in (picture, image.open_image(tmp_path / "a.tif"), image.copied(picture)):
+        for source in (picture, open_image(tmp_path / "a.tif"), copied(picture)):
             with pytest.warns(UserWarning, match="the upper 8 of its 12 bits are coded"):
-                assert np.asarray(image.codable(source)).ravel().tolist() == [0, 0x12, 0x80, 0xFF]
+                assert np.asarray(codable(source)).ravel().tolist() == [0, 0x12, 0x80, 0xFF]
         with pytest.raises(ImageError, match="I;16 and samples of 12 bits; 8 bits are allowed with strict"):
-            image.codable(picture, strict=True)
+            codable(picture, strict=True)
 
 
 def test_pillow_saves_greys_of_twelve_bits(tmp_path: Path) -> None:
@@ -356,18 +355,18 @@ def test_pillow_saves_what_is_deep_as_it_is_coded(tmp_path: Path) -> None:
 def test_greys_of_which_0_is_white_are_turned(compressed: bool) -> None:
     data = tiff([0, 0x1234, 0xFFFF], 16, meaning=0, compressed=compressed)
     with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
-        assert np.asarray(image.codable(opened(data))).ravel().tolist() == [0xFF, 0xED, 0x00]
+        assert np.asarray(codable(opened(data))).ravel().tolist() == [0xFF, 0xED, 0x00]
 
 
 def test_deep_planes_that_pillow_cannot_read_are_refused() -> None:
     with pytest.raises(ImageError, match="16 bits a sample in separate planes, which Pillow cannot read"):
-        image.codable(opened(tiff([1000, 2000, 3000], 16, meaning=2, planes=2)))
+        codable(opened(tiff([1000, 2000, 3000], 16, meaning=2, planes=2)))
 
 
 def test_the_real_depth_is_named() -> None:
     for data, bits in ((b"P5 1 1 1023\n\x03\xff", 10), (b"P6 1 1 4095\n\x0f\xff\0\0\0\0", 12)):
         with pytest.warns(UserWarning, match=f"the upper 8 of its {bits} bits are coded"):
-            assert np.asarray(image.codable(opened(data))).ravel()[0] == 255
+            assert np.asarray(codable(opened(data))).ravel()[0] == 255
 
 
 @pytest.mark.parametrize("suffix", ["j2k", "jp2"])
@@ -379,7 +378,7 @@ def test_jpeg_2000_of_twelve_bits(suffix: str, mode: str) -> None:
         samples = np.dstack([samples] * 3)
     data = codecs.jpeg2k_encode(samples, bitspersample=12, codecformat=suffix, reversible=True)
     with pytest.warns(UserWarning, match="the upper 8 of its 12 bits are coded"):
-        np.testing.assert_array_equal(np.asarray(image.codable(opened(data))), samples >> 4)
+        np.testing.assert_array_equal(np.asarray(codable(opened(data))), samples >> 4)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12])
@@ -391,7 +390,7 @@ def test_avif_of_more_than_eight_bits(bits: int) -> None:
         silent(picture, strict=True)
         return
     with pytest.warns(UserWarning, match=f"the upper 8 of its {bits} bits are coded"):
-        assert abs(int(np.asarray(image.codable(picture))[8, 8, 0]) - 128) <= 2
+        assert abs(int(np.asarray(codable(picture))[8, 8, 0]) - 128) <= 2
 
 
 def test_heif_of_ten_bits() -> None:
@@ -400,7 +399,7 @@ def test_heif_of_ten_bits() -> None:
         picture.format = "HEIF"
         picture.info["bit_depth"] = 10
         with pytest.warns(UserWarning, match="the upper 8 of its 10 bits are coded"):
-            image.codable(picture)
+            codable(picture)
 
 
 @pytest.mark.parametrize("settings", [{}, {"rle": True}])
@@ -408,7 +407,7 @@ def test_heif_of_ten_bits() -> None:
 def test_sgi_of_sixteen_bits(mode: str, settings: dict[str, bool]) -> None:
     data = written(photo().convert(mode), "SGI", bpc=2)
     with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
-        image.codable(opened(data))
+        codable(opened(data))
     silent(opened(written(photo().convert(mode), "SGI")), strict=True)
 
 
@@ -434,7 +433,7 @@ def test_sixteen_bits_a_pixel_lose_nothing(
     masks: tuple[int, int, int] | None, pixels: list[int], tmp_path: Path
 ) -> None:
     (tmp_path / "a.bmp").write_bytes(bmp(masks, pixels))
-    for picture in (opened(bmp(masks, pixels)), image.open_image(tmp_path / "a.bmp")):
+    for picture in (opened(bmp(masks, pixels)), open_image(tmp_path / "a.bmp")):
         coded = np.asarray(silent(picture, strict=True))
         np.testing.assert_array_equal(coded, 255 * np.eye(3, dtype=np.uint8)[None])
 
@@ -448,7 +447,7 @@ def test_a_targa_of_sixteen_bits_a_pixel_loses_nothing() -> None:
 def test_colours_of_sixteen_bits_in_a_tiff_are_told(compressed: bool) -> None:
     data = tiff([0x1234, 0x00FF, 0xFFFF], 16, meaning=2, compressed=compressed)
     with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
-        assert np.asarray(image.codable(opened(data))).ravel().tolist() == [0x12, 0x00, 0xFF]
+        assert np.asarray(codable(opened(data))).ravel().tolist() == [0x12, 0x00, 0xFF]
 
 
 # ---- several frames
@@ -476,7 +475,7 @@ ANIMATED = ["GIF", "PNG", "WEBP", "TIFF", "AVIF"]
 def test_the_first_frame_is_coded_with_a_warning(kind: str, loaded: bool, tmp_path: Path) -> None:
     path = tmp_path / "moving"
     path.write_bytes(animation(kind))
-    with image.open_image(path) if loaded else Image.open(path) as picture:
+    with open_image(path) if loaded else Image.open(path) as picture:
         with pytest.warns(UserWarning, match="image has 3 frames; frame 1 alone is coded") as caught:
             data = caesura.encode(picture)
         assert [warning.filename for warning in caught] == [__file__]
@@ -499,7 +498,7 @@ def test_another_frame_is_coded_if_the_picture_is_at_it() -> None:
     picture = opened(animation("GIF"))
     picture.seek(2)
     with pytest.warns(UserWarning, match="image has 3 frames; frame 3 alone is coded"):
-        coded = image.split(image.codable(picture))[0]
+        coded = split(codable(picture))[0]
     assert coded[0, 0].tolist() == [160, 40, 0]
 
 
@@ -515,9 +514,9 @@ def test_previews_and_gain_maps_beside_a_phones_photo_are_not_frames() -> None:
 
 def test_a_stereo_pair_has_two_frames() -> None:
     with pytest.warns(UserWarning, match="image has 2 frames"):
-        image.codable(opened(stereo(animation("MPO"))))
+        codable(opened(stereo(animation("MPO"))))
     with pytest.raises(ImageError, match="image has 2 frames"):
-        image.codable(opened(stereo(animation("MPO"))), strict=True)
+        codable(opened(stereo(animation("MPO"))), strict=True)
 
 
 def test_layers_are_not_frames(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -551,7 +550,7 @@ def test_pictures_of_a_pixels_width_come_back_in_their_size(size: tuple[int, int
 )
 def test_every_kind_of_jpeg_is_what_pillow_reads(settings: dict[str, Any]) -> None:
     data = written(photo(), "JPEG", **settings)
-    np.testing.assert_array_equal(image.split(silent(opened(data)))[0], np.asarray(opened(data)))
+    np.testing.assert_array_equal(split(silent(opened(data)))[0], np.asarray(opened(data)))
 
 
 @pytest.mark.parametrize("settings", [{}, {"progressive": True}], ids=["baseline", "progressive"])
@@ -563,13 +562,13 @@ def test_a_cut_jpeg_is_refused(settings: dict[str, bool], share: float, tmp_path
         caesura.encode(opened(cut))
     (tmp_path / "cut.jpg").write_bytes(cut)
     with pytest.raises(ImageError, match=r"cut\.jpg"):
-        image.open_image(tmp_path / "cut.jpg")
+        open_image(tmp_path / "cut.jpg")
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     with pytest.raises(ImageError, match=r"empty\.jpg is not a picture"):
-        image.open_image(tmp_path / "empty.jpg")
+        open_image(tmp_path / "empty.jpg")
 
 
 def test_a_cut_animation_is_refused() -> None:
@@ -642,7 +641,7 @@ def test_a_palette_of_eight_bit_values_is_taken_as_it_is_meant(tmp_path: Path) -
     start = place - 2
     content[start : start + 1536] = struct.pack("<768H", *values)
     path.write_bytes(content)
-    assert np.array_equal(image.split(image.codable(image.open_image(path)))[0][0, 0], [200, 100, 50])
+    assert np.array_equal(split(codable(open_image(path)))[0][0, 0], [200, 100, 50])
 
 
 def test_a_profile_that_pillow_would_not_read_from_a_png(tmp_path: Path) -> None:
@@ -650,7 +649,7 @@ def test_a_profile_that_pillow_would_not_read_from_a_png(tmp_path: Path) -> None
     picture.info["icc_profile"] = bytes((1 << 20) + 1)
     data = caesura.encode(picture, effort=1)
     with pytest.warns(UserWarning, match="icc has 1048577 bytes and is left out; PNG can hold 1048576"):
-        made = pictures.saved(caesura.decode(data), "PNG")
+        made = formats.saved(caesura.decode(data), "PNG")
     assert Image.open(io.BytesIO(made)).size == (8, 8)
     path = tmp_path / "long.png"
     picture.save(path, icc_profile=picture.info["icc_profile"])
@@ -667,7 +666,7 @@ def test_a_transparent_grey_of_few_bits_is_transparent(depth: int) -> None:
     row = bytes([0]) + (b"\x1b" if depth == 2 else b"\x01\x23")  # samples 0 to 3
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 1, depth, 0, 0, 0, 0))
     data += chunk(b"tRNS", struct.pack(">H", 2)) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
-    colours, alpha = image.split(image.codable(Image.open(io.BytesIO(data))))
+    colours, alpha = split(codable(Image.open(io.BytesIO(data))))
     assert colours[0, :, 0].tolist() == [number * 255 // (2**depth - 1) for number in range(4)]
     assert alpha is not None
     assert alpha.tolist() == [[255, 255, 0, 255]]
@@ -677,4 +676,4 @@ def test_signed_samples_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "signed.tif"
     Image.new("L", (8, 8), 255).save(path, tiffinfo={339: 2})
     with pytest.raises(ImageError, match="image has signed samples, which Pillow takes for unsigned ones"):
-        image.codable(image.open_image(path))
+        codable(open_image(path))

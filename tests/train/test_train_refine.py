@@ -15,7 +15,7 @@ from caesura.coding import cae2026, refine
 from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
-from caesura.picture import pixels as image
+from caesura.picture.pixels import grid, pad
 from caesura.runtime import transform
 from caesura.train import checkpoint
 from caesura.train import loss as losses
@@ -70,7 +70,7 @@ def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion
     flagship, code = models.load("photo-psnr"), 100 * QUALITY
     crop = np.ascontiguousarray(astronaut[40:150, 160:310])
     mix = rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)
-    padded = image.pad(crop, 112, 160)
+    padded = pad(crop, 112, 160)
     return crop, Distortion(crop, mix, flagship), transform.analyse(padded, flagship, mix)
 
 
@@ -148,8 +148,8 @@ def test_the_perceptual_distortion_is_that_of_training_times_the_pixels(perceptu
 @pytest.mark.parametrize("shape", [(20, 33), (37, 70), (64, 17)])
 def test_pixels_beyond_the_picture_cost_nothing(perceptual: Bundle, shape: tuple[int, int]) -> None:
     pixels, here = photo(*shape, 60, 160), at(perceptual)
-    rows, columns = image.grid(*shape, 16, 16)
-    padded = image.pad(pixels, 16 * rows, 16 * columns)
+    rows, columns = grid(*shape, 16, 16)
+    padded = pad(pixels, 16 * rows, 16 * columns)
     latent = cae2026.analyse(padded, here)
     restored = padded.copy()
     restored[: shape[0], : shape[1]] = cae2026.synthesise(latent, here)[: shape[0], : shape[1]]
@@ -171,8 +171,8 @@ def test_tiles_come_close_to_the_whole(perceptual: Bundle, monkeypatch: pytest.M
 @pytest.mark.parametrize("shape", [(96, 128), (37, 70)])
 def test_refining_for_the_eye_never_costs_more(perceptual: Bundle, shape: tuple[int, int]) -> None:
     pixels, here = photo(*shape, 60, 160), at(perceptual)
-    rows, columns = image.grid(*shape, 16, 16)
-    start = cae2026.encode(cae2026.analyse(image.pad(pixels, 16 * rows, 16 * columns), here), here, effort=8)
+    rows, columns = grid(*shape, 16, 16)
+    start = cae2026.encode(cae2026.analyse(pad(pixels, 16 * rows, 16 * columns), here), here, effort=8)
     distortion = Distortion(pixels, here.mix, perceptual)
     inner = slice(0, rows), slice(0, columns)
     better = cae2026.refine(start, start.plane.copy(), inner, pixels, lambda done, total: None)

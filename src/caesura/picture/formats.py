@@ -11,8 +11,7 @@ from typing import Any, cast
 from PIL import Image, PngImagePlugin
 
 from caesura.errors import CaesuraError, ImageError
-from caesura.picture import carried, metadata
-from caesura.picture import pixels as image
+from caesura.picture import carried, metadata, pixels
 from caesura.picture.files import FileError
 
 # Decoding should not code a second time where the format allows it.
@@ -82,7 +81,7 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
         with warnings.catch_warnings():
             # The encoder refuses more; Pillow, twice as many, before it reads them.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return image.open_image(cast(Path, _Named(content, name)))  # Pillow reads both alike
+            return pixels.open_image(cast(Path, _Named(content, name)))  # Pillow reads both alike
     except CaesuraError as error:
         raise ImageError("; ".join([str(error), *hints([Path(name).suffix.lower()])])) from error
     except Exception as error:  # what its plugins raise when a file is damaged has no common base but this
@@ -129,7 +128,7 @@ def saved(picture: Image.Image, kind: str) -> bytes:
     out = io.BytesIO()
     try:
         options |= carried.options(metadata.of_image(picture), kind)
-        shown = picture.copy() if kind in carried.HOLDING else image.upright(picture)
+        shown = picture.copy() if kind in carried.HOLDING else pixels.upright(picture)
         shown.info = metadata.without(shown.info)  # where some writers look for what they are not given
         if "tiffinfo" in options:  # a single strip that is to be turned is read wrongly by Pillow
             rows = _STRIP // (shown.width * len(shown.getbands()))
