@@ -24,7 +24,8 @@ from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.models import bundle as model
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
-from caesura.picture.pixels import open_image, pad, padded_side, to_pixels, to_rgb
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import pad, padded_side, to_pixels, to_rgb
 from caesura.runtime import transform
 from caesura.train import start
 from caesura.train.cae2017 import priors

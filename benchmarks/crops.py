@@ -22,7 +22,8 @@ from caesura.bench.codecs import AVIF_IQ, Pixels
 from caesura.bench.matched import encode_within
 from caesura.errors import ConfigError, DependencyError
 from caesura.models.bundle import DEFAULT
-from caesura.picture.pixels import open_image, to_pixels, to_rgb
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import to_pixels, to_rgb
 from caesura.ratecontrol.search import Target
 
 _LINE, _GAP = 24, 6

@@ -29,7 +29,8 @@ from caesura.bench.codecs import JPEG
 from caesura.data import CaeDataset, random_crop
 from caesura.errors import ConfigError
 from caesura.picture.formats import is_picture
-from caesura.picture.pixels import open_image, to_pixels, to_rgb
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import to_pixels, to_rgb
 
 Pixels = NDArray[np.uint8]
 _OURS = "caesura photo-psnr"

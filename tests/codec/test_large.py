@@ -19,7 +19,7 @@ import caesura
 from caesura import large
 from caesura.errors import ConfigError, DependencyError, FormatError, ImageError, LimitError
 from caesura.format import container
-from caesura.picture import exif, formats, metadata, pixels
+from caesura.picture import exif, formats, loading, metadata, read_metadata
 from caesura.ratecontrol.search import Target
 from caesura.tiles import grid as segments
 from cli_helpers import run, succeeded
@@ -66,7 +66,7 @@ def test_metadata_travels(tmp_path: Path, picture: Image.Image) -> None:
     exif[0x0112] = 6
     picture.convert("RGB").save(source, exif=exif, icc_profile=b"0" * 200)
     data = large.encode(source)
-    assert container.read(data)[1].metadata == metadata.of_image(Image.open(source))
+    assert container.read(data)[1].metadata == read_metadata.from_image(Image.open(source))
     assert caesura.decode(data).getexif()[0x0112] == 6
     large.decode(data, target)
     assert Image.open(target).getexif()[0x0112] == 6
@@ -373,9 +373,11 @@ def test_metadata_is_written_as_from_memory(tmp_path: Path, suffix: str, mode: s
     picture.info |= BLOCKS[name]
     data = caesura.encode(picture, effort=1)
     large.decode(data, tmp_path / f"a.{suffix}")
-    (tmp_path / f"b.{suffix}").write_bytes(formats.saved(caesura.decode(data), formats.writer(f".{suffix}")))
-    ours, theirs = (pixels.open_image(tmp_path / f"{stem}.{suffix}") for stem in "ab")
-    assert metadata.of_image(ours) == metadata.of_image(theirs)
+    (tmp_path / f"b.{suffix}").write_bytes(
+        formats.saved(caesura.decode(data), formats.writable_format(f".{suffix}"))
+    )
+    ours, theirs = (loading.open_image(tmp_path / f"{stem}.{suffix}") for stem in "ab")
+    assert read_metadata.from_image(ours) == read_metadata.from_image(theirs)
     assert ours.info.get("dpi") == theirs.info.get("dpi")
     if suffix == "tif":
         own, other = ({*picture.tag_v2} - exif.LAYOUT for picture in (ours, theirs))
@@ -385,7 +387,7 @@ def test_metadata_is_written_as_from_memory(tmp_path: Path, suffix: str, mode: s
     assert np.abs(difference).max() <= (8 if suffix == "jpg" else 0)
     large.decode(data, tmp_path / f"a.{suffix}", strip=True)
     stripped = Image.open(tmp_path / f"a.{suffix}")
-    assert metadata.of_image(stripped) == metadata.Metadata()
+    assert read_metadata.from_image(stripped) == metadata.Metadata()
 
 
 @pytest.mark.usefixtures("any_size")
@@ -396,5 +398,5 @@ def test_the_command_line_turns_what_it_strips(tmp_path: Path, suffix: str) -> N
     coded, out = tmp_path / "a.cae", tmp_path / f"a.{suffix}"
     coded.write_bytes(caesura.encode(picture, effort=1))
     succeeded(run("decode", "--strip", coded, "-o", out))
-    with pixels.open_image(out) as back:
-        assert (back.size, metadata.of_image(back)) == ((40, 56), metadata.Metadata())
+    with loading.open_image(out) as back:
+        assert (back.size, read_metadata.from_image(back)) == ((40, 56), metadata.Metadata())

@@ -18,8 +18,9 @@ import caesura
 import caesura.pillow_plugin
 from caesura import large
 from caesura.errors import ImageError
-from caesura.picture import colour, facts
-from caesura.picture.pixels import codable, split
+from caesura.picture import colour, source_info
+from caesura.picture.convert import codable
+from caesura.picture.pixels import split
 from cli_helpers import complaint, run, succeeded
 
 D65 = (0.3127, 0.3290)
@@ -28,7 +29,7 @@ P3 = (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 BT2020 = (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)
 ADOBE = (*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-LOST = "the pixels are coded unchanged, without what tells this"
+LOST = "the pixels are coded unchanged, without this declaration"
 
 
 def photo(mode: str = "RGB") -> Image.Image:
@@ -166,7 +167,7 @@ def test_a_gamma_of_greys_is_a_profile_of_greys(mode: str) -> None:
 @pytest.mark.parametrize("primaries", [1, 4, 5, 6, 7, 8, 9, 11, 12, 22])
 def test_white_stays_white_and_black_black(primaries: int, transfer: int) -> None:
     ends = Image.fromarray(np.array([[[0] * 3, [255] * 3]], np.uint8))
-    profile, lost = colour.profile({}, facts.Facts(cicp=(primaries, transfer)), grey=False)
+    profile, lost = colour.profile({}, source_info.SourceInfo(cicp=(primaries, transfer)), grey=False)
     assert profile
     assert not lost
     ends.info["icc_profile"] = profile
@@ -220,7 +221,7 @@ def test_code_points_that_say_srgb_count_more_than_a_profile_of_png() -> None:
         (png(cicp(1, 9)), "colour primaries 1 and transfer characteristics 9"),
         (png(cicp(1, 13, full=0)), r"samples from 16 to 235 \(narrow range\)"),
         (png(gama(0)), "a gamma of 0.0"),
-        (png(gama(1.0), chrm((0.0,) * 8)), r"chromaticities \(0.0, .*\), which are of no three colours"),
+        (png(gama(1.0), chrm((0.0,) * 8)), r"chromaticities \(0.0, .*\), which do not span a colour space"),
         (png(chrm((*D65, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4))), "chromaticities"),
     ],
 )
@@ -391,9 +392,9 @@ def test_a_profile_of_a_tiff_counts_more_than_its_tags() -> None:
 @pytest.mark.parametrize(
     ("data", "got"),
     [
-        (tiff({301: tuple(range(256))}), "a transfer function that is not sRGB's and no gamma"),
-        (tiff({301: table(1) + table(1) + table(2)}), "a transfer function that is not"),
-        (tiff({301: (0, 65535)}), "a transfer function that is not"),
+        (tiff({301: tuple(range(256))}), "a transfer function other than sRGB and gamma"),
+        (tiff({301: table(1) + table(1) + table(2)}), "a transfer function other than"),
+        (tiff({301: (0, 65535)}), "a transfer function other than"),
         (tiff({319: (0.0,) * 6}), "chromaticities"),
         (calibrated(SRGB_POINTS, (1, 2, 2)), "a gamma for each colour, 1, 2, 2"),
         (jpeg_2000(14), "CIELab colours"),
@@ -429,8 +430,8 @@ def test_headers_and_tags_that_no_profile_describes_are_told_or_refused(data: by
     ],
 )
 def test_what_is_no_number_says_nothing_of_colours(said: dict[str, Any]) -> None:
-    assert colour.profile(said, facts.Facts(), grey=False) == (None, "")
-    grey = colour.profile({"gamma": 1.0} | said, facts.Facts(), grey=True)
+    assert colour.profile(said, source_info.SourceInfo(), grey=False) == (None, "")
+    grey = colour.profile({"gamma": 1.0} | said, source_info.SourceInfo(), grey=True)
     assert bool(grey[0]) == ("gamma" not in said)
 
 
@@ -456,7 +457,7 @@ def test_what_pillow_heif_gives_in_another_form_is_ignored(said: dict[str, Any])
     picture = photo()
     picture.format = "HEIF"
     picture.info |= said
-    assert facts.of(picture) == facts.Facts()
+    assert source_info.read(picture) == source_info.SourceInfo()
 
 
 def test_what_pillow_heif_gives_is_heeded() -> None:
@@ -487,7 +488,7 @@ def test_headers_cut_or_changed_anywhere_raise_nothing_of_a_foreign_kind(kind: s
         picture.format = kind
         setattr(picture, "fp", io.BytesIO(changed))  # noqa: B010
         setattr(picture, "tile", [("raw", (0, 0, 8, 8), 0, "RGB")])  # noqa: B010
-        assert facts.of(picture).bits >= 8
+        assert source_info.read(picture).bits >= 8
 
 
 # ---- all ways to code a file

@@ -18,8 +18,10 @@ from PIL import Image, ImageCms
 import caesura
 import caesura.pillow_plugin
 from caesura.errors import ImageError
-from caesura.picture import formats, metadata
-from caesura.picture.pixels import codable, copied, open_image, split
+from caesura.picture import formats, read_metadata
+from caesura.picture.convert import codable, copied
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import split
 from cli_helpers import complaint, drawn, run, succeeded
 from profiles import cmyk_profile, ink
 
@@ -476,7 +478,7 @@ def test_the_first_frame_is_coded_with_a_warning(kind: str, loaded: bool, tmp_pa
     path = tmp_path / "moving"
     path.write_bytes(animation(kind))
     with open_image(path) if loaded else Image.open(path) as picture:
-        with pytest.warns(UserWarning, match="image has 3 frames; frame 1 alone is coded") as caught:
+        with pytest.warns(UserWarning, match="image has 3 frames; only frame 1 is coded") as caught:
             data = caesura.encode(picture)
         assert [warning.filename for warning in caught] == [__file__]
     first = caesura.decode(data)
@@ -497,7 +499,7 @@ def test_one_frame_is_coded_in_silence(kind: str) -> None:
 def test_another_frame_is_coded_if_the_picture_is_at_it() -> None:
     picture = opened(animation("GIF"))
     picture.seek(2)
-    with pytest.warns(UserWarning, match="image has 3 frames; frame 3 alone is coded"):
+    with pytest.warns(UserWarning, match="image has 3 frames; only frame 3 is coded"):
         coded = split(codable(picture))[0]
     assert coded[0, 0].tolist() == [160, 40, 0]
 
@@ -528,7 +530,7 @@ def test_layers_are_not_frames(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_small_preview_in_a_raw_file_is_refused() -> None:
     data = written(photo(), "TIFF", tiffinfo={254: 1})
-    with pytest.raises(ImageError, match="the preview of another, as camera raw files have it"):
+    with pytest.raises(ImageError, match=r"the preview of another, as in a camera's raw file"):
         caesura.encode(opened(data))
     silent(opened(written(photo(), "TIFF", tiffinfo={254: 0})))
 
@@ -580,7 +582,7 @@ def test_a_cut_animation_is_refused() -> None:
 def test_tags_set_by_the_caller_stay_with_a_converted_picture() -> None:
     picture = photo().convert("YCbCr")
     picture.getexif()[ORIENTATION] = 3
-    assert metadata.of_image(silent(picture)).exif is not None
+    assert read_metadata.from_image(silent(picture)).exif is not None
     assert silent(picture).getexif()[ORIENTATION] == 3
 
 
@@ -595,8 +597,8 @@ def test_the_command_line_tells_what_is_lost_of_each_file_in_one_line(tmp_path: 
     outcome = run("encode", *paths)
     assert len(succeeded(outcome).splitlines()) == 4
     assert outcome.err.splitlines() == [
-        f"caesura: warning: {paths[0]}: image has 3 frames; frame 1 alone is coded",
-        f"caesura: warning: {paths[1]}: image has 3 frames; frame 1 alone is coded",
+        f"caesura: warning: {paths[0]}: image has 3 frames; only frame 1 is coded",
+        f"caesura: warning: {paths[1]}: image has 3 frames; only frame 1 is coded",
         f"caesura: warning: {paths[2]}: image has mode RGB; the upper 8 of its 16 bits are coded",
     ]
 
@@ -616,7 +618,7 @@ def test_the_command_line_converts_what_is_for_printing(tmp_path: Path) -> None:
 
 
 def test_pillow_saves_one_frame_with_a_warning(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="image has 3 frames; frame 1 alone is coded"):
+    with pytest.warns(UserWarning, match="image has 3 frames; only frame 1 is coded"):
         opened(animation("GIF")).save(tmp_path / "a.cae")
     with pytest.raises(ImageError, match="image has 3 frames"):
         opened(animation("GIF")).save(tmp_path / "b.cae", strict=True)
@@ -675,5 +677,5 @@ def test_a_transparent_grey_of_few_bits_is_transparent(depth: int) -> None:
 def test_signed_samples_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "signed.tif"
     Image.new("L", (8, 8), 255).save(path, tiffinfo={339: 2})
-    with pytest.raises(ImageError, match="image has signed samples, which Pillow takes for unsigned ones"):
+    with pytest.raises(ImageError, match="image has signed samples, which Pillow reads as unsigned"):
         codable(open_image(path))

@@ -23,7 +23,7 @@ import caesura.pillow_plugin
 from caesura.errors import FormatError, ImageError, LimitError
 from caesura.format import container
 from caesura.format.container import Header, Payload, Segment
-from caesura.picture import carried, extended_xmp, formats, metadata, pixels
+from caesura.picture import convert, extended_xmp, formats, loading, metadata, read_metadata, write_metadata
 from caesura.picture import exif as tags
 from caesura.picture.metadata import Metadata
 from cli_helpers import run, succeeded
@@ -180,7 +180,7 @@ def test_damaged_exif_travels_and_turns_what_is_stripped(name: str) -> None:
 @pytest.mark.parametrize("kind", ["TIFF", "AVIF", "JPEG", "PNG", "WEBP", "BMP"])
 def test_damaged_exif_stops_no_format_and_never_loses_the_orientation(name: str, kind: str) -> None:
     back = Image.open(io.BytesIO(formats.saved(described(exif=DAMAGED[name]), kind)))
-    assert pixels.upright(back).size == (48, 80)
+    assert convert.upright(back).size == (48, 80)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -191,7 +191,7 @@ def test_an_orientation_is_found(orientation: int, order: str) -> None:
     assert tags.orientation(block) == orientation
     assert tags.orientation(tags.oriented(orientation)) == orientation
     source = described(exif=b"Exif\0\0" + block)
-    np.testing.assert_array_equal(pixels.upright(source), ImageOps.exif_transpose(source))
+    np.testing.assert_array_equal(convert.upright(source), ImageOps.exif_transpose(source))
 
 
 @given(st.binary(max_size=60), st.sampled_from([b"", b"II*\0", b"MM\0*"]))
@@ -201,8 +201,8 @@ def test_any_bytes_have_an_orientation_or_none(content: bytes, head: bytes) -> N
 
 def test_xmp_turns_what_exif_says_nothing_of() -> None:
     xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
-    assert pixels.upright(described(xmp=xmp)).size == (48, 80)
-    assert pixels.upright(described(xmp=xmp, exif=exif(1))).size == (80, 48)
+    assert convert.upright(described(xmp=xmp)).size == (48, 80)
+    assert convert.upright(described(xmp=xmp, exif=exif(1))).size == (80, 48)
 
 
 def test_one_bad_tag_of_the_callers_costs_that_tag_alone() -> None:
@@ -231,7 +231,7 @@ def test_avif_holds_exif_byte_for_byte(orientation: int) -> None:
     source = described(exif=first + thumbnail)
     back = saved(source, "AVIF")
     assert back.info["exif"] == source.info["exif"]
-    assert pixels.upright(back).size == ((48, 80) if orientation == 6 else (80, 48))
+    assert convert.upright(back).size == ((48, 80) if orientation == 6 else (80, 48))
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
@@ -241,11 +241,11 @@ def test_exif_counts_before_xmp_in_files_with_a_turn_of_their_own(kind: str, sai
         pytest.importorskip("pillow_heif")
     source = described(xmp=TURNED_XMP, **({} if said is None else {"exif": exif(said)}))
     turned = said in (None, 6)
-    assert pixels.upright(source).size == ((48, 80) if turned else (80, 48))
+    assert convert.upright(source).size == ((48, 80) if turned else (80, 48))
     back = saved(source, kind)
-    assert pixels.upright(back).size == ((48, 80) if turned else (80, 48))
+    assert convert.upright(back).size == ((48, 80) if turned else (80, 48))
     again = caesura.decode(caesura.encode(back, effort=1))
-    assert pixels.upright(again).size == ((48, 80) if turned else (80, 48))
+    assert convert.upright(again).size == ((48, 80) if turned else (80, 48))
 
 
 def test_xmp_turns_no_avif() -> None:
@@ -253,7 +253,7 @@ def test_xmp_turns_no_avif() -> None:
     photo().save(stream, "AVIF", xmp=TURNED_XMP)
     assert caesura.decode(caesura.encode(Image.open(stream), strip=True, effort=1)).size == (80, 48)
     back = caesura.decode(caesura.encode(Image.open(stream), effort=1))
-    assert (pixels.upright(back).size, back.info["xmp"]) == ((80, 48), UNTURNED_XMP)
+    assert (convert.upright(back).size, back.info["xmp"]) == ((80, 48), UNTURNED_XMP)
 
 
 @pytest.mark.parametrize(
@@ -387,9 +387,9 @@ def test_a_tiff_is_turned_and_its_tags_kept(orientation: int, mode: str, tmp_pat
     path = tmp_path / "scan.tif"
     path.write_bytes(formats.saved(described(exif=exif(orientation)).convert(mode), "TIFF"))
     looked_at = ImageOps.exif_transpose(described(exif=exif(orientation)).convert(mode))
-    for source in (Image.open(path), pixels.open_image(path)):
-        kept = metadata.of_image(pixels.codable(source))
-        np.testing.assert_array_equal(pixels.codable(source), looked_at)
+    for source in (Image.open(path), loading.open_image(path)):
+        kept = read_metadata.from_image(convert.codable(source))
+        np.testing.assert_array_equal(convert.codable(source), looked_at)
         made = Image.Exif()
         made.load(kept.exif or b"")
         assert made.pop(ORIENTATION, 1) == 1
@@ -425,20 +425,20 @@ def test_what_is_too_long_for_jpeg_is_left_out_with_a_warning() -> None:
         f"exif has {70_000 + len(exif(6)) - 6} bytes and is left out; JPEG can hold 65527",
     ]
     assert dict(back.getexif()) == {ORIENTATION: 6}
-    kept = metadata.of_image(back)
+    kept = read_metadata.from_image(back)
     assert (kept.icc, kept.xmp) == (PROFILE, LONG)
 
 
 @pytest.mark.parametrize("name", ["icc", "exif"])
 @pytest.mark.parametrize("more", [0, 1])
 def test_the_limits_of_jpeg_are_those_of_the_format(name: str, more: int) -> None:
-    kept = Metadata(**{name: bytes(carried._MOST["JPEG"][name] + more)})
+    kept = Metadata(**{name: bytes(write_metadata._MAX_BYTES["JPEG"][name] + more)})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         stream = io.BytesIO()
-        photo().save(stream, "JPEG", **carried.options(kept, "JPEG"))
+        photo().save(stream, "JPEG", **write_metadata.options(kept, "JPEG"))
     assert len(caught) == more
-    assert metadata.of_image(Image.open(stream)) == (Metadata() if more else kept)
+    assert read_metadata.from_image(Image.open(stream)) == (Metadata() if more else kept)
 
 
 @pytest.mark.parametrize("size", [65_504, 65_505, 200_000])
@@ -446,7 +446,7 @@ def test_the_limits_of_jpeg_are_those_of_the_format(name: str, more: int) -> Non
 def test_long_xmp_is_spread_over_segments_and_joined(size: int, kind: str) -> None:
     packet = bytes(np.random.default_rng(1).integers(32, 127, size, np.uint8))
     back = Image.open(io.BytesIO(formats.saved(described(xmp=packet), kind)))
-    assert metadata.of_image(back).xmp == packet
+    assert read_metadata.from_image(back).xmp == packet
     assert caesura.decode(caesura.encode(back, effort=1)).info["xmp"] == packet
 
 
@@ -471,14 +471,14 @@ def test_formats_without_a_place_say_so_and_turn_the_picture(kind: str) -> None:
         back = Image.open(io.BytesIO(formats.saved(picture, kind)))
     assert len(caught) == 1
     assert back.size == (48, 80)
-    assert metadata.of_image(back) == Metadata()
+    assert read_metadata.from_image(back) == Metadata()
 
 
-@pytest.mark.parametrize("kind", sorted(carried.HOLDING - {"HEIF", "AVIF", "TIFF"}))
+@pytest.mark.parametrize("kind", sorted(write_metadata.FORMATS - {"HEIF", "AVIF", "TIFF"}))
 def test_formats_with_a_place_give_back_every_byte(kind: str) -> None:
     picture = described(exif=exif(6), xmp=b"\xff not UTF-8", icc_profile=PROFILE)
-    kept = metadata.of_image(picture)
-    assert metadata.of_image(Image.open(io.BytesIO(formats.saved(picture, kind)))) == kept
+    kept = read_metadata.from_image(picture)
+    assert read_metadata.from_image(Image.open(io.BytesIO(formats.saved(picture, kind)))) == kept
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tiff", ".bmp"])
@@ -489,7 +489,7 @@ def test_decoding_strips_if_told_so(suffix: str, tmp_path: Path) -> None:
     succeeded(outcome)
     assert outcome.err == ""
     with Image.open(out) as back:
-        assert (back.size, metadata.of_image(back)) == ((48, 80), Metadata())
+        assert (back.size, read_metadata.from_image(back)) == ((48, 80), Metadata())
     succeeded(run("decode", "--strip", "--scale", "1/2", coded, "-o", out, "-f"))
     with Image.open(out) as back:
         assert back.size == (24, 40)
@@ -510,7 +510,7 @@ def animation(kind: str) -> bytes:
 def test_a_file_cut_anywhere_is_read_or_refused(kind: str) -> None:
     data = animation(kind)
     for end in range(20, len(data), len(data) // 60):
-        for settle in (pixels.codable, pixels.upright, pixels.check_whole):
+        for settle in (convert.codable, convert.upright, convert.check_whole):
             try:
                 picture = Image.open(io.BytesIO(data[:end]))
             except Exception:

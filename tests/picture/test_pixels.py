@@ -19,18 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from caesura.errors import ImageError
-from caesura.picture.pixels import (
-    eight_bits,
-    from_rgb,
-    open_image,
-    pad,
-    padded_side,
-    split,
-    to_image,
-    to_pixels,
-    to_rgb,
-    upright,
-)
+from caesura.picture.convert import eight_bits, upright
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import from_rgb, pad, padded_side, split, to_image, to_pixels, to_rgb
 
 Pixels = NDArray[np.uint8]
 ORIENTATION = 0x0112
@@ -293,7 +284,7 @@ def test_floats_from_0_to_1_are_rounded(kind: str) -> None:
 def test_floats_beyond_are_refused(value: float) -> None:
     array = np.full((4, 3), 0.5)
     array[2, 1] = value
-    with pytest.raises(ImageError, match="array of float64 with values beyond 0 to 1"):
+    with pytest.raises(ImageError, match="array of float64 with values outside 0 to 1; 0 to 1 is allowed"):
         to_pixels(array)
 
 

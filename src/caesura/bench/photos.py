@@ -14,7 +14,8 @@ from caesura.bench.codecs import Pixels
 from caesura.errors import CaesuraError, ConfigError, DependencyError, ImageError
 from caesura.format.container import MAX_PIXELS
 from caesura.picture import formats
-from caesura.picture.pixels import codable, over_white, split, to_rgb
+from caesura.picture.convert import codable
+from caesura.picture.pixels import over_white, split, to_rgb
 
 _SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 QUICK = 4

@@ -15,7 +15,8 @@ from caesura.errors import ConfigError
 from caesura.format import container
 from caesura.format.container import Header
 from caesura.models.bundle import Bundle
-from caesura.picture.pixels import open_image, to_pixels, to_rgb
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import to_pixels, to_rgb
 from caesura.tiles.decoder import Decoder
 from caesura.train.prepare import SUFFIXES, is_validation
 

@@ -31,7 +31,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from caesura.errors import ConfigError, ImageError
-from caesura.picture.pixels import open_image, to_pixels, to_rgb, upright
+from caesura.picture.convert import upright
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import to_pixels, to_rgb
 from caesura.train.journal import Done, Journal
 
 SQUARES = "squares.u8"

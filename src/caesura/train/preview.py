@@ -21,7 +21,7 @@ from caesura.errors import ConfigError
 from caesura.format.container import QUALITY_MIN
 from caesura.models import bundle as models
 from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle
-from caesura.picture import files, pixels
+from caesura.picture import files, loading, pixels
 from caesura.tiles.layers import ARCHITECTURES
 from caesura.train.amend import amend
 from caesura.train.arrays import pack
@@ -115,7 +115,7 @@ def _coded(
     """Decoded latents of a crop of a photograph, and its pixels by them, at a place on the model's scale."""
     architecture = ARCHITECTURES[bundle.architecture]
     at = architecture.Rate(code, bundle, one_of_many=True)
-    rgb = pixels.to_rgb(pixels.to_pixels(pixels.open_image(path)))
+    rgb = pixels.to_rgb(pixels.to_pixels(loading.open_image(path)))
     high, wide = (min(_SIDE, side // bundle.stride * bundle.stride) for side in rgb.shape[:2])
     top, left = (
         int(random.integers(0, side - kept + 1)) for side, kept in zip(rgb.shape, (high, wide), strict=False)
