@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import NoneType
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +17,13 @@ from PIL import Image
 
 from caesura import arguments, metrics
 from caesura.arguments import Content
-from caesura.coding import cae2026
 from caesura.errors import ConfigError, ImageError
 from caesura.format import container
 from caesura.format.container import MAX_PIXELS, Header, Payload, Segment
 from caesura.models import bundle as models
 from caesura.models import ladder as rate
-from caesura.models.bundle import PREVIEW_SCALE, Bundle
-from caesura.models.ladder import DEFAULT_EFFORT
+from caesura.models.bundle import PREVIEW_SCALE
+from caesura.options import EncodeOptions, Settings, options_of
 from caesura.picture import alpha, metadata
 from caesura.picture import pixels as image
 from caesura.picture.metadata import Metadata
@@ -49,19 +47,12 @@ _KEPT_PIXELS = 1 << 26  # trials of larger pictures share nothing, for want of m
 
 def encode(
     picture: ImageLike | str | os.PathLike[str],
+    options: EncodeOptions | None = None,
     *,
-    quality: float | None = None,
-    target: Target | None = None,
-    model: str | Path | Bundle = models.DEFAULT,
-    tune: str | None = None,
-    effort: int = DEFAULT_EFFORT,
-    strip: bool = False,
-    strict: bool = False,
-    exact: bool = False,
     progress: Progress = lambda done, total: None,
-    max_pixels: int = MAX_PIXELS,
+    **settings: Unpack[Settings],
 ) -> bytes:
-    """Code a picture.
+    """The .cae file of a picture.
 
     Args:
         picture: a Pillow image (nearly all modes, see `image.codable`; of more than 8 bits a sample, of
@@ -69,53 +60,27 @@ def encode(
             (H, W) or (H, W, 1 to 4) of uint8, or of float in [0, 1], or the path of a file that Pillow reads.
             Alpha, the last of 2 or 4 channels, is kept without loss. ICC profile, EXIF and XMP are kept;
             orientation is not applied.
-        quality: 1 to 100, continuous; larger is better and bigger; 50 unless a target is given.
-        target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
-        model: a bundle, its name or its folder.
-        tune: "psnr" for weights trained for PSNR instead of the eye: the bundle `photo-psnr`, or of another
-            model the one of its name with `-psnr`. None takes the model as it is.
-        effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
-            is the same. cae2017 knows one effort only.
-        strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
-        strict: refuse pictures of which a part would be lost with a warning: frames, bits of samples beyond
-            8, or colours that no ICC profile describes (HDR).
-        exact: keep the colours of fully transparent pixels. Otherwise others are coded there that cost least,
-            and these pixels do not count for a target.
+        options: how it is encoded.
         progress: called with the steps done and their number while effort 9 is at work.
-        max_pixels: refuse larger pictures.
-
-    Returns:
-        A .cae file.
+        settings: single options by name, in place of those in `options`: `quality`, `target`, `model`,
+            `tune`, `effort`, `strip`, `strict`, `exact` and `max_pixels`, see `EncodeOptions`.
 
     Raises:
-        ImageError: the picture cannot be coded as it is, or its file not be read as a picture.
+        ImageError: the picture cannot be coded as it is, or its file cannot be read as a picture.
         TypeError: an argument is of another type than those named here.
-        ConfigError: `quality`, `effort` or `tune` is out of range, or no quality meets the target.
+        ConfigError: an option is out of range, or no quality meets the target.
         DependencyError: `effort` is 9 and PyTorch is not installed.
         ModelError: the model is not there or damaged.
         LimitError: the picture is too large.
-        OSError: of the system, if the path is of no file that can be read.
+        OSError: the system's, if the path is not that of a file that can be read.
     """
-    arguments.flag("strip", strip)
-    arguments.flag("strict", strict)
-    arguments.flag("exact", exact)
-    arguments.of_type("target", target, (Target, NoneType), "a caesura.ratecontrol.search.Target is allowed")
+    options = options_of(options, **settings)
     arguments.function("progress", progress)
     if isinstance(picture, str | os.PathLike):
-        picture = _opened(Path(picture), arguments.max_pixels(max_pixels))
-    source, pixels = _source(picture, strip, strict)
-    return encode_source(
-        source,
-        quality=quality,
-        target=target,
-        model=model,
-        tune=tune,
-        effort=effort,
-        exact=exact,
-        progress=progress,
-        max_pixels=max_pixels,
-        measure=_measure(target, pixels, None if exact else source.rows(0, source.height)[1]),
-    )
+        picture = _opened(Path(picture), options.max_pixels)
+    source, pixels = _source(picture, options)
+    measure = _measure(options.target, pixels, None if options.exact else source.rows(0, source.height)[1])
+    return encode_source(source, options, progress=progress, measure=measure)
 
 
 def _opened(path: Path, max_pixels: int) -> Image.Image:
@@ -131,14 +96,14 @@ def _measure(target: Target | None, pixels: Pixels, transparency: Pixels | None)
     return measure(pixels, transparency)
 
 
-def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixels]:
+def _source(picture: ImageLike, options: EncodeOptions) -> tuple[Source, Pixels]:
     """A picture as the encoder reads it, and its colours."""
     kept = Metadata()
     allowed = "a Pillow image, an array and the path of a picture are allowed"
     arguments.of_type("picture", picture, (Image.Image, np.ndarray), allowed)
     if isinstance(picture, Image.Image):
-        picture = image.codable(picture, strict=strict)
-        if strip:
+        picture = image.codable(picture, strict=options.strict)
+        if options.strip:
             picture = image.upright(picture)
         else:
             kept = metadata.of_image(picture)
@@ -155,15 +120,9 @@ def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixe
 @one_blas_thread()
 def encode_source(
     source: Source,
+    options: EncodeOptions,
     *,
-    quality: float | None,
-    target: Target | None,
-    model: str | Path | Bundle,
-    tune: str | None,
-    effort: int,
-    exact: bool,
     progress: Progress,
-    max_pixels: int,
     measure: Callable[[Pixels], float],
 ) -> bytes:
     """`encode` of a picture that is read in rows.
@@ -171,17 +130,11 @@ def encode_source(
     `measure` gives the PSNR or MS-SSIM of what a file of it decodes to, uint8 (H, W, colours), for a target
     that is about it.
     """
-    least, most = cae2026.MIN_EFFORT, cae2026.MAX_EFFORT
-    effort = arguments.integer("effort", effort, f"{least} to {most} is allowed", least, most)
-    if quality is not None and target is not None:
-        raise ConfigError(f"quality is {quality} and target is {target}; one of them is allowed")
-    quality = rate.DEFAULT_QUALITY if quality is None else quality
-    rate.check(quality)
-    bundle = models.load(models.tuned(model, tune))
+    bundle, target, max_pixels = options.bundle(), options.target, options.max_pixels
 
     def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
         colours, transparency = source.rows(first, last)
-        if exact or transparency is None:
+        if options.exact or transparency is None:
             return colours, transparency
         return alpha.cleared(colours, transparency), transparency
 
@@ -189,14 +142,14 @@ def encode_source(
         cells = segments.choose(source.height, source.width)
         header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
         header.check(max_pixels)
-        return Encoder(header, bundle, effort, progress, trials)
+        return Encoder(header, bundle, options.effort, progress, trials)
 
     def file(encoder: Encoder) -> bytes:
         payload = Payload(list(encoder.segments(rows)), source.metadata)
         return container.write(encoder.header, payload, max_pixels=max_pixels)
 
     if target is None:
-        return file(encoder(rate.quality_code(quality, bundle.quality_scale)))
+        return file(encoder(options.ladder_position(bundle)))
     guess = usual(bundle, target, source.pixels)
     if guess is None:
         guess = rate.quality_code(target.guess(source.pixels), bundle.quality_scale)
