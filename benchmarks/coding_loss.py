@@ -73,7 +73,7 @@ def load_prior(bundle: Bundle) -> priors.Prior:
 
 @torch.no_grad()
 def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: priors.Prior) -> float:
-    """The model's estimate of a picture's size in bytes; `pixels` as from `image.to_pixels`."""
+    """The model's estimate of a picture's size in bytes; `pixels` as from `to_pixels`."""
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = pad(to_rgb(pixels), *sides)
     mix = rate.mixing(rate.quality_code(quality, bundle.quality_scale), len(bundle.log_gain))
