@@ -51,7 +51,7 @@ def name_of(path: Path) -> str:
 
 @cache
 def imports() -> Imports:
-    """The modules that each module of the package imports, also inside functions and for type checking only."""
+    """The modules that each module of the package imports, also in functions and for type checking only."""
     paths = {name_of(path): path for path in SOURCE.rglob("*.py")}
     found: Imports = {}
     for module, path in paths.items():
