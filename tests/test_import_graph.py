@@ -31,7 +31,6 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
 # Imports that break these rules, importer first; to be removed.
 KNOWN = {
-    ("caesura.coding.cae2026", "caesura.train.distortion"),  # the gradient for effort 9
     ("caesura.train.coded", "caesura"),  # codes photographs, to fit a bundle's measured fields
     ("caesura.train.quality_scale", "caesura.bench.quality"),  # SSIMULACRA 2
     ("caesura.bench.speed.tables", "caesura.bench.speed"),  # a type

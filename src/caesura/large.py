@@ -41,7 +41,7 @@ from caesura.picture import (
 from caesura.picture.metadata import Metadata
 from caesura.runtime.parallel import one_blas_thread
 from caesura.tiles.decoder import Decoder
-from caesura.tiles.encoder import Source
+from caesura.tiles.source import Source
 
 Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
