@@ -1,4 +1,4 @@
-"""What files say of their colours: kept as a profile that means the same, or told in a warning."""
+"""Colours that files declare without an ICC profile: kept as an equivalent profile, or warned of."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_code_points_that_say_srgb_count_more_than_a_profile_of_png() -> None:
         (png(chrm((*D65, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4))), "chromaticities"),
     ],
 )
-def test_colours_that_no_profile_describes_are_told_or_refused(data: bytes, got: str) -> None:
+def test_colours_that_no_profile_describes_are_warned_of_or_refused(data: bytes, got: str) -> None:
     with pytest.warns(UserWarning, match=f"image has {got}.*; {LOST}") as caught:
         caesura.encode(opened(data))
     assert [warning.filename for warning in caught] == [__file__]
@@ -402,7 +402,7 @@ def test_a_profile_of_a_tiff_counts_more_than_its_tags() -> None:
         (jpeg_2000(99), "colours of space 99 of JPEG 2000"),
     ],
 )
-def test_headers_and_tags_that_no_profile_describes_are_told_or_refused(data: bytes, got: str) -> None:
+def test_headers_and_tags_that_no_profile_describes_are_warned_of_or_refused(data: bytes, got: str) -> None:
     with pytest.warns(UserWarning, match=f"image has {got}.*; {LOST}"):
         codable(opened(data))
     with pytest.raises(ImageError, match=f"image has {got}"):

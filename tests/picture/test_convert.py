@@ -1,4 +1,4 @@
-"""Pictures as people have them: for printing, of 16 bits, animated, broken; coded right or refused."""
+"""Pictures of all modes and depths, CMYK, animated or damaged: converted correctly, or refused."""
 
 from __future__ import annotations
 
@@ -446,7 +446,7 @@ def test_a_targa_of_sixteen_bits_a_pixel_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_colours_of_sixteen_bits_in_a_tiff_are_told(compressed: bool) -> None:
+def test_colours_of_sixteen_bits_in_a_tiff_are_warned_of(compressed: bool) -> None:
     data = tiff([0x1234, 0x00FF, 0xFFFF], 16, meaning=2, compressed=compressed)
     with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
         assert np.asarray(codable(opened(data))).ravel().tolist() == [0x12, 0x00, 0xFF]
@@ -486,7 +486,7 @@ def test_the_first_frame_is_coded_with_a_warning(kind: str, loaded: bool, tmp_pa
 
 
 @pytest.mark.parametrize("kind", ANIMATED)
-def test_an_animation_is_refused_if_told_so(kind: str) -> None:
+def test_an_animation_is_refused_with_strict(kind: str) -> None:
     with pytest.raises(ImageError, match="image has 3 frames; one is allowed with strict"):
         caesura.encode(opened(animation(kind)), strict=True)
 
@@ -603,7 +603,7 @@ def test_the_command_line_tells_what_is_lost_of_each_file_in_one_line(tmp_path: 
     ]
 
 
-def test_the_command_line_refuses_if_told_so(tmp_path: Path) -> None:
+def test_the_command_line_refuses_with_strict(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     path.write_bytes(animation("GIF"))
     assert "image has 3 frames; one is allowed" in complaint(run("encode", "--strict", path))

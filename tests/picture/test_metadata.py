@@ -482,7 +482,7 @@ def test_formats_with_a_place_give_back_every_byte(kind: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tiff", ".bmp"])
-def test_decoding_strips_if_told_so(suffix: str, tmp_path: Path) -> None:
+def test_decoding_strips_with_strip(suffix: str, tmp_path: Path) -> None:
     coded, out = tmp_path / "photo.cae", tmp_path / f"photo{suffix}"
     coded.write_bytes(caesura.encode(described(exif=exif(6), xmp=LONG, icc_profile=PROFILE), effort=1))
     outcome = run("decode", "--strip", coded, "-o", out)

@@ -1,4 +1,4 @@
-"""Pixels in and out: what can be coded, what is refused, and that padding is undone by cropping."""
+"""Pixels from and to Pillow images and arrays, padding and reduction."""
 
 from __future__ import annotations
 
