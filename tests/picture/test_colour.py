@@ -69,8 +69,8 @@ def cicp(primaries: int, transfer: int, full: int = 1) -> bytes:
 def avif(primaries: int, transfer: int, **settings: Any) -> bytes:
     """An AVIF whose code points are replaced."""
     data = written(photo(), "AVIF", quality=100, subsampling="4:4:4", **settings)
-    place = data.index(b"colrnclx") + 8
-    return data[:place] + struct.pack(">HH", primaries, transfer) + data[place + 4 :]
+    offset = data.index(b"colrnclx") + 8
+    return data[:offset] + struct.pack(">HH", primaries, transfer) + data[offset + 4 :]
 
 
 def opened(data: bytes) -> Image.Image:
@@ -241,7 +241,7 @@ def test_the_picture_given_keeps_what_it_says() -> None:
     assert picture.info == before
 
 
-def test_a_file_keeps_its_place_and_its_transparent_colour() -> None:
+def test_a_file_keeps_its_file_position_and_its_transparent_colour() -> None:
     picture = opened(png(gama(1.0), mode="P", transparency=b"\x80" * 256))
     coded = codable(picture)
     np.testing.assert_array_equal(
@@ -329,8 +329,8 @@ def calibrated(endpoints: tuple[float, ...], gammas: tuple[float, ...], version:
 
 def jpeg_2000(space: int, **settings: Any) -> bytes:
     data = written(photo(), "JPEG2000", **settings)
-    place = data.index(b"colr") + 7
-    return data[:place] + space.to_bytes(4, "big") + data[place + 4 :]
+    offset = data.index(b"colr") + 7
+    return data[:offset] + space.to_bytes(4, "big") + data[offset + 4 :]
 
 
 ADOBE_POINTS = (0.64, 0.33, 0.03, 0.21, 0.71, 0.08, 0.15, 0.06, 0.79)

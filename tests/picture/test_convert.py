@@ -639,8 +639,8 @@ def test_a_palette_of_eight_bit_values_is_taken_as_it_is_meant(tmp_path: Path) -
     values = (0, 200, *[0] * 254, 0, 100, *[0] * 254, 0, 50, *[0] * 254)
     picture.save(path)
     content = bytearray(path.read_bytes())
-    place = content.index(struct.pack("<H", 200 << 8))  # the palette of 16-bit values, plane by plane
-    start = place - 2
+    offset = content.index(struct.pack("<H", 200 << 8))  # the palette of 16-bit values, plane by plane
+    start = offset - 2
     content[start : start + 1536] = struct.pack("<768H", *values)
     path.write_bytes(content)
     assert np.array_equal(split(codable(open_image(path)))[0][0, 0], [200, 100, 50])

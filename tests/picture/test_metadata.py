@@ -463,7 +463,7 @@ def test_xmp_that_another_program_has_spread_is_joined_if_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", ["BMP", "GIF", "PPM", "TGA", "JPEG2000", "QOI"])
-def test_formats_without_a_place_say_so_and_turn_the_picture(kind: str) -> None:
+def test_formats_that_hold_no_metadata_warn_and_apply_the_orientation(kind: str) -> None:
     picture = described(exif=exif(6), xmp=XMP, icc_profile=PROFILE)
     with pytest.warns(
         UserWarning, match=rf"{kind} cannot hold icc \(\d+ bytes\), exif .*, xmp .*, which is"
@@ -475,7 +475,7 @@ def test_formats_without_a_place_say_so_and_turn_the_picture(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(write_metadata.FORMATS - {"HEIF", "AVIF", "TIFF"}))
-def test_formats_with_a_place_give_back_every_byte(kind: str) -> None:
+def test_formats_that_hold_metadata_return_every_byte(kind: str) -> None:
     picture = described(exif=exif(6), xmp=b"\xff not UTF-8", icc_profile=PROFILE)
     kept = read_metadata.from_image(picture)
     assert read_metadata.from_image(Image.open(io.BytesIO(formats.saved(picture, kind)))) == kept

@@ -40,8 +40,8 @@ def jpeg_2000() -> bytes:
 
 def jpeg_2000_before_the_pixels() -> bytes:
     data = written("JPEG2000")
-    place = data.index(b"jp2c") - 4
-    return data[:place] + box("xmp", XMP) + box("exif", b"Exif\0\0" + EXIF) + data[place:]
+    offset = data.index(b"jp2c") - 4
+    return data[:offset] + box("xmp", XMP) + box("exif", b"Exif\0\0" + EXIF) + data[offset:]
 
 
 def psd() -> bytes:
