@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caesura import __version__
+from caesura import __version__, progress
 from caesura.bench import codecs as known
 from caesura.bench import costs, curves, html, machine, matched, measure, optional, report
 from caesura.bench.cache import Cache
@@ -125,14 +124,8 @@ def bench(plan: Plan, console: Console) -> Results:
     conditions = Conditions(here.processor, threads, plan.repeats) if plan.times else None
     ladders = {codec.name: len(codec.settings) for codec in everything}
     rungs = sum(ladders.values()) * len(photos)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
+    counts = "[progress.download]{task.completed:.0f}/{task.total:.0f}"
+    bar = progress.bar("{task.description}", counts, console=console)
     try:
         with optional.opened(plan.metrics) as more, machine.threads_are(threads), bar:
             task = bar.add_task("", total=rungs + len(everything) * (plan.times + len(photos)))
