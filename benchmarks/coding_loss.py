@@ -21,10 +21,10 @@ from rich.table import Table
 
 from caesura import codec
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
-from caesura.models import bundle as model
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
-from caesura.picture import pixels as image
+from caesura.picture.pixels import open_image, pad, padded_side, to_pixels, to_rgb
 from caesura.runtime import transform
 from caesura.train import start
 from caesura.train.cae2017 import priors
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--model", default="cae2017")
     parser.add_argument("--qualities", default="14,24,34,44,54,62")
     arguments = parser.parse_args()
-    bundle = model.load(arguments.model)
+    bundle = bundles.load(arguments.model)
     if bundle.architecture != "cae2017":
         raise SystemExit(f"model {bundle.name} is of {bundle.architecture}; this measures cae2017")
     qualities = [float(part) for part in arguments.qualities.split(",")]
@@ -47,7 +47,7 @@ def main() -> None:
     table = Table("quality", "real bytes", "estimate", "mean loss", "largest loss beyond 32 bytes")
     sizes: dict[float, list[tuple[int, float]]] = {quality: [] for quality in qualities}
     for path in track(sorted(arguments.folder.glob("*.png")), "pictures"):
-        pixels = image.to_pixels(image.open_image(path))
+        pixels = to_pixels(open_image(path))
         for quality in qualities:
             real = len(codec.encode(pixels, quality=quality, model=bundle))
             sizes[quality].append((real, estimate(pixels, quality, bundle, prior)))
@@ -72,11 +72,11 @@ def load_prior(bundle: Bundle) -> priors.Prior:
 
 @torch.no_grad()
 def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: priors.Prior) -> float:
-    """The model's estimate of a picture's size in bytes; `pixels` as from `image.to_pixels`."""
-    sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
-    padded = image.pad(image.to_rgb(pixels), *sides)
-    mix = rate.mixing(rate.quality_code(quality, bundle.quality_scale), len(bundle.log_gain))
-    gain = rate.scale_vector(bundle.log_gain, mix)
+    """The model's estimate of a picture's size in bytes; `pixels` as from `to_pixels`."""
+    sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
+    padded = pad(to_rgb(pixels), *sides)
+    mix = ladder.mixing(ladder.quality_code(quality, bundle.quality_scale), len(bundle.log_gain))
+    gain = ladder.scale_vector(bundle.log_gain, mix)
     latent = transform.analyse(padded, bundle) * gain[:, None, None]
     symbols = torch.from_numpy(np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX)).double()
     log_mass = prior.log_mass(symbols[None], torch.from_numpy(gain).double()[None])

@@ -13,6 +13,7 @@ import argparse
 import random
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ from caesura import codec, metrics
 from caesura.bench.codecs import JPEG
 from caesura.data import CaeDataset, random_crop
 from caesura.errors import ConfigError
-from caesura.picture import pixels as image
 from caesura.picture.formats import is_picture
+from caesura.picture.pixels import open_image, to_pixels, to_rgb
 
 Pixels = NDArray[np.uint8]
 _OURS = "caesura photo-psnr"
@@ -101,7 +102,7 @@ def _written(paths: list[Path], work: Path, quality: float) -> tuple[dict[str, i
     sizes: dict[str, int] = {_OURS: 0, "JPEG": 0}
     decibels: dict[str, list[float]] = {name: [] for name in sizes}
     for number, path in enumerate(track(paths, "coding", console=Console(stderr=True))):
-        pixels = image.to_rgb(image.to_pixels(image.open_image(path)))
+        pixels = to_rgb(to_pixels(open_image(path)))
         ours = codec.encode(pixels, quality=quality, tune="psnr")
         least = metrics.psnr(pixels, codec.decode_array(ours))
         theirs, good = _jpeg(pixels, least)
@@ -113,17 +114,13 @@ def _written(paths: list[Path], work: Path, quality: float) -> tuple[dict[str, i
 
 
 def _jpeg(pixels: Pixels, least: float) -> tuple[bytes, float]:
-    """The smallest JPEG of at least this PSNR, by halves; the best there is if none has it."""
-    low, high = 1, 100
-    while low < high:
-        middle = (low + high) // 2
-        data = JPEG.encode(pixels, middle)
-        if metrics.psnr(pixels, JPEG.decode(data)) >= least:
-            high = middle
-        else:
-            low = middle + 1
-    data = JPEG.encode(pixels, low)
-    return data, metrics.psnr(pixels, JPEG.decode(data))
+    """The smallest JPEG file of at least this PSNR in dB, and its PSNR; quality 100 if none has it."""
+
+    def coded(quality: int) -> tuple[bytes, float]:
+        data = JPEG.encode(pixels, quality)
+        return data, metrics.psnr(pixels, JPEG.decode(data))
+
+    return coded(1 + bisect_left(range(1, 100), least, key=lambda quality: coded(quality)[1]))
 
 
 def _rate(dataset: Any, workers: int, seconds: float) -> float:

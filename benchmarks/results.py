@@ -19,14 +19,14 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from caesura.bench import curves, measure, optional, report, run
-from caesura.bench.bd import bd_rate
+from caesura.bench import curves, measure, optional_metrics, report, run
+from caesura.bench.bd_rate import bd_rate
 from caesura.bench.cache import Cache
+from caesura.bench.caesura_codec import Caesura
 from caesura.bench.codecs import AVIF_420, AVIF_IQ, AVIF_PSNR, AVIF_SSIMULACRA2
-from caesura.bench.ours import Caesura
 from caesura.bench.photos import Photo, find
 from caesura.bench.schema import Picture, Results
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.picture import files
 
 _LOOKS, _PIXELS = "photo", "photo-psnr"
@@ -72,7 +72,7 @@ def main() -> None:
             destination=arguments.work,
             models=_MODELS,
             reference=arguments.docs / "kodak_published_rd.json",
-            metrics=optional.NAMES,
+            metrics=optional_metrics.NAMES,
             times=False,
             command="make results",
         ),
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def _head(results: Results, note: str) -> str:
-    bundles = ", ".join(f"`{name}` (`{models.load(name).id:08x}`)" for name in _MODELS)
+    bundles = ", ".join(f"`{name}` (`{bundles.load(name).id:08x}`)" for name in _MODELS)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "pillow", "imagecodecs"))
     text = (
         f"Every figure on this page comes from one run of that command, {results.made[:10]}. "
@@ -118,7 +118,7 @@ def _bars(results: Results) -> str:
     lines = [f"| {first} | |", "|---|---|"]
     for name in _RIVALS:
         if name in of:
-            told = report.told(results.difference(first, name))
+            told = report.with_interval(results.difference(first, name))
             lines.append(f"| BD-rate (PSNR) against {name} | {told} |")
     for entry in results.published:
         if entry.name in _PUBLISHED:
@@ -153,8 +153,8 @@ def _write_figures(name: str, results: Results) -> None:
             if other in of
         ),
     }
-    (folder,) = (folder for folder, model_id in models.known() if model_id == models.load(name).id)
-    path = folder / models.MANIFEST
+    (folder,) = (folder for folder, model_id in bundles.known() if model_id == bundles.load(name).id)
+    path = folder / bundles.MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | {"figures": figures}, indent=1) + "\n")
 
 
@@ -175,7 +175,7 @@ def _best(results: Results) -> str:
         if hardest:
             one = min(hardest, key=lambda one: one.percent or 0.0)
             model = one.codec.removeprefix("caesura ")
-            lines.append(f"| {title} | `{model}` | {one.anchor} | {report.told(one)} |")
+            lines.append(f"| {title} | `{model}` | {one.anchor} | {report.with_interval(one)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -187,7 +187,7 @@ def _looks(results: Results) -> str:
     for name in (f"caesura {_PIXELS}", *_SEEN_RIVALS):
         differences = [results.difference(ours, name, metric) for metric in _SEEN]
         if any(differences):
-            lines.append("| " + " | ".join((name, *map(report.told, differences))) + " |")
+            lines.append("| " + " | ".join((name, *map(report.with_interval, differences))) + " |")
     return "\n".join(lines) + "\n"
 
 

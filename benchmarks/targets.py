@@ -22,8 +22,8 @@ import caesura
 from caesura import codec
 from caesura.bench import photos
 from caesura.bench.codecs import Pixels
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.ratecontrol.search import Target, search
 from caesura.runtime import transform
@@ -43,9 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.targets", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="scikit-image's photographs unless given")
     parser.add_argument("--pictures", type=int, default=10)
-    parser.add_argument("--model", default=models.DEFAULT)
+    parser.add_argument("--model", default=bundles.DEFAULT)
     arguments = parser.parse_args()
-    bundle = models.load(arguments.model)
+    bundle = bundles.load(arguments.model)
     found = photos.find(arguments.folder, quick=arguments.folder is None)[: arguments.pictures]
     pictures = [_middle(photo.pixels()) for photo in found]
     caesura.encode(pictures[0], target=Target(psnr=33), model=bundle)  # libraries are loaded
@@ -80,7 +80,7 @@ def _cost(picture: Pixels, target: Target, bundle: Bundle) -> tuple[float, int, 
 
     with mock.patch.object(codec, "search", counted):
         whole, data = _timed(lambda: caesura.encode(picture, target=target, model=bundle))
-    quality = rate.quality_of(caesura.read_header(data).quality, bundle.quality_scale)
+    quality = ladder.quality_of(caesura.read_header(data).quality, bundle.quality_scale)
     single, _ = _timed(lambda: caesura.encode(picture, quality=quality, model=bundle))
     return whole / single, counts[0], single
 

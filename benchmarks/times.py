@@ -23,12 +23,12 @@ from rich.console import Console
 from caesura import __version__
 from caesura.bench import codecs as known
 from caesura.bench import costs, machine, measure, speed
+from caesura.bench.caesura_codec import Caesura
 from caesura.bench.codecs import Codec
-from caesura.bench.ours import Caesura
 from caesura.bench.photos import Photo, find
 from caesura.bench.speed import tables
 from caesura.errors import CaesuraError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.models.ladder import DEFAULT_QUALITY
 from caesura.picture import files
 
@@ -55,7 +55,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="pictures, of which the first three are coded")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder that SPEED.md is written to")
-    parser.add_argument("--model", default=models.DEFAULT, help="name or folder of a bundle")
+    parser.add_argument("--model", default=bundles.DEFAULT, help="name or folder of a bundle")
     parser.add_argument("--quick", action="store_true", help="a minute or two instead of ten")
     arguments = parser.parse_args()
     console = Console()
@@ -78,7 +78,7 @@ def page(folder: Path, model: str, *, quick: bool, console: Console) -> str:
     others = [codec for codec in known.OTHERS if not (quick and codec in known.SLOW)]
     codecs: list[Codec] = [Caesura(model, (DEFAULT_QUALITY,)), *known.installed(others)[0]]
     _watch()
-    beside = machine.Others()
+    beside = machine.OtherLoad()
     rows = _codecs(photos, codecs, quick, console)
     with tempfile.TemporaryDirectory(prefix="caesura-bench-") as work:
         (found,) = speed.run(
@@ -93,7 +93,7 @@ def _codecs(photos: Sequence[Photo], codecs: Sequence[Codec], quick: bool, conso
     """A table of every codec's speed, memory and start-up."""
     megapixels = sum(photo.width * photo.height for photo in photos) / 1e6
     seconds = {codec.name: [0.0, 0.0] for codec in codecs}
-    with machine.threads_are(1):
+    with machine.codec_threads(1):
         for photo in photos:
             todo = [measure.Coding(codec, codec.settings[len(codec.settings) // 2]) for codec in codecs]
             with console.status("") as status:
@@ -130,7 +130,7 @@ def _head(found: speed.Speed, used: float) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "numpy", "pillow"))
     text = (
         f"Every figure on this page comes from one run of that command, {time.strftime('%Y-%m-%d')}, on a "
-        f"machine that did nothing else ({machine.told(used, here.cores)}): {here.processor}, {here.cores} "
+        f"idle machine ({machine.load_text(used, here.cores)}): {here.processor}, {here.cores} "
         f"cores, {here.instructions}, {here.memory_gib:.0f} GiB, {here.system}; Python {here.python}, "
         f"{libraries}, caesura {__version__}, bundle `{found.model}` (`{found.id}`). Rates and qualities: "
         "[RESULTS.md](RESULTS.md)."
@@ -139,7 +139,7 @@ def _head(found: speed.Speed, used: float) -> str:
 
 
 def _watch() -> None:
-    beside = machine.Others()
+    beside = machine.OtherLoad()
     time.sleep(_LOOK)
     _idle(beside.used())
 
@@ -147,7 +147,7 @@ def _watch() -> None:
 def _idle(used: float | None) -> float:
     if used is None:
         raise BusyError("how busy this machine is cannot be told on this system; Linux is allowed")
-    if not machine.idle(used):
+    if not machine.is_idle(used):
         cores = machine.describe().cores
         raise BusyError(
             f"the machine is busy: other programs use {used:.2f} of {cores} processors; "

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from caesura.bench import html, plot, words
+from caesura.bench import formatting, html, plot
 from caesura.errors import CaesuraError, ConfigError
 from cli_helpers import drawn
 
@@ -502,7 +502,12 @@ def test_the_hardest_variant_of_a_codec_is_that_of_the_metric(tmp_path: Path) ->
 
 
 def test_nothing_has_no_sign() -> None:
-    assert [words.signed(value) for value in (-0.04, 0.0, 0.06, None)] == ["0.0", "0.0", "+0.1", words.NONE]
+    assert [formatting.signed(value) for value in (-0.04, 0.0, 0.06, None)] == [
+        "0.0",
+        "0.0",
+        "+0.1",
+        formatting.NONE,
+    ]
 
 
 def test_variants_of_a_codec_are_one_family() -> None:

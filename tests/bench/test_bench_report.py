@@ -23,7 +23,7 @@ import caesura
 from benchmarks import demo
 from caesura import metrics
 from caesura.bench import curves, machine, quality, report
-from caesura.bench.bd import bd_rate, interval, overlap
+from caesura.bench.bd_rate import bd_rate, interval, overlap
 from caesura.bench.schema import CodecFacts, Curve, Picture, Point, Published, Results
 from caesura.errors import ConfigError, ImageError
 from cli_helpers import strict_json

@@ -17,8 +17,8 @@ import caesura
 from caesura import metrics
 from caesura.bench import codecs as known
 from caesura.bench import cvvdp, machine, photos, quality
+from caesura.bench.caesura_codec import Caesura
 from caesura.bench.codecs import JPEG
-from caesura.bench.ours import Caesura
 from caesura.bench.schema import Cost
 from cli_helpers import WITHOUT, Pixels, complaint, drawn, opened, process, run, strict_json, succeeded
 from train_helpers import photo, save
@@ -140,7 +140,7 @@ def test_times_say_how_busy_the_machine_was(whole: Report) -> None:
     if None not in others:
         assert min(others) >= 0
         assert whole.results["others"] == pytest.approx(np.mean(others))
-    said = machine.told(whole.results["others"], whole.results["machine"]["cores"])
+    said = machine.load_text(whole.results["others"], whole.results["machine"]["cores"])
     assert said in " ".join((whole.folder / "index.html").read_text().split())
     assert said in " ".join(whole.out.split())
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from caesura.bench import quality
-from caesura.bench.bd import Float, bd_rate, interval, overlap
+from caesura.bench.bd_rate import Float, bd_rate, interval, overlap
 from caesura.bench.schema import METRICS, Curve, Difference, Picture, Point, Sample
 
 

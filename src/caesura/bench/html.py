@@ -21,8 +21,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
 from caesura.bench import machine, plot, samples
+from caesura.bench.formatting import count, figure, setting, signed, span
 from caesura.bench.plot import Plot, Style
-from caesura.bench.words import count, figure, setting, signed, span
 from caesura.errors import ConfigError
 from caesura.picture import files
 
@@ -137,7 +137,7 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         "bounds": {"width": plot.WIDTH, "height": plot.HEIGHT},
         "ours": ours,
         "timed": results.get("timed", True),  # results of before it was told lack it
-        "busy": machine.told(results.get("others"), results["machine"]["cores"]),
+        "busy": machine.load_text(results.get("others"), results["machine"]["cores"]),
     }
     pages = {}
     order = [picture["name"] for picture in results["pictures"]]

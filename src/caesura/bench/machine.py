@@ -37,7 +37,7 @@ def describe() -> Machine:
     )
 
 
-class Others:
+class OtherLoad:
     """How many processors other programs use, from when this is made on."""
 
     def __init__(self) -> None:
@@ -52,21 +52,21 @@ class Others:
         return round(max(0.0, everyone - own) / wall, 3)
 
 
-def idle(others: float | None) -> bool:
+def is_idle(others: float | None) -> bool:
     """Whether a machine is known to be idle but for us."""
     return others is not None and others <= IDLE
 
 
-def told(others: float | None, cores: int) -> str:
+def load_text(others: float | None, cores: int) -> str:
     """How busy it was, as a clause for beside its times."""
     if others is None:
         return "how busy other programs kept the machine is not known"
     used = f"other programs used {others:.2f} of {cores} processors"
-    return used if idle(others) else f"times from a busy machine: {used}"
+    return used if is_idle(others) else f"times from a busy machine: {used}"
 
 
 @contextmanager
-def threads_are(number: int) -> Iterator[None]:
+def codec_threads(number: int) -> Iterator[None]:
     """CAESURA_THREADS for a while: codecs read it, and processes inherit it."""
     before = os.environ.get("CAESURA_THREADS")
     os.environ["CAESURA_THREADS"] = str(number)

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from caesura import metrics
-from caesura.bench import machine, optional, quality
+from caesura.bench import machine, optional_metrics, quality
 from caesura.bench.cache import Cache
+from caesura.bench.caesura_codec import size_of
 from caesura.bench.codecs import Codec, Pixels
 from caesura.bench.external import External
-from caesura.bench.ours import size_of
 from caesura.bench.photos import Photo
 from caesura.bench.schema import Point
 from caesura.errors import CaesuraError
@@ -64,7 +64,7 @@ def points(
     conditions: Conditions | None,
     cache: Cache,
     tell: Callable[[str], None] = lambda doing: None,
-    more: optional.Measures | None = None,
+    more: optional_metrics.Measures | None = None,
 ) -> Iterator[Point]:
     """Every picture by every codec at every setting; from the cache where that has it.
 
@@ -74,7 +74,7 @@ def points(
             which depend on none of them: each file is coded once, and nothing is timed.
         cache: gets every point as it is measured.
         tell: called with what is being done.
-        more: metrics besides those that are always measured, see `optional.opened`.
+        more: metrics besides those that are always measured, see `optional_metrics.opened`.
     """
     more = more or {}
     versions = {codec.name: codec.version for codec in codecs}
@@ -100,7 +100,7 @@ def points(
             if not todo:
                 continue
             pixels = photo.pixels() if pixels is None else pixels
-            beside = machine.Others()
+            beside = machine.OtherLoad()
             timed(todo, pixels, conditions.repeats if conditions else 1, photo.name, tell)
             others = beside.used()
             tell(f"{photo.name}, qualities")
@@ -148,7 +148,7 @@ def timed(
 
 
 def _qualities(
-    todo: list[Coding], pixels: Pixels, more: optional.Measures
+    todo: list[Coding], pixels: Pixels, more: optional_metrics.Measures
 ) -> Iterator[tuple[Coding, quality.Quality]]:
     workers = 1 if pixels.shape[0] * pixels.shape[1] > _LARGE else os.cpu_count() or 1
     pool = ThreadPoolExecutor(workers)

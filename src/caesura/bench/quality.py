@@ -44,7 +44,7 @@ def measure(
 
     Args:
         original, decoded: the pictures.
-        more: what measures the fields that are None otherwise, see `optional.opened`.
+        more: what measures the fields that are None otherwise, see `optional_metrics.opened`.
 
     Raises:
         ImageError: the shapes differ.

@@ -89,7 +89,7 @@ def summary(results: Results, anchor: str) -> Table:
     """
     others = [key for key, (_, short) in _METRICS.items() if short and key != "psnr" and _has(results, key)]
     title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures"
-    busy = machine.told(results.others, results.machine.cores) if results.timed else None
+    busy = machine.load_text(results.others, results.machine.cores) if results.timed else None
     table = Table(title=title, caption=busy, box=None, padding=(0, 1, 0, 0))
     table.add_column("codec", no_wrap=True)
     roomy = not {"psnr_hvs_m", "cvvdp"}.intersection(others)
@@ -136,7 +136,7 @@ def _rates(title: str, results: Results, pairs: Sequence[tuple[str, str]], told_
         rates = results.difference(*pair, "psnr")
         common = rates.overlap if rates else None
         over = "{:.1f} to {:.1f} dB".format(*common) if common else ""
-        lines.append(f"| {pair[told_of]} | {' | '.join(map(told, found))} | {over} |")
+        lines.append(f"| {pair[told_of]} | {' | '.join(map(with_interval, found))} | {over} |")
     return lines
 
 
@@ -159,7 +159,7 @@ def percent(difference: float | None) -> str:
     return "no overlap" if difference is None else f"{difference:+.1f}%"
 
 
-def told(difference: Difference | None) -> str:
+def with_interval(difference: Difference | None) -> str:
     """A BD-rate with its interval."""
     return "" if difference is None else f"{percent(difference.percent)} {_interval(difference)}".strip()
 

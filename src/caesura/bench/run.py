@@ -17,16 +17,16 @@ from rich.console import Console
 
 from caesura import __version__, progress
 from caesura.bench import codecs as known
-from caesura.bench import costs, curves, html, machine, matched, measure, optional, report
+from caesura.bench import costs, curves, html, machine, matched, measure, optional_metrics, report
 from caesura.bench.cache import Cache
+from caesura.bench.caesura_codec import Caesura, Crops, distinct
 from caesura.bench.codecs import Codec
 from caesura.bench.external import External
 from caesura.bench.measure import Conditions
-from caesura.bench.ours import Caesura, Crops, distinct
 from caesura.bench.photos import Photo, find, largest
 from caesura.bench.schema import CodecFacts, Cost, Missing, Picture, Remark, Results
 from caesura.errors import ConfigError, DependencyError
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.picture import files
 
 ANCHOR = known.JPEG.name
@@ -52,7 +52,7 @@ class Plan:
         crop: code NxN crops one by one by our codec; 0 codes whole pictures.
         repeats: of each timing.
         threads: that a codec may use; 0 for all processors.
-        metrics: of `optional.NAMES`, besides those that are always measured.
+        metrics: of `optional_metrics.NAMES`, besides those that are always measured.
         times: also measure time, memory and start-up.
         quick: four pictures, at most 768 x 512, five settings, without slow codecs.
         command: that made it, as reports show it.
@@ -61,7 +61,7 @@ class Plan:
     folder: Path | None
     destination: Path
     models: Sequence[str]
-    efforts: Sequence[int] = (rate.DEFAULT_EFFORT,)
+    efforts: Sequence[int] = (ladder.DEFAULT_EFFORT,)
     qualities: Sequence[float] = QUALITIES
     codecs: str | None = None
     external: Sequence[External] = ()
@@ -127,7 +127,7 @@ def bench(plan: Plan, console: Console) -> Results:
     counts = "[progress.download]{task.completed:.0f}/{task.total:.0f}"
     bar = progress.bar("{task.description}", counts, console=console)
     try:
-        with optional.opened(plan.metrics) as more, machine.threads_are(threads), bar:
+        with optional_metrics.opened(plan.metrics) as more, machine.codec_threads(threads), bar:
             task = bar.add_task("", total=rungs + len(everything) * (plan.times + len(photos)))
 
             def tell(doing: str) -> None:
@@ -141,7 +141,7 @@ def bench(plan: Plan, console: Console) -> Results:
                 results.costs.append(cost)
                 bar.advance(task)
             folder = plan.destination / SAMPLES
-            for shown in matched.shown(photos, everything, results.points, folder, cache, tell):
+            for shown in matched.write_samples(photos, everything, results.points, folder, cache, status):
                 results.samples.append(shown)
                 bar.advance(task, shown.codec != "original")
             _summarise(results, anchor, ladders, tell)
@@ -186,7 +186,7 @@ def _summarise(
 def _codecs(plan: Plan) -> tuple[list[Codec], list[Codec], list[Missing]]:
     """Ours, the others that are here, and what is missing."""
     for quality in plan.qualities:
-        rate.check(quality)
+        ladder.check(quality)
     ours: list[Codec] = [
         Caesura(model, distinct(model, plan.qualities), effort)
         for model in plan.models

@@ -19,12 +19,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from caesura.bench import machine, work
+from caesura.bench import complexity, machine
 from caesura.bench.speed import peak, pictures, process, symbols, timing
 from caesura.bench.speed.timing import median
 from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
-from caesura.models import ladder as rate
+from caesura.models import ladder
 
 __all__ = ["SIZES", "Speed", "large", "measure", "median", "processors", "rows", "run"]
 
@@ -58,7 +58,7 @@ class Speed:
     rates: list[timing.Rate]
     splits: list[timing.Split]
     peak: dict[int, float]
-    work: work.Work
+    work: complexity.Complexity
     coding: symbols.Coding
     start_up: float
     alone: list[process.Fresh]
@@ -129,14 +129,14 @@ def measure(
     advance: timing.Advance = lambda: None,
 ) -> Speed:
     """One model; `advance` is called after each step. Other arguments are those of `run`."""
-    bundle, beside = bundles.load(model), machine.Others()
-    counted = work.count(bundle)
+    bundle, beside = bundles.load(model), machine.OtherLoad()
+    counted = complexity.count(bundle)
     peaks = {count: peak.gemm(count) for count in sorted({1, *threads})}
     rates, splits = timing.measure(model, sizes, threads, repeats, advance)
     # Once more, so that a machine that was busy the first time does not look slow.
     peaks = {count: max(before, peak.gemm(count)) for count, before in peaks.items()}
     photo = pictures.photo(*pictures.shape(min(_OF_SYMBOLS, max(sizes))))
-    coding = symbols.coding(photo, bundle, rate.DEFAULT_QUALITY, 3 * repeats)
+    coding = symbols.coding(photo, bundle, ladder.DEFAULT_QUALITY, 3 * repeats)
     advance()
     alone = []
     for size in sorted({min(size, max(sizes)) for size in _ALONE}):

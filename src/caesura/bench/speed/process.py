@@ -70,7 +70,7 @@ def fresh(megapixels: float, model: str = bundles.DEFAULT) -> list[Fresh]:
 
 
 def _run(direction: str, path: Path, model: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "caesura.bench.alone", direction, str(path), model]
+    command = [sys.executable, "-m", "caesura.bench.coding_process", direction, str(path), model]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found: dict[str, float] = json.loads(out)
     return found

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from caesura.bench.machine import threads_are
+from caesura.bench.machine import codec_threads
 from caesura.coding import detail, rounding
 from caesura.entropy import coder, control, factorized, grouped
 from caesura.format import container
@@ -66,7 +66,7 @@ class Clock:
 def measured() -> Iterator[Clock]:
     """A clock of what runs within, in one thread; not for two at once."""
     clock = Clock()
-    with threads_are(1), _wrapped(clock):
+    with codec_threads(1), _wrapped(clock):
         clock.switch(REST)
         clock.seconds = dict.fromkeys(STAGES, 0.0)  # wrapping is no part of it
         try:

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.bench.machine import threads_are
+from caesura.bench.machine import codec_threads
 from caesura.coding import cae2017, cae2026
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper
 from caesura.entropy.control import Indices
 from caesura.entropy.passes import PASSES, parts
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
-from caesura.picture import pixels as image
+from caesura.picture.pixels import pad, padded_side
 from caesura.runtime.parallel import one_blas_thread
 
 
@@ -47,10 +47,10 @@ class Coding:
 @one_blas_thread()
 def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: int) -> Coding:
     """Measure on the symbols of a picture, uint8 (H, W, 3)."""
-    sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
-    padded = image.pad(pixels, *sides)
-    code = rate.quality_code(quality, bundle.quality_scale)
-    with threads_are(1):
+    sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
+    padded = pad(pixels, *sides)
+    code = ladder.quality_code(quality, bundle.quality_scale)
+    with codec_threads(1):
         if bundle.architecture == "cae2026":
             calls, symbols, coded = _flagship(padded, bundle, code)
         else:
@@ -78,7 +78,7 @@ _Calls = dict[str, Callable[[], Any]]
 
 def _paper(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls, int, int]:
     at = cae2017.Rate(code, bundle)
-    coded = cae2017.encode(cae2017.analyse(pixels, at), at, rate.DEFAULT_EFFORT)
+    coded = cae2017.encode(cae2017.analyse(pixels, at), at, ladder.DEFAULT_EFFORT)
     data = cae2017.pack(coded)
     calls: _Calls = {
         "encode": lambda: cae2017.pack(coded),
@@ -89,7 +89,7 @@ def _paper(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls
 
 def _flagship(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls, int, int]:
     at = cae2026.Rate(code, bundle)
-    coded = cae2026.encode(cae2026.analyse(pixels, at), at, rate.DEFAULT_EFFORT)
+    coded = cae2026.encode(cae2026.analyse(pixels, at), at, ladder.DEFAULT_EFFORT)
     data = cae2026.pack(coded)
     chosen = [[indices for _, indices in one] for one in coded.passes]
 

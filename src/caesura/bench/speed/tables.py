@@ -10,7 +10,7 @@ import matplotlib
 import matplotlib.axes
 import rich.table
 
-from caesura.bench.machine import told
+from caesura.bench.machine import load_text
 from caesura.bench.speed import stages
 from caesura.bench.speed.process import DIRECTIONS, INFO_REPEATS
 
@@ -53,7 +53,7 @@ def of(found: Speed) -> list[Table]:
 def markdown(found: Sequence[Speed]) -> str:
     """A page: the machine, then a section for each model."""
     machine = ", ".join(f"{name} {value}" for name, value in found[0].machine.items())
-    beside = "; ".join(dict.fromkeys(told(one.others, int(one.machine["processors"])) for one in found))
+    beside = "; ".join(dict.fromkeys(load_text(one.others, int(one.machine["processors"])) for one in found))
     parts = [f"# Speed\n\n{machine}; {beside}.\n\n![Megapixels per second by size](speed.png)\n"]
     for one in found:
         parts += [f"## {one.model} (`{one.id}`)\n", *(table.markdown() for table in of(one))]

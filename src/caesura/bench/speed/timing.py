@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from caesura import codec
-from caesura.bench.machine import threads_are
+from caesura.bench.machine import codec_threads
 from caesura.bench.speed import pictures, stages
 from caesura.bench.speed.process import DIRECTIONS
 
@@ -105,7 +105,7 @@ def measure(
             for _ in range(_TURNS if small else 1):
                 for direction in DIRECTIONS:
                     for count in threads:
-                        with threads_are(count):
+                        with codec_threads(count):
                             seconds = _seconds(calls[direction])
                         if turn:
                             times.setdefault((number, direction, count), []).append(seconds)

@@ -9,7 +9,7 @@ from caesura.models.bundle import Bundle
 
 
 @dataclass(frozen=True)
-class Work:
+class Complexity:
     """Thousands of multiply-accumulates per pixel, those of windows that overlap not.
 
     Attributes:
@@ -27,7 +27,7 @@ class Work:
         return whole - sum(self.parts.get("control", {}).values())
 
 
-def count(bundle: Bundle) -> Work:
+def count(bundle: Bundle) -> Complexity:
     """Count a loaded bundle's work.
 
     Raises:
@@ -40,4 +40,4 @@ def count(bundle: Bundle) -> Work:
         raise DependencyError("onnx is not installed; pip install 'caesura[bench]'") from error
     control = None if bundle.control is None else (len(bundle.control.base), bundle.control.channels)
     parts = work.by_part(bundle.graphs, bundle.stride, control)
-    return Work(**work.totals(parts), parts=parts)
+    return Complexity(**work.totals(parts), parts=parts)

@@ -11,8 +11,8 @@ import numpy as np
 from caesura import __version__, codec
 from caesura.bench.codecs import Codec, Pixels
 from caesura.models import bundle as bundles
-from caesura.models import ladder as rate
-from caesura.picture import pixels as image
+from caesura.models import ladder
+from caesura.picture.pixels import to_rgb
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Caesura:
 
     model: str
     settings: tuple[float, ...]
-    effort: int = rate.DEFAULT_EFFORT
+    effort: int = ladder.DEFAULT_EFFORT
 
     @property
     def name(self) -> str:
         """As reports show it."""
-        effort = "" if self.effort == rate.DEFAULT_EFFORT else f" effort {self.effort}"
+        effort = "" if self.effort == ladder.DEFAULT_EFFORT else f" effort {self.effort}"
         return f"caesura {Path(self.model).name}{effort}"
 
     @property
@@ -40,7 +40,7 @@ class Caesura:
 
     def decode(self, data: bytes) -> Pixels:
         """See `Codec`."""
-        return image.to_rgb(codec.decode_array(data))
+        return to_rgb(codec.decode_array(data))
 
 
 @dataclass(frozen=True)
@@ -107,5 +107,5 @@ def size_of(coder: Codec, data: bytes, pixels: Pixels) -> int:
 def distinct(model: str, qualities: Sequence[float]) -> tuple[float, ...]:
     """Qualities without those beyond what the model reaches, which all code alike."""
     scale = bundles.load(model).quality_scale
-    by_code = {rate.quality_code(quality, scale): quality for quality in qualities}
+    by_code = {ladder.quality_code(quality, scale): quality for quality in qualities}
     return tuple(by_code.values())
