@@ -96,7 +96,7 @@ def test_a_program_that_is_not_there_is_missing() -> None:
     ("code", "said"),
     [
         ("import sys; print('first', file=sys.stderr); sys.exit('the last word')", "status 1: the last word"),
-        ("raise SystemExit(3)", "failed with status 3: without a word"),
+        ("raise SystemExit(3)", "failed with status 3: no output"),
         ("pass", "left no file coded.bin"),
     ],
 )

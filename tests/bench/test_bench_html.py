@@ -339,7 +339,7 @@ def test_the_slider_divides_two_codecs(visit: Open) -> None:
     for width, visible in ((1600, 600), (400, 370)):
         page = visit("pictures/first.html", width=width)
         stage, slide = page.locator(".stage"), page.locator("#slide")
-        assert page.locator("#left-label").inner_text() == "as it is"
+        assert page.locator("#left-label").inner_text() == "uncompressed"
         assert page.locator("#right-label").inner_text() == "900 bytes, 0.300 bpp, 30.00 dB"
         shares = []
         slide.focus()
@@ -407,13 +407,13 @@ def test_pages_have_safe_and_different_names() -> None:
     ("change", "message"),
     [
         ({"format": "caesura-bench-9"}, r"has format 'caesura-bench-9'; 'caesura-bench-1' is allowed"),
-        ({"curves": None}, r"results\.json is not a whole caesura-bench-1"),
-        ({"codecs": [{"name": "x"}]}, r"results\.json is not a whole caesura-bench-1.*ours"),
+        ({"curves": None}, r"results\.json is not a complete caesura-bench-1"),
+        ({"codecs": [{"name": "x"}]}, r"results\.json is not a complete caesura-bench-1.*ours"),
         (
             {"published": [{"name": "x", "source": "y", "points": [[math.nan, 3]]}]},
-            r"results\.json is not a whole",
+            r"results\.json is not a complete",
         ),
-        ({"machine": {}}, r"results\.json is not a whole caesura-bench-1"),
+        ({"machine": {}}, r"results\.json is not a complete caesura-bench-1"),
     ],
 )
 def test_other_results_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:

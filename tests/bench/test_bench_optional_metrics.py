@@ -181,7 +181,7 @@ def test_pictures_that_are_too_small_or_too_large_have_no_value(
 def test_a_worker_that_ends_is_our_error_with_its_last_word(worker: Cvvdp) -> None:
     with pytest.raises(MetricError, match=r"^cvvdp: the worker ended with status 1: no torch here$"):
         Cvvdp(saying("import sys; sys.exit('first\\nno torch here')"))
-    with pytest.raises(MetricError, match=r"^cvvdp: the worker ended with status 0: without a word$"):
+    with pytest.raises(MetricError, match=r"^cvvdp: the worker ended with status 0: no output$"):
         Cvvdp(saying("pass"))
     lost = Cvvdp(saying("""print('{"version": "1"}', flush=True); import sys; sys.exit('out of memory')"""))
     with lost, pytest.raises(MetricError, match=r"^cvvdp: the worker ended with status 1: out of memory$"):

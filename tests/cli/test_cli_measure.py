@@ -286,7 +286,7 @@ def cut_off(no_costs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     command: list[object] = ["bench", tmp_path / "pictures", "-o", tmp_path / "report", *options]
     outcome = run(*command)
     assert outcome.status == 130
-    assert "interrupted: 2 of 6 codings are measured; the same command goes on from there" in outcome.out
+    assert "interrupted: 2 of 6 codings are measured; the same command resumes" in outcome.out
     count.stop_at, count.codings = None, []
     return count, command
 
@@ -387,7 +387,7 @@ def test_bench_of_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
         line = complaint(run("bench", folder, "-o", tmp_path / "report"))
         assert f"{folder} holds no pictures" in line
     line = complaint(run("bench", "-o", tmp_path / "report"))
-    assert "no folder of pictures is given; only --quick can do without" in line
+    assert "no folder of pictures is given; it is optional with --quick alone" in line
 
 
 def test_bench_names_a_picture_that_cannot_be_read(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files of matched sizes, and the pictures that are shown of them."""
+"""Files of matched sizes: the search for a setting, and the decoded pictures that reports show."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from caesura.bench.photos import Photo
 from caesura.bench.schema import Point, Shown
 from caesura.picture import files
 
-RATE = 0.4  # bits per pixel, about which pictures are shown
+RATE = 0.4  # bits per pixel of the pictures that are shown
 _TRIALS = 5
-_WHOLE, _SIDES = 1 << 20, (1024, 768)  # pixels shown whole; the cut of larger pictures
+_WHOLE, _SIDES = 1 << 20, (1024, 768)  # pixels of a picture shown whole; size of the part of a larger one
 
 
 def encode_within(coder: Codec, pixels: Pixels, size: int, low: float, high: float) -> bytes:
