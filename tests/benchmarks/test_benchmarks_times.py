@@ -74,7 +74,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of a folder that JPEG alone codes, beside ours."""
     save(tmp_path / "in" / "photo.png", drawn(72, 80))
     monkeypatch.setattr(codecs, "OTHERS", (JPEG,))
-    monkeypatch.setattr(times, "_LOOK", 0)
+    monkeypatch.setattr(times, "_WATCH", 0)
     monkeypatch.setattr(times, "_QUICK_SIZES", (0.005,))
     return tmp_path / "in"
 
@@ -88,8 +88,8 @@ def busy(monkeypatch: pytest.MonkeyPatch, *used: float | None) -> None:
 @pytest.mark.parametrize(
     ("used", "said"),
     [
-        (0.9, r"busy: other programs use 0\.90 of \d+ processors; times are kept where it is 0\.1 at most"),
-        (None, "how busy this machine is cannot be told"),
+        (0.9, r"busy: other programs use 0\.90 of \d+ processors; times are kept if it is 0\.1 at most"),
+        (None, "the load of this machine is not known"),
     ],
 )
 def test_a_machine_that_is_not_idle_is_refused_at_once(

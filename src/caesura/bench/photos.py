@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,8 +76,8 @@ def find(
     if folder is None:
         if not quick:
             raise ConfigError("no folder of pictures is given; it is optional with --quick alone")
-        paths = _samples()
-        folder = paths[0].parent
+        folder = Path(skimage_data().__file__).parent
+        paths = [folder / name for name in _SAMPLES]
     else:
         paths = sorted(p for p in folder.rglob("*") if formats.is_picture(p) and p.is_file())
     if not paths:
@@ -133,9 +134,14 @@ def _photo(path: Path, name: str, quick: bool) -> Photo:
     return Photo(name, path, digest, columns, rows, (left, upper, left + columns, upper + rows))
 
 
-def _samples() -> list[Path]:
+def skimage_data() -> Any:
+    """The module `skimage.data`, whose photographs are samples.
+
+    Raises:
+        DependencyError: scikit-image is not installed.
+    """
     try:
         from skimage import data
     except ImportError as error:
         raise DependencyError("scikit-image is not installed; pip install 'caesura[bench]'") from error
-    return [Path(data.__file__).parent / name for name in _SAMPLES]
+    return data

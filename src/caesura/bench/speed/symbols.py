@@ -1,4 +1,4 @@
-"""Entropy coding alone: symbols of a real picture through the coder, and the choice of their tables."""
+"""Speed of entropy coding, without transforms: coding the symbols of a picture and choosing their tables."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from caesura.runtime.parallel import one_blas_thread
 
 @dataclass(frozen=True)
 class Coding:
-    """Nanoseconds a symbol, medians, one thread.
+    """Nanoseconds per symbol, medians, with one thread.
 
     Attributes:
-        symbols: in the plane and, with cae2026, the hyperlatent.
-        coded: of these, those that the coder sees; the others are certainly zero.
-        encode, decode: symbols to bytes and back, tables known, sorting included; over `symbols`.
-        encode_coded, decode_coded: the same over `coded`.
-        control: choosing the tables, over `symbols`; 0 where a channel has one.
+        symbols: number in the latent and, with cae2026, the hyperlatent.
+        coded: number of symbols that are coded; the others are known to be zero.
+        encode, decode: time to write and to read the symbols with known tables, divided by `symbols`.
+        encode_coded, decode_coded: the same, divided by `coded`.
+        control: time to choose the tables, divided by `symbols`; 0 if each channel has one table.
     """
 
     symbols: int
@@ -46,15 +46,15 @@ class Coding:
 
 @one_blas_thread()
 def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: int) -> Coding:
-    """Measure on the symbols of a picture, uint8 (H, W, 3)."""
+    """Measure with the symbols of a picture, uint8 (H, W, 3)."""
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = pad(pixels, *sides)
     code = ladder.quality_code(quality, bundle.quality_scale)
     with codec_threads(1):
         if bundle.architecture == "cae2026":
-            calls, symbols, coded = _flagship(padded, bundle, code)
+            calls, symbols, coded = _cae2026(padded, bundle, code)
         else:
-            calls, symbols, coded = _paper(padded, bundle, code)
+            calls, symbols, coded = _cae2017(padded, bundle, code)
         times: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(repeats + 1):
             for name, call in calls.items():
@@ -76,7 +76,7 @@ def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: i
 _Calls = dict[str, Callable[[], Any]]
 
 
-def _paper(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls, int, int]:
+def _cae2017(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls, int, int]:
     at = cae2017.Rate(code, bundle)
     coded = cae2017.encode(cae2017.analyse(pixels, at), at, ladder.DEFAULT_EFFORT)
     data = cae2017.pack(coded)
@@ -87,7 +87,7 @@ def _paper(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls
     return calls, coded.symbols.size, coded.symbols.size
 
 
-def _flagship(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls, int, int]:
+def _cae2026(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls, int, int]:
     at = cae2026.Rate(code, bundle)
     coded = cae2026.encode(cae2026.analyse(pixels, at), at, ladder.DEFAULT_EFFORT)
     data = cae2026.pack(coded)
