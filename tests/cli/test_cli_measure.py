@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
-from test_bench_external import PROGRAM
 
 import caesura
+from bench_helpers import PROGRAM
 from caesura import metrics
 from caesura.bench import codecs as known
 from caesura.bench import cvvdp, machine, photos, quality
@@ -370,7 +370,7 @@ def test_quick_needs_no_folder_and_leaves_slow_codecs_out(
         (["--codecs", "gif"], "codecs has 'gif'; parts of these names are allowed"),
         (["--anchor", "gif"], "anchor is 'gif'; a codec that is measured is allowed: caesura photo"),
         (["--external", "gif"], "external is 'gif'; allowed is 'name=enc {in} {out} {q} ; dec {in} {out}'"),
-        (["--model", "photo", "--model", "photo"], "codec caesura photo comes 2 times"),
+        (["--model", "photo", "--model", "photo"], "codec caesura photo is given 2 times"),
     ],
 )
 def test_bench_refuses_settings_that_cannot_be_used(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ _WHOLE, _SIDES = 1 << 20, (1024, 768)  # pixels of a picture shown whole; size o
 
 
 def encode_within(coder: Codec, pixels: Pixels, size: int, low: float, high: float) -> bytes:
-    """The largest file found of at most `size` bytes, the smallest if none fits; see `encode_between`.
+    """The largest file of at most `size` bytes, in steps of half a setting; the smallest if none fits.
 
     Args:
         coder: its files must grow from setting `low` to `high`.
@@ -33,24 +34,22 @@ def encode_within(coder: Codec, pixels: Pixels, size: int, low: float, high: flo
         size: maximum file size in bytes.
         low, high: the settings to search between.
     """
-    ends = [(setting, size_of(coder, coder.encode(pixels, setting), pixels)) for setting in (low, high)]
-    return encode_between(coder, pixels, size, ends, trials=8)
+    settings = np.arange(low, high + 0.5, 0.5).tolist()
+    larger = bisect_right(settings, size, key=lambda setting: len(coder.encode(pixels, setting)))
+    return coder.encode(pixels, settings[max(0, larger - 1)])
 
 
-def encode_between(
-    coder: Codec, pixels: Pixels, size: int, known: Sequence[tuple[float, int]], trials: int = _TRIALS
-) -> bytes:
+def encode_between(coder: Codec, pixels: Pixels, size: int, known: Sequence[tuple[float, int]]) -> bytes:
     """The largest file found of at most `size` bytes, the smallest of the known ones if none fits.
 
     The setting is interpolated between the two known sizes around `size`, linearly over the logarithm of the
-    size, until a file is within 1% or `trials` are used.
+    size, until a file is within 1% of `size`, in five trials at most.
 
     Args:
         coder: the codec.
         pixels: uint8 (H, W, 3).
         size: maximum file size in bytes.
         known: settings that were tried on this picture, and the sizes in bytes.
-        trials: codings at most, besides one at a known setting.
     """
     below = max((one for one in known if one[1] <= size), key=lambda one: one[1], default=None)
     above = min((one for one in known if one[1] > size), key=lambda one: one[1], default=None)
@@ -59,7 +58,7 @@ def encode_between(
         return coder.encode(pixels, setting)
     low, high = below, above
     best, stuck = b"", False
-    for _ in range(trials):
+    for _ in range(_TRIALS):
         share = 0.5 if stuck else math.log(size / low[1]) / math.log(high[1] / low[1])
         setting = low[0] + min(max(share, 0.05), 0.95) * (high[0] - low[0])  # both ends of the range move
         data = coder.encode(pixels, setting)
