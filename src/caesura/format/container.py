@@ -33,7 +33,7 @@ VERSION = 1
 HEADER, LATENTS, DETAIL, ALPHA = ord("H"), ord("L"), ord("D"), ord("A")
 METADATA = {"icc": ord("i"), "exif": ord("e"), "xmp": ord("x")}
 MAX_SIDE = 1 << 20
-MAX_PIXELS = 1 << 28  # the default of what a caller accepts; a setting of decode
+MAX_PIXELS = 1 << 28  # default of the argument of that name
 QUALITY_MIN, QUALITY_MAX = 100, 10000  # hundredths
 CELL, MAX_CELLS = 64, 32  # a segment's side: pixels of a cell, cells at most
 _METADATA_OF = {kind: name for name, kind in METADATA.items()}
@@ -56,17 +56,22 @@ class Header:
     Attributes:
         model_id: 32-bit id of the bundle.
         channels: 1 (grey) or 3 (RGB), one more with transparency.
-        quality: the place on the model's own scale, in hundredths, 100 to 10000.
+        ladder_position: on the model's own scale of qualities, in hundredths, 100 to 10000.
         cells: side of a segment, in cells of 64 pixels, 1 to 32.
         width, height: of the picture, in pixels.
     """
 
     model_id: int
     channels: int
-    quality: int
+    ladder_position: int
     cells: int
     width: int
     height: int
+
+    @property
+    def quality(self) -> int:
+        """The former name of `ladder_position`."""
+        return self.ladder_position
 
     @property
     def colours(self) -> int:
@@ -93,9 +98,9 @@ class Header:
         if self.channels not in (1, 2, 3, 4):
             allowed = "1 (grey) and 3 (RGB) are allowed, one more with transparency"
             raise FormatError(f"header: channels is {self.channels}; {allowed}")
-        if not QUALITY_MIN <= self.quality <= QUALITY_MAX:
+        if not QUALITY_MIN <= self.ladder_position <= QUALITY_MAX:
             allowed = f"{QUALITY_MIN} to {QUALITY_MAX} hundredths are allowed"
-            raise FormatError(f"header: quality is {self.quality}; {allowed}")
+            raise FormatError(f"header: ladder position is {self.ladder_position}; {allowed}")
         if not 1 <= self.cells <= MAX_CELLS:
             allowed = f"1 to {MAX_CELLS} of {CELL} pixels are allowed"
             raise FormatError(f"header: segments have {self.cells} cells a side; {allowed}")
@@ -108,8 +113,8 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Segment:
-    """What a file holds of one segment.
+class SegmentData:
+    """The data of one segment.
 
     Attributes:
         latents: coded latents.
@@ -124,19 +129,19 @@ class Segment:
 
 @dataclass(frozen=True)
 class Payload:
-    """What a file holds behind its header.
+    """The content of a file behind its header.
 
     Attributes:
         segments: row after row, each from left to right; None where it was not asked for.
-        metadata: what travels with the picture.
+        metadata: colour profile, EXIF and XMP.
     """
 
-    segments: Sequence[Segment | None]
+    segments: Sequence[SegmentData | None]
     metadata: Metadata = field(default_factory=Metadata)
 
 
 def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> bytes:
-    """Put a file together; all segments must be there.
+    """The file of a header and a payload with all segments.
 
     Raises:
         FormatError: the header does not pass `Header.check`.
@@ -146,19 +151,19 @@ def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> 
 
 
 def write_start(header: Header, metadata: Metadata, *, max_pixels: int = MAX_PIXELS) -> bytes:
-    """The beginning of a file; what `write_segment` gives for each segment in turn makes it whole.
+    """The beginning of a file, behind which the chunks of each segment follow (`write_segment`).
 
     Raises:
         FormatError: the header does not pass `Header.check`.
     """
     header.check(max_pixels)
-    fields = _FIXED.pack(header.model_id, header.channels, header.quality, header.cells)
+    fields = _FIXED.pack(header.model_id, header.channels, header.ladder_position, header.cells)
     sides = _varint(header.width) + _varint(header.height)
     kept = b"".join(_chunk(METADATA[name], pack(content)) for name, content in metadata.items())
     return SIGNATURE + bytes([VERSION]) + _chunk(HEADER, fields + sides) + kept
 
 
-def write_segment(number: int, segment: Segment) -> bytes:
+def write_segment(number: int, segment: SegmentData) -> bytes:
     """A segment's chunks."""
     layers = ((kind, getattr(segment, name)) for kind, name in _LAYERS.items())
     return b"".join(
@@ -184,12 +189,12 @@ def read_header(data: Content, *, max_pixels: int = MAX_PIXELS) -> Header:
 def read(
     data: bytes, *, max_pixels: int = MAX_PIXELS, wanted: Container[int] | None = None
 ) -> tuple[Header, Payload]:
-    """Take a file apart: the header and what it is about.
+    """The header and the payload of a file.
 
     Args:
         data: the file.
         max_pixels: refuse files that claim more.
-        wanted: numbers of the segments to read, all unless given; others are stepped over.
+        wanted: numbers of the segments to read, all unless given; others are skipped.
 
     Raises:
         FormatError: one of its kinds, for each way in which the bytes are not a .cae file.
@@ -219,16 +224,16 @@ def read(
             raise FormatError(f"chunk type {chunk.kind:#04x} is needed to decode the file and not known here")
     if len(segments) < header.segments:
         raise TruncatedError(f"the file ends after {len(segments)} of {header.segments} segments")
-    found = [None if layers is None else Segment(**layers) for layers in segments]
+    found = [None if layers is None else SegmentData(**layers) for layers in segments]
     return header, Payload(found, Metadata(**kept))
 
 
 class Salvaged(NamedTuple):
-    """What is whole of a file.
+    """The undamaged part of a file.
 
     Attributes:
         header: of the file.
-        payload: None stands for each segment whose latents are not whole.
+        payload: its segments; None for each whose latents are damaged.
         suspect: numbers of segments that may have lost a layer on top of their latents.
     """
 
@@ -238,9 +243,9 @@ class Salvaged(NamedTuple):
 
 
 def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
-    """Take apart a file that may be damaged.
+    """The undamaged part of a file that may be damaged or cut.
 
-    Where a chunk's length was damaged too, the next whole chunk is looked for.
+    Where a chunk's length is damaged, reading goes on at the next whole chunk.
 
     Raises:
         FormatError: one of its kinds, if not even the header and one segment can be read.
@@ -264,7 +269,7 @@ def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
         elif (name := _METADATA_OF.get(chunk.kind)) and name not in kept:
             with contextlib.suppress(FormatError):
                 kept[name] = unpack(name, chunk.data[chunk.body : chunk.end])
-    found = [Segment(**mine) if "latents" in mine else None for mine in layers]
+    found = [SegmentData(**mine) if "latents" in mine else None for mine in layers]
     if not any(found):
         raise TruncatedError(f"none of {header.segments} segments is left")
     if lost or last + 1 < header.segments:
@@ -309,7 +314,7 @@ def _is_start(data: bytes, position: int) -> bool:
 
 
 def _take(chunk: _Chunk, header: Header, expected: int, layers: dict[str, bytes] | None) -> None:
-    """Take in a chunk of segment `expected`; only its number is looked at if `layers` is None."""
+    """Add a chunk of segment `expected` to its layers; if these are None, only its number is checked."""
     kind, name = chr(chunk.kind), _LAYERS[chunk.kind]
     if layers is not None:
         chunk.verify()
@@ -336,12 +341,12 @@ def _header(chunk: _Chunk | None, max_pixels: int) -> Header:
         )
     if len(payload) < _FIXED.size:
         raise FormatError(f"header: {len(payload)} bytes; at least {_FIXED.size + 2} are needed")
-    model_id, channels, quality, cells = _FIXED.unpack_from(payload)
+    model_id, channels, ladder_position, cells = _FIXED.unpack_from(payload)
     width, position = _read_varint(payload, _FIXED.size, "header: width")
     height, position = _read_varint(payload, position, "header: height")
     if position != len(payload):
         raise FormatError(f"header: {len(payload)} bytes; {position} are used")
-    header = Header(model_id, channels, quality, cells, width, height)
+    header = Header(model_id, channels, ladder_position, cells, width, height)
     header.check(max_pixels)
     return header
 
