@@ -27,7 +27,7 @@ _FUNCTIONS: dict[str, tuple[tuple[Any, str], ...]] = {
     TRANSFORM: ((transform, "_run"), (detail, "forward"), (detail, "backward")),
     # Table indices, rounding to symbols, and the coder.
     ENTROPY: (
-        *((control.Indices, name) for name in ("__init__", "of", "learn")),
+        *((control.Indices, name) for name in ("__init__", "index", "update")),
         *((rounding, name) for name in ("nearest", "optimised")),
         (detail, "quantize"),
         *((grouped, name) for name in ("push_passes", "pop_pass")),
