@@ -70,7 +70,7 @@ def test_functions_and_settings_are_put_back_after_an_error(monkeypatch: pytest.
     def wrapped() -> list[object]:
         return [
             *(transform._run, rounding.optimised, grouped.push_passes, container.read),
-            *(control.Indices.of, control.Indices.__init__, os.environ["CAESURA_THREADS"]),
+            *(control.Indices.index, control.Indices.__init__, os.environ["CAESURA_THREADS"]),
         ]
 
     def broken() -> None:
@@ -93,13 +93,13 @@ def test_the_number_of_threads_is_put_back_where_there_was_none(monkeypatch: pyt
 
 def test_all_is_done_in_the_callers_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set()
-    of = control.Indices.of
+    index = control.Indices.index
 
     def noted(*arguments: object) -> object:
         seen.add(threading.get_ident())
-        return of(*arguments)  # type: ignore[arg-type]
+        return index(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(control.Indices, "of", noted)
+    monkeypatch.setattr(control.Indices, "index", noted)
     monkeypatch.setattr("caesura.runtime.parallel._WORTH_THREADS", 0)
     with stages.measured():
         codec.encode(pictures.photo(64, 96))
