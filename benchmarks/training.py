@@ -94,9 +94,9 @@ def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int
     started = time.perf_counter()
     for step, crops in enumerate(batches):
         here = time.perf_counter()
-        place = schedule.places(step, settings, len(config.loss.betas)).to(device)
+        position = schedule.places(step, settings, len(config.loss.betas)).to(device)
         with FlopCounterMode(display=False) if step == 0 else torch.enable_grad() as counter:
-            _forward_and_backward(model, planar(crops), place, config)
+            _forward_and_backward(model, planar(crops), position, config)
         if isinstance(counter, FlopCounterMode):
             work = counter.get_total_flops()
         _wait(device)
@@ -121,14 +121,14 @@ def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int
 
 
 def _forward_and_backward(
-    model: models.RateModel, pixels: torch.Tensor, place: torch.Tensor, config: configs.Config
+    model: models.RateModel, pixels: torch.Tensor, position: torch.Tensor, config: configs.Config
 ) -> None:
     precision = resolve(config.train.precision, pixels.device.type)
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-        output = model(pixels, place)
+        output = model(pixels, position)
     distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
     bpp = output.bits / config.train.crop**2
-    loss.rate_distortion(bpp, distortions, loss.betas_at(place, config.loss.betas)).backward()  # type: ignore[no-untyped-call]
+    loss.rate_distortion(bpp, distortions, loss.betas_at(position, config.loss.betas)).backward()  # type: ignore[no-untyped-call]
 
 
 def _pipeline(settings: configs.TrainConfig, pack: Pack, device: torch.device) -> float:
