@@ -15,7 +15,8 @@ import caesura
 from benchmarks import coding_loss
 from caesura import metrics
 from caesura.bench import quality
-from caesura.bench.bd import bd_rate
+from caesura.bench.bd_rate import bd_rate
+from caesura.bench.caesura_codec import Caesura, Crops, size_of
 from caesura.bench.codecs import (
     AVIF_IQ,
     AVIF_PSNR,
@@ -30,11 +31,9 @@ from caesura.bench.codecs import (
     choose,
     installed,
 )
-from caesura.bench.matched import encode_within, within
-from caesura.bench.ours import Caesura, Crops, size_of
-from caesura.bench.schema import Point
+from caesura.bench.matched import encode_between, encode_within
 from caesura.errors import ConfigError, DependencyError
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.models.bundle import DEFAULT, Bundle, load
 
 Pixels = NDArray[np.uint8]
@@ -240,27 +239,18 @@ def test_a_setting_between_whole_numbers_serves_our_codec(part: Pixels) -> None:
     size = (len(OURS.encode(part, 40)) + len(OURS.encode(part, 41))) // 2
     data = encode_within(OURS, part, size, 1, 100)
     assert len(data) <= size
-    lowest, highest = (rate.quality_code(quality, load(DEFAULT).quality_scale) for quality in (39, 41))
+    lowest, highest = (ladder.quality_code(quality, load(DEFAULT).quality_scale) for quality in (39, 41))
     assert lowest <= caesura.read_header(data).quality < highest
-
-
-def known_points(codec: Codec, pixels: Pixels) -> list[Point]:
-    """The sizes of a codec's ladder."""
-    sizes = ((setting, len(codec.encode(pixels, setting))) for setting in codec.settings)
-    return [
-        Point(codec.name, setting, "part", size, 8 * size / 256**2, 1.0, 30.0, 30.0, 0.9, 50.0, 1.0, 1.0)
-        for setting, size in sizes
-    ]
 
 
 @pytest.mark.parametrize("codec", [OURS, JPEG, JPEG_2000, WEBP, JpegXl(3)], ids=of_name)
 def test_a_size_is_matched_in_few_trials_from_sizes_that_are_known(codec: Codec, part: Pixels) -> None:
-    known = known_points(codec, part)
-    size = (known[1].bytes + known[2].bytes) // 2
-    data = within(codec, part, size, known)
+    known = [(setting, len(codec.encode(part, setting))) for setting in codec.settings]
+    size = (known[1][1] + known[2][1]) // 2
+    data = encode_between(codec, part, size, known)
     assert 0.85 * size < len(data) <= size
-    assert within(codec, part, 10, known) == codec.encode(part, known[0].setting)
-    assert within(codec, part, 10**9, known) == codec.encode(part, known[-1].setting)
+    assert encode_between(codec, part, 10, known) == codec.encode(part, known[0][0])
+    assert encode_between(codec, part, 10**9, known) == codec.encode(part, known[-1][0])
 
 
 # What the entropy coder loses

@@ -23,7 +23,7 @@ import caesura
 from benchmarks import demo
 from caesura import metrics
 from caesura.bench import curves, machine, quality, report
-from caesura.bench.bd import bd_rate, interval, overlap
+from caesura.bench.bd_rate import bd_rate, interval, overlap
 from caesura.bench.schema import CodecFacts, Curve, Picture, Point, Published, Results
 from caesura.errors import ConfigError, ImageError
 from cli_helpers import strict_json
@@ -230,7 +230,7 @@ def test_there_is_no_mean_where_a_picture_has_none(metric: str) -> None:
 
 def test_means_are_of_pictures_that_every_codec_has_coded() -> None:
     points = [point("a", 1), point("b", 1), point("a", 1, picture="z")]
-    assert curves.whole(points, [picture("a"), picture("z")], {"a": 1, "b": 1}) == points[:2]
+    assert curves.complete(points, [picture("a"), picture("z")], {"a": 1, "b": 1}) == points[:2]
 
 
 def ladder(codec: str, factor: float, pictures: Sequence[str] = ("a", "z")) -> list[Point]:
@@ -391,7 +391,9 @@ def test_ssimulacra_2_is_the_librarys(part: Pixels) -> None:
 def test_equal_pictures_and_tiny_ones_have_qualities_too() -> None:
     pixels = np.full((5, 7, 3), 90, np.uint8)
     assert quality.measure(pixels, pixels) == (0, *[None] * 6)
-    with pytest.raises(ImageError, match=r"decoded is \(5, 7, 3\); the picture's \(5, 6, 3\) is allowed"):
+    with pytest.raises(
+        ImageError, match=r"decoded has shape \(5, 7, 3\); that of the original, \(5, 6, 3\), is allowed"
+    ):
         quality.measure(pixels[:, :6], pixels)
 
 
