@@ -33,8 +33,15 @@ settings.load_profile("caesura")
 SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ  # this process is one of several
 
 
+SLOW_FIXTURES = {"ray_here", "browser"}  # whose tests are slow: processes are started for them
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that the end of a run has small pieces to share out."""
+    for item in items:
+        if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 

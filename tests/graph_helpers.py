@@ -41,7 +41,8 @@ def made_once(folder: Path) -> Iterator[None]:
         for exporter in (cae2017, cae2026):
             patch.setattr(exporter, "graph", graph)
         # The exporter lists every operator that it knows, for each graph again.
-        patch.setattr(ONNXRegistry, "from_torchlib", functools.cache(ONNXRegistry.from_torchlib))
+        once = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+        patch.setattr(ONNXRegistry, "from_torchlib", once)
         yield
 
 

@@ -483,6 +483,7 @@ def test_formats_with_a_place_give_back_every_byte(kind: str) -> None:
     assert metadata.of_image(Image.open(io.BytesIO(pictures.saved(picture, kind)))) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tiff", ".bmp"])
 def test_decoding_strips_if_told_so(suffix: str, tmp_path: Path) -> None:
     coded, out = tmp_path / "photo.cae", tmp_path / f"photo{suffix}"
