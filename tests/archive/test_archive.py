@@ -379,7 +379,6 @@ def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
     assert (out / f"shard-{unit.id}.tar").read_bytes() == b"somebody's"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "as_json", "status"),
     [("1>/dev/full", "", 0), ("1>&- 2>&-", "", 0), ("1>/dev/full", "--json", 1)],
@@ -522,7 +521,6 @@ def test_what_cannot_be_done_is_refused(options: tuple[str, ...], says: str, tmp
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--model", "nosuch"), ("--tune", "ms-ssim"), ("--from", "parquet")])
 def test_what_cannot_be_done_leaves_an_archive_as_it_is(options: tuple[str, ...], tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 2), tmp_path / "out"

@@ -102,7 +102,7 @@ def half(exported: Exported) -> FlagshipModel:
 
 @pytest.fixture(scope="module")
 def light(root: Path, exported: Exported) -> Exported:
-    """A model whose transforms have no stage at 1/8, its other networks those of `exported`, and its bundle."""
+    """A model without a stage at 1/8 in its transforms, all else as in `exported`, and its bundle."""
     coarse = transform_settings(fine_blocks=0, coarse_blocks=2)
     settings = config(network={"analysis": coarse, "synthesis": coarse | {"coarse_blocks": 3}})
     torch.manual_seed(0)
