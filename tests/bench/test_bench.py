@@ -49,6 +49,7 @@ def of_name(codec: Codec) -> str:
 # The codecs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [OURS, PAPER, *OTHERS], ids=of_name)
 def test_a_codecs_ladder_runs_from_small_and_rough_to_large_and_fine(codec: Codec, part: Pixels) -> None:
     sizes, psnrs = [], []
@@ -99,6 +100,7 @@ def test_our_codec_may_be_a_bundles_folder(shipped: Path, part: Pixels) -> None:
 # Crops
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inner", [OURS, JPEG], ids=of_name)
 @pytest.mark.parametrize("shape", [(64, 96), (33, 50), (7, 40), (32, 32), (1, 1)])
 def test_crops_are_what_coding_each_crop_on_its_own_gives(
@@ -181,6 +183,7 @@ def test_avif_is_measured_at_every_tuning_named_so() -> None:
     assert choose("avif speed 6 tune=iq", OTHERS) == [AVIF_IQ]
 
 
+@pytest.mark.slow
 def test_each_tuning_is_ahead_by_what_it_is_for(part: Pixels) -> None:
     points = {
         codec.tune: [
@@ -212,6 +215,7 @@ def test_avif_needs_a_libaom_that_knows_the_tuning(monkeypatch: pytest.MonkeyPat
 # A file of a size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [JPEG, WEBP, AVIF_PSNR], ids=of_name)
 @pytest.mark.parametrize("share", [0.05, 0.5])
 def test_a_file_within_a_size_fits_and_uses_most_of_it(codec: Codec, share: float, astronaut: Pixels) -> None:
@@ -235,6 +239,7 @@ def test_a_size_of_exactly_the_smallest_file_is_met(part: Pixels) -> None:
     assert len(encode_within(JPEG, part, len(smallest), 5, 95)) == len(smallest)
 
 
+@pytest.mark.slow
 def test_a_setting_between_whole_numbers_serves_our_codec(part: Pixels) -> None:
     size = (len(OURS.encode(part, 40)) + len(OURS.encode(part, 41))) // 2
     data = encode_within(OURS, part, size, 1, 100)
@@ -243,6 +248,7 @@ def test_a_setting_between_whole_numbers_serves_our_codec(part: Pixels) -> None:
     assert lowest <= caesura.read_header(data).quality < highest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [OURS, JPEG, JPEG_2000, WEBP, JpegXl(3)], ids=of_name)
 def test_a_size_is_matched_in_few_trials_from_sizes_that_are_known(codec: Codec, part: Pixels) -> None:
     known = [(setting, len(codec.encode(part, setting))) for setting in codec.settings]
@@ -256,6 +262,7 @@ def test_a_size_is_matched_in_few_trials_from_sizes_that_are_known(codec: Codec,
 # What the entropy coder loses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [1, 17.3, 30, 37.5, 45.2, 60, 100])
 def test_real_files_are_within_1_percent_and_32_bytes_of_the_estimate(
     quality: float, bundle: Bundle, part: Pixels

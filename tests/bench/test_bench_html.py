@@ -175,6 +175,7 @@ def column(page: Page, title: str) -> list[str]:
 # In a browser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width", "scheme"),
     [
@@ -451,6 +452,7 @@ def test_a_sample_that_cannot_be_shown_is_named(file: str, message: str, tmp_pat
         html.write(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("empty", [("bd",), ("samples",), ("published", "missing"), ("costs",), ("points",)])
 def test_what_was_not_measured_is_left_out(empty: tuple[str, ...], tmp_path: Path) -> None:
     folder = save(tmp_path, made() | {name: [] for name in empty})
