@@ -34,6 +34,7 @@ def failing(code: str, *, decoder: str = "true {in} {out}") -> External:
     return parse(f"bad={shlex.join([sys.executable, '-c', code])} {{in}} {{out}} {{q}} ; {decoder}")
 
 
+@pytest.mark.slow
 def test_pictures_go_through_commands_and_come_back(program: str) -> None:
     codec = parse(f"mine@4,32,256={program} {{in}} {{out}} {{q}} ; {program} {{in}} {{out}}")
     assert (codec.name, codec.settings) == ("mine", (4, 32, 256))

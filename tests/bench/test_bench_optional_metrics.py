@@ -219,6 +219,7 @@ def test_without_its_environment_cvvdp_says_how_to_build_it(
         pass
 
 
+@pytest.mark.slow
 def test_the_worker_measures_though_torchvision_lacks_its_operators(tmp_path: Path) -> None:
     for name, content in (("torchvision", TORCHVISION), ("pycvvdp", PYCVVDP)):
         (tmp_path / f"{name}.py").write_text(content)

@@ -13,6 +13,7 @@ from caesura.ratecontrol.search import Target
 from cli_helpers import drawn
 
 
+@pytest.mark.slow
 def test_a_table_has_a_line_a_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

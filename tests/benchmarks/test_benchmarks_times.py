@@ -111,6 +111,7 @@ def test_times_of_a_machine_that_was_busy_meanwhile_or_after_are_not_kept(
         times.page(photos, "photo", quick=True, console=Console(quiet=True))
 
 
+@pytest.mark.slow
 def test_the_page_says_the_machine_and_how_busy_it_was(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

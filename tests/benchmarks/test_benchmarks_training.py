@@ -17,6 +17,7 @@ from caesura.train.prepare import MANIFEST
 from train_helpers import make_pack, tiny
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [tiny(), flagship()], ids=["cae2017", "cae2026"])
 def test_throughput_counts_pixels_waits_and_work(config: training.configs.Config, tmp_path: Path) -> None:
     pack = Pack(make_pack(tmp_path, side=64))
@@ -26,6 +27,7 @@ def test_throughput_counts_pixels_waits_and_work(config: training.configs.Config
     assert found.pipeline > 0
 
 
+@pytest.mark.slow
 def test_work_is_that_of_the_convolutions_counted_by_hand(tmp_path: Path) -> None:
     """Analysis and synthesis of cae2017 take 156.5 kMAC/pixel; backward takes twice forward, nearly."""
     pack = Pack(make_pack(tmp_path, side=64))

@@ -66,6 +66,7 @@ def whole(folder: Path) -> list[str]:
     return list(contents)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_ctrl_c_ends_with_130_and_leaves_whole_files_only(jobs: int, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -80,6 +81,7 @@ def test_ctrl_c_ends_with_130_and_leaves_whole_files_only(jobs: int, photos: Pat
     assert {Path(name).suffix for name in whole(out)} == {".cae"}
 
 
+@pytest.mark.slow
 def test_after_kill_9_the_workers_end_and_the_rest_is_done_by_running_again(
     photos: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +100,7 @@ def test_after_kill_9_the_workers_end_and_the_rest_is_done_by_running_again(
 # Workers
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_one_file() -> None:
     names = ["a", "killed", "b", "crashed", "c", "d"]
     tasks = [Task(Path(name), Path(name)) for name in names]
@@ -109,6 +112,7 @@ def test_a_worker_that_dies_costs_one_file() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("threads", "jobs", "tasks", "each"), [("8", 3, 5, "2"), ("8", 9, 2, "4"), ("2", 3, 3, "1")]
 )

@@ -95,6 +95,7 @@ def test_bench_takes_what_encode_takes_and_leaves_out_the_rest(tmp_path: Path, n
     assert "holds no picture that can be coded, of 2" in line
 
 
+@pytest.mark.slow
 def test_bench_measures_real_files(whole: Report) -> None:
     points = [point for point in whole.results["points"] if point["codec"] == "caesura photo"]
     assert len(points) == 4
@@ -146,6 +147,7 @@ def test_times_say_how_busy_the_machine_was(whole: Report) -> None:
     assert said in " ".join(whole.out.split())
 
 
+@pytest.mark.slow
 def test_without_times_rate_and_quality_are_measured_once_for_any_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +197,7 @@ def test_pictures_at_matched_bytes_lie_beside(whole: Report) -> None:
             assert one["bytes"] <= max(ours[one["picture"]], smallest)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_costs")
 def test_bench_by_crops_codes_each_crop_on_its_own(tmp_path: Path) -> None:
     report = measured(tmp_path, {"odd.png": drawn(40, 56)}, "--crop", 32)
@@ -212,6 +215,7 @@ def test_bench_by_crops_codes_each_crop_on_its_own(tmp_path: Path) -> None:
         assert point["psnr"] == pytest.approx(metrics.psnr(pixels, decoded), abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_costs")
 def test_models_and_efforts_stand_side_by_side(tmp_path: Path) -> None:
     options = ["--model", "photo", "--model", "cae2017", "--effort", 1, "--effort", 5]
@@ -226,6 +230,7 @@ def test_models_and_efforts_stand_side_by_side(tmp_path: Path) -> None:
         assert point["bytes"] == len(data)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_costs")
 def test_every_codec_measures_a_white_and_tiny_picture(tmp_path: Path) -> None:
     pictures = {"white.png": np.full((8, 8, 3), 255, np.uint8)}
@@ -234,6 +239,7 @@ def test_every_codec_measures_a_white_and_tiny_picture(tmp_path: Path) -> None:
     assert len(report.results["points"]) == codings
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_costs")
 def test_published_curves_and_commands_of_the_user_are_beside(tmp_path: Path) -> None:
     points = [{"bpp": rate, "psnr": 24 + 6 * np.log2(1 + rate)} for rate in (0.2, 0.5, 1, 2, 4)]
@@ -298,6 +304,7 @@ def test_ctrl_c_gives_what_is_measured_so_far(cut_off: object, tmp_path: Path) -
     assert results["curves"] == results["bd"] == []  # no picture is done
 
 
+@pytest.mark.slow
 def test_the_same_command_measures_what_is_left_and_nothing_twice(
     cut_off: tuple[Counting, list[object]], tmp_path: Path
 ) -> None:
@@ -320,6 +327,7 @@ def test_the_same_command_measures_what_is_left_and_nothing_twice(
     assert count.codings[:3] == [20, 50, 80]
 
 
+@pytest.mark.slow
 def test_lines_that_are_damaged_are_measured_again(
     cut_off: tuple[Counting, list[object]], tmp_path: Path
 ) -> None:
@@ -337,6 +345,7 @@ def test_lines_that_are_damaged_are_measured_again(
 # Quick
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_costs")
 def test_quick_needs_no_folder_and_leaves_slow_codecs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -408,6 +417,7 @@ def test_a_report_goes_to_a_folder_only(picture: Path) -> None:
         still.load()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_costs")
 def test_metrics_are_added_and_a_measurement_without_them_is_not_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -452,6 +462,7 @@ def test_metrics_that_are_not_there_are_refused(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["bjontegaard", "imagecodecs", "matplotlib", "ssimulacra2"])
 def test_bench_without_the_extra_says_what_to_install(library: str, picture: Path, tmp_path: Path) -> None:
     arguments = [picture.parent, "--out", tmp_path / "report", "--qualities", "50"]

@@ -24,6 +24,7 @@ def photo(tmp_path: Path, part: np.ndarray) -> Path:
 # ---- targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "value", "measure"),
     [
@@ -67,6 +68,7 @@ def coded(photo: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_region_and_a_preview(coded: Path, tmp_path: Path) -> None:
     whole = caesura.decode_array(coded.read_bytes())
     part, small = tmp_path / "part.png", tmp_path / "small.png"

@@ -173,6 +173,7 @@ def test_a_made_up_payload_gives_a_picture_of_that_shape_or_an_error(
         assert_decodes_or_refuses(container.write(header, Payload([SegmentData(*other)])))
 
 
+@pytest.mark.slow
 @given(samples, edits)
 @settings(max_examples=100)
 def test_a_forged_header_gives_a_picture_of_its_shape_or_an_error(data: bytes, changes: list[Edit]) -> None:

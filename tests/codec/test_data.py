@@ -61,6 +61,7 @@ def sides(picture: Any) -> tuple[int, ...]:
     return tuple(picture.shape)
 
 
+@pytest.mark.slow
 def test_pictures_are_those_of_the_files(source: Path) -> None:
     data = CaeDataset(source)
     assert len(data) == 3
@@ -74,6 +75,7 @@ def test_pictures_are_those_of_the_files(source: Path) -> None:
         data[3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_loader_with_workers(start: str, source: Path) -> None:
     data = CaeDataset(source, region=random_crop(16))
@@ -84,6 +86,7 @@ def test_a_loader_with_workers(start: str, source: Path) -> None:
     assert batch.dtype == torch.uint8
 
 
+@pytest.mark.slow
 def test_forked_workers_leave_alone_what_their_parent_has_loaded(tmp_path: Path) -> None:
     for quality in range(10, 100, 8):  # more sessions than are kept, with threads
         caesura.encode(drawn(16, 16), quality=quality)

@@ -83,6 +83,7 @@ def test_the_encoder_shows_what_the_file_decodes_to(
     np.testing.assert_array_equal(shown, decoded(coder, source)[:, :, : colours.shape[2]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [2000, 9000])
 def test_a_trial_shows_what_the_file_decodes_to_but_for_rounding(
     either: Bundle, part: Pixels, code: int

@@ -300,6 +300,7 @@ def test_double_precision_decodes_the_same_symbols(
     assert_within_one_level(pixels, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTURBANCES)
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_symbols_do_not_depend_on_any_float(coded: Coded, name: str) -> None:

@@ -62,6 +62,7 @@ def sweep(pixels: Pixels, tune: str | None = None) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "drawn", [noise, binary_noise, screenshot, checkerboard, gradient, dark], ids=lambda drawn: drawn.__name__
 )
@@ -74,6 +75,7 @@ def test_psnr_rises_with_quality_up_to_45_db(drawn: object) -> None:
     assert reached[-1] >= 45, reached
 
 
+@pytest.mark.slow
 def test_the_default_is_above_45_db_on_the_dark_picture_at_every_quality() -> None:
     assert min(sweep(dark())) >= 45
 

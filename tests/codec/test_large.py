@@ -160,6 +160,7 @@ def test_until_it_is_whole_a_file_has_no_name(tmp_path: Path, picture: Image.Ima
         assert np.array_equal(written, caesura.decode_array(data))
 
 
+@pytest.mark.slow
 def test_jpeg_is_faithful_and_refuses_transparency(tmp_path: Path, picture: Image.Image) -> None:
     data, target = encode(picture.convert("RGB")), tmp_path / "out.jpg"
     large.decode(data, target)

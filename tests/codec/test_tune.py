@@ -33,6 +33,7 @@ def test_the_model_tuned_for_it_codes_the_picture(crop: Pixels) -> None:
     assert caesura.read_header(caesura.encode(crop)).model_id == models.load("photo").id
 
 
+@pytest.mark.slow
 def test_it_has_more_of_what_it_is_tuned_for(crop: Pixels) -> None:
     """In no more bytes, a better PSNR."""
     plain = caesura.encode(crop, quality=45)
@@ -45,6 +46,7 @@ def test_it_has_more_of_what_it_is_tuned_for(crop: Pixels) -> None:
     assert metrics.psnr(crop, ours) > metrics.psnr(crop, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tune", [None, "psnr"])
 def test_quality_rises_over_the_whole_scale(crop: Pixels, tune: str | None) -> None:
     coded = [caesura.encode(crop, quality=quality, tune=tune) for quality in (1, 20, 40, 60, 80, 100)]

@@ -84,6 +84,7 @@ def areas(pixels: Pixels, radius: int) -> NDArray[np.bool_]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [50, 72, 90])
 @pytest.mark.parametrize("name", PICTURES)
 def test_white_and_black_areas_come_back(name: str, quality: int) -> None:

@@ -63,6 +63,7 @@ def copy(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("close", [0, 100])
 def test_a_map_that_is_close_goes_with_the_bundle(
     copy: Path, monkeypatch: pytest.MonkeyPatch, close: float

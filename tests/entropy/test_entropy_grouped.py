@@ -39,6 +39,7 @@ def grouped_cases(draw: st.DrawFn) -> tuple[Symbols, NDArray[np.uint8]]:
     return symbols, indices
 
 
+@pytest.mark.slow
 @given(st.lists(grouped_cases(), max_size=4))
 @settings(max_examples=200)
 def test_symbols_come_back_by_their_indices(pushed: list[tuple[Symbols, NDArray[np.uint8]]]) -> None:

@@ -79,6 +79,7 @@ def test_what_is_seen_stays_and_what_is_hidden_lies_between(
     np.testing.assert_array_equal(again, cleared)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [2, 4])
 @pytest.mark.parametrize("quality", [50, 90])
 def test_what_nobody_sees_costs_nothing(astronaut: NDArray[np.uint8], channels: int, quality: int) -> None:
@@ -108,6 +109,7 @@ def test_a_picture_of_which_nothing_is_seen_is_coded(astronaut: NDArray[np.uint8
     assert len(caesura.encode(picture, target=Target(psnr=40))) < 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", ["noise", "black"])
 def test_a_target_is_met_where_it_is_seen(astronaut: NDArray[np.uint8], hidden: str) -> None:
     photo = astronaut[60:260, 100:300]

@@ -194,6 +194,7 @@ def test_what_was_to_go_to_stdout_and_could_not_fails(
     assert ("Bad file descriptor" if "&" in where else "No space left on device") in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
 def test_a_failure_that_cannot_be_reported_has_its_status(where: str, picture: Path, tmp_path: Path) -> None:
     (picture.parent / "bad.png").write_bytes(b"no picture")

@@ -75,6 +75,7 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
             assert value == other[place], place
 
 
+@pytest.mark.slow
 def test_a_joint_run_leaves_the_detail_layer_and_what_is_fixed_alone(finished: Path) -> None:
     before, after = (checkpoint.read(finished.parent / name / "model.pt") for name in ("000002", "000004"))
     assert all(torch.isfinite(value).all() for value in after.values())

@@ -404,6 +404,7 @@ def test_a_run_stopped_again_and_again_gives_the_pack_of_an_uninterrupted_one(
     assert seen == [*range(8), *range(7, 21), *range(20, 42), *range(41, 62)]  # nothing is done twice
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(many: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(many), str(tmp_path)]
     with subprocess.Popen(command) as process:

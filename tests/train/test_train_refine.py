@@ -43,6 +43,7 @@ def loss(pixels: NDArray[np.uint8], data: bytes) -> float:
     return bpp + rate.beta(QUALITY) * float(error.mean()) / 255**2
 
 
+@pytest.mark.slow
 def test_refined_latents_are_worth_more(bundle: Bundle, astronaut: NDArray[np.uint8]) -> None:
     crop = np.ascontiguousarray(astronaut[32:160, 160:288])
     plain = caesura.encode(crop, quality=QUALITY, model=bundle, effort=1)
