@@ -80,7 +80,6 @@ def folder(module: str) -> str:
     return module.split(".")[1] if "." in module else module
 
 
-@pytest.mark.slow
 def test_every_folder_has_a_floor() -> None:
     assert {folder(module) for module in imports()} == FLOOR.keys()
 
