@@ -100,17 +100,17 @@ def half(exported: Exported) -> FlagshipModel:
 
 
 @pytest.fixture(scope="module")
-def light(root: Path) -> Exported:
-    """A stirred model whose transforms have no stage at 1/8, and its bundle."""
-    coarse = transform_settings(fine_blocks=0, coarse_blocks=2)
-    settings = config(network={"analysis": coarse, "synthesis": coarse | {"coarse_blocks": 3}})
+def unequal(root: Path) -> Exported:
+    """A stirred model whose transforms differ in depth, and its bundle."""
+    analysis, synthesis = (transform_settings(coarse_blocks=count) for count in (2, 3))
+    settings = config(network={"analysis": analysis, "synthesis": synthesis})
     torch.manual_seed(0)
     model = FlagshipModel(settings, squares())
     stir(model)
     state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
-    run = checkpoint.save(root / "light", model, AveragedModel(model), [], state)
-    folder = export(run, "light", root / "models" / "light", licence="CC0-1.0", data="One photograph.")
-    return Exported(run, folder, models.load("light"), model.eval())
+    run = checkpoint.save(root / "unequal", model, AveragedModel(model), [], state)
+    folder = export(run, "unequal", root / "models" / "unequal", licence="CC0-1.0", data="One photograph.")
+    return Exported(run, folder, models.load("unequal"), model.eval())
 
 
 def mix_of(place: float) -> NDArray[np.float32]:
@@ -438,18 +438,18 @@ def test_a_file_of_any_number_of_latents_decodes_to_what_the_model_gives(
     assert np.abs(np.asarray(caesura.decode(data)).astype(float) - levels).mean() < 0.5
 
 
-# Without a stage at 1/8
+# Transforms of unequal depth
 
 
 @MIXES
 @ODD
-def test_the_graphs_without_a_fine_stage_agree_with_torch(
-    light: Exported, mix: NDArray[np.float32], rows: int, columns: int
+def test_the_graphs_of_unequal_transforms_agree_with_torch(
+    unequal: Exported, mix: NDArray[np.float32], rows: int, columns: int
 ) -> None:
-    half, at = light.half(), torch.from_numpy(mix)[None]
+    half, at = unequal.half(), torch.from_numpy(mix)[None]
     pixels = photo(16 * rows, 16 * columns, 80, 120)
-    latent = transform.analyse(pixels, light.bundle, mix)
-    restored = transform.synthesise(latent, light.bundle, mix)
+    latent = transform.analyse(pixels, unequal.bundle, mix)
+    restored = transform.synthesise(latent, unequal.bundle, mix)
     with torch.no_grad():
         expected = half.analysis(planar(pixels), at)[0].numpy()
         decoded = half.synthesis(torch.from_numpy(latent)[None], at)[0].clamp(0, 1)
@@ -458,23 +458,23 @@ def test_the_graphs_without_a_fine_stage_agree_with_torch(
     assert np.abs(restored - 255 * decoded.permute(1, 2, 0).numpy()).max() <= 0.501
 
 
-def test_the_halo_is_that_of_the_transform_that_sees_further(light: Exported) -> None:
-    """Three blocks at 1/16 see three latents to each side."""
-    assert light.bundle.halo == 48
-    first, last = reach(light.model.synthesis, torch.randn(1, CHANNELS, 13, 13), (96, 96))
-    assert (first, last) == (6 - 3, 6 + 3)
+def test_the_halo_is_that_of_the_transform_that_sees_further(unequal: Exported) -> None:
+    """Three blocks at 1/16 see three latents to each side, one block at 1/8 half a latent more."""
+    assert unequal.bundle.halo == 64
+    first, last = reach(unequal.model.synthesis, torch.randn(1, CHANNELS, 13, 13), (96, 96))
+    assert (first, last) == (6 - 4, 6 + 3)
 
 
-def test_a_bundle_without_a_fine_stage_codes_a_picture_and_gives_back_its_weights(light: Exported) -> None:
+def test_a_bundle_of_unequal_transforms_codes_a_picture_and_gives_back_its_weights(unequal: Exported) -> None:
     picture = photo(130, 70, 60, 180)
-    data = caesura.encode(picture, quality=60, model="light")
+    data = caesura.encode(picture, quality=60, model="unequal")
     assert caesura.decode_array(data).shape == picture.shape
-    weights, expected = read_bundle(light.bundle).weights, light.model.state_dict()
+    weights, expected = read_bundle(unequal.bundle).weights, unequal.model.state_dict()
     assert weights.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(weights[name], value, rtol=2**-11, atol=2**-24, msg=name)
-    counted = kilomacs_per_pixel(light.model)
-    assert light.bundle.manifest["work"]["decode"] == pytest.approx(decoding(counted), abs=0.01)
+    counted = kilomacs_per_pixel(unequal.model)
+    assert unequal.bundle.manifest["work"]["decode"] == pytest.approx(decoding(counted), abs=0.01)
 
 
 # Going on from a bundle

@@ -242,7 +242,7 @@ def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[
 
 def test_the_halo_covers_everything_the_transforms_see(plain: Exported) -> None:
     torch.manual_seed(0)
-    model = PaperModel(tiny(network={"init": "random"}))
+    model = PaperModel(tiny())
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.1)  # residual blocks start as the identity and would see nothing

@@ -18,7 +18,7 @@ from caesura.errors import ConfigError, ModelError
 from caesura.models import bundle as bundles
 from caesura.train import checkpoint, models, start
 from caesura.train.cae2017.model import PaperModel
-from caesura.train.config import Config, TransformConfig, from_dict
+from caesura.train.config import Config, TransformConfig, from_dict, load, upgraded
 from caesura.train.export import export
 from caesura.train.start import Start
 from train_helpers import make_pack, run_tiny, tiny
@@ -117,35 +117,55 @@ def test_a_shipped_bundle_is_read_by_folder_and_by_name(name: str) -> None:
     assert_same_weights(by_folder, by_name)
     manifest = bundles.load(name).manifest["training"]
     assert by_folder.training == by_name.training
-    assert by_folder.training == manifest | {"config": start.upgraded(manifest["config"])}
+    assert by_folder.training == manifest | {"config": upgraded(manifest["config"])}
 
 
 def test_settings_that_the_transforms_shared_are_written_out_for_each() -> None:
     shared = {"fine_width": 8, "fine_blocks": 1, "coarse_width": 12, "coarse_blocks": 2}
     old = {"network": {"name": "cae2026", **shared}, "loss": {"betas": [1.0]}}
     before = copy.deepcopy(old)
-    network = start.upgraded(old)["network"]
+    network = upgraded(old)["network"]
     assert network == {"name": "cae2026", "analysis": shared, "synthesis": shared, "prior_width": 8}
     assert old == before
-    assert start.upgraded(start.upgraded(old)) == start.upgraded(old)
-    assert from_dict(start.upgraded(old)).network.synthesis == TransformConfig(**shared)
+    assert upgraded(upgraded(old)) == upgraded(old)
+    assert from_dict(upgraded(old)).network.synthesis == TransformConfig(**shared)
+
+
+def test_settings_that_are_no_more_are_left_out_of_a_record() -> None:
+    config = tiny().as_dict()
+    old = copy.deepcopy(config)
+    old["network"]["init"], old["train"]["clip"] = "klt", 1.0
+    assert upgraded(old) == config
+    assert old["train"]["clip"] == 1.0
 
 
 def test_a_record_without_settings_of_a_network_stays_as_it_is() -> None:
     for config in ({"loss": {"betas": [1.0]}}, tiny().as_dict()):
-        assert from_dict(start.upgraded(config)) == from_dict(config)
+        assert from_dict(upgraded(config)) == from_dict(config)
 
 
 @pytest.mark.parametrize("name", ["cae2017", "photo", "photo-psnr"])
 def test_a_shipped_bundles_record_makes_the_network_of_its_weights(name: str) -> None:
     training = bundles.load(name).manifest["training"]
-    config = from_dict(start.upgraded(training["config"]))
+    config = from_dict(upgraded(training["config"]))
     if name != "cae2017":
         assert config.network.analysis == TransformConfig(128, 3, 192, 3 if name == "photo" else 2)
         decoder = (96, 1) if name == "photo" else (128, 3)
         assert config.network.synthesis == TransformConfig(*decoder, 192, 2)
         assert config.network.prior_width == 128
     start.load(models.make(config), Path(name), config)
+
+
+@pytest.mark.parametrize("name", ["photo", "photo-psnr"])
+def test_a_shipped_checkpoint_is_a_start_for_its_shipped_configuration(name: str) -> None:
+    root = Path(__file__).parents[2]
+    config = load(root / "src" / "caesura" / "train" / f"{name}.toml")
+    source = root / "checkpoints" / name
+    model = models.make(config)
+    start.load(model, source, config)
+    weights, training = start.read(source)
+    assert from_dict(training["config"]).network == config.network
+    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
 
 
 def test_reading_a_bundle_leaves_the_loaded_one_as_it_is(

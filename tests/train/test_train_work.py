@@ -28,7 +28,7 @@ def test_the_shipped_flagships_cost_what_their_configurations_say() -> None:
         facts = models.read_manifest(manifest.parent)
         if facts["architecture"] == "cae2026":
             files = {name: (manifest.parent / name).read_bytes() for name in models.FILES["cae2026"]}
-            config = configs.from_dict(start.upgraded(facts["training"]["config"]))
+            config = configs.from_dict(configs.upgraded(facts["training"]["config"]))
             counted = kilomacs_per_pixel(FlagshipModel(config))
             assert work.per_pixel(files, facts["stride"])["decode"] == pytest.approx(
                 decoding(counted), abs=0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import get_args
 
 import numpy as np
 import torch
@@ -39,12 +40,10 @@ class Distortion:
             bundle: the model, trained for "mse" or "perceptual".
 
         Raises:
-            ConfigError: the model was tuned for MS-SSIM.
+            ConfigError: the model was trained for another distortion.
         """
         self._model, config = _model(bundle)
         self._loss = config.loss
-        if self._loss.distortion == "ms-ssim":
-            raise ConfigError(f"effort is 9; model {bundle.name} is tuned for ms-ssim, 1 to 8 is allowed")
         self._rgb, self._bundle = rgb, bundle
         self._mix = torch.from_numpy(mix)[None]
         self._beta = float(np.exp(mix @ np.log(self._loss.betas)))
@@ -85,6 +84,9 @@ class Distortion:
 @lru_cache(maxsize=2)
 def _model(bundle: Bundle) -> tuple[FlagshipModel, Config]:
     weights, training = start.read_bundle(bundle)
+    distortion = training["config"]["loss"].get("distortion", "mse")
+    if distortion not in get_args(loss.Kind):
+        raise ConfigError(f"effort is 9; model {bundle.name} is tuned for {distortion}, 1 to 8 is allowed")
     config = from_dict(training["config"])
     model = models.make(config)
     assert isinstance(model, FlagshipModel)  # the caller's architecture

@@ -53,9 +53,7 @@ def export(
     else:
         facts, files = cae2017.facts(model), cae2017.files(model)
 
-    # Betas for MS-SSIM cannot be compared with others: a model tuned for it uses its whole scale.
-    betas = (rate.FIRST_BETA, rate.LAST_BETA) if config.loss.distortion == "ms-ssim" else config.loss.betas
-    scale = quality_scale(betas, facts["ladder_top"] / 100)
+    scale = quality_scale(config.loss.betas, facts["ladder_top"] / 100)
     digests = {file: bundle.digest(content) for file, content in files.items()}
     manifest = {
         "format": bundle.FORMAT,

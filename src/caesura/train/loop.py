@@ -26,7 +26,7 @@ from caesura.train import checkpoint, loss, models, ranks, schedule
 from caesura.train import start as starts
 from caesura.train.average import MovingAverage
 from caesura.train.cae2026.networks import STRIDE
-from caesura.train.config import Config, TrainConfig, from_dict
+from caesura.train.config import Config, TrainConfig, from_dict, upgraded
 from caesura.train.crops import Pack, crop_batches, planar, spread
 from caesura.train.monitor import Figures, Monitor, RungFigures, Silence
 from caesura.train.optim import optimizers
@@ -35,7 +35,7 @@ from caesura.train.precision import dtype, resolve
 from caesura.train.transfer import to_device
 
 _KLT_SQUARES = 256
-_BEFORE = {"drawn": 0.0, "minutes": 0.0}  # what runs did that were begun before there was a setting
+_LARGEST_GRADIENT = 1.0  # norm, of the weights of one optimizer; larger ones are scaled down to it
 
 
 def train(
@@ -142,7 +142,7 @@ def _train(
             fabric.backward(total)
             for optimizer in stepping:
                 norm = fabric.clip_gradients(
-                    forward, optimizer, max_norm=settings.clip, error_if_nonfinite=False
+                    forward, optimizer, max_norm=_LARGEST_GRADIENT, error_if_nonfinite=False
                 )
                 assert norm is not None  # clipped by norm
                 finite &= torch.isfinite(norm)
@@ -235,9 +235,7 @@ def _check_shared(settings: TrainConfig, pack: Pack, data: Path, fabric: Fabric)
 def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None:
     if was["data"] != now["data"]:
         raise ConfigError(f"data is not what run {run} was started with; resume needs the same pack")
-    config = starts.upgraded(was["config"])
-    config |= {"train": _BEFORE | config["train"]}
-    started = from_dict(config).as_dict()  # settings that there were not have their defaults
+    started = from_dict(upgraded(was["config"])).as_dict()
     for section, settings in now["config"].items():
         for name, value in settings.items():
             before = started[section][name]

@@ -1,7 +1,7 @@
 """R + beta * D.
 
-R is in bits per pixel. D is the mean squared error over pixels and channels with pixels in [0, 1];
-1 - MS-SSIM; or "perceptual", a weighted sum of three:
+R is in bits per pixel. D is the mean squared error over pixels and channels with pixels in [0, 1], or
+"perceptual", a weighted sum of three errors:
 
     D = mix.mse * MSE + mix.ssimulacra2 * 6.5e-5 * S + mix.psnr_hvs * 0.5 * H
 
@@ -24,7 +24,7 @@ from caesura.train import psnr_hvs, ssimulacra2
 from caesura.train.config import MixConfig
 from caesura.train.ladder import mixing
 
-Kind = Literal["mse", "ms-ssim", "perceptual"]
+Kind = Literal["mse", "perceptual"]
 # Squared error a unit: the ratio of the two slopes against the rate, measured along the ladder of a model
 # trained for the squared error. They vary: 5.1e-5 to 7.0e-5, 0.3 (low rates) to 0.68 (high).
 _SSIMULACRA2_UNIT, _PSNR_HVS_UNIT = 6.5e-5, 0.5
@@ -36,21 +36,13 @@ def distortion(original: Tensor, restored: Tensor, kind: Kind, mix: MixConfig = 
 
     Args:
         original, restored: float (N, 3, H, W) in [0, 1].
-        kind: "mse"; "ms-ssim" for 1 - MS-SSIM, which needs H and W above 160; "perceptual", which needs H and
-            W to be multiples of 8.
-        mix: what "perceptual" is made of.
+        kind: "mse" or "perceptual", which needs H and W to be multiples of 8.
+        mix: weights of the parts of "perceptual".
 
     Returns:
         float (N,).
     """
-    if kind == "mse":
-        return _squared_error(original, restored)
-    if kind == "perceptual":
-        return _perceptual(original, restored, mix)
-    from pytorch_msssim import ms_ssim
-
-    similarity: Tensor = ms_ssim(original, restored, data_range=1.0, size_average=False)
-    return 1 - similarity
+    return _squared_error(original, restored) if kind == "mse" else _perceptual(original, restored, mix)
 
 
 def _squared_error(original: Tensor, restored: Tensor) -> Tensor:

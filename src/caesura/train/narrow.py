@@ -96,7 +96,7 @@ def _check(before: Config, after: Config) -> None:
     alike = dataclasses.replace(before.network, synthesis=wanted) == after.network
     if not alike or (was.coarse_width, was.coarse_blocks) != (wanted.coarse_width, wanted.coarse_blocks):
         raise ConfigError("network differs from the start's in more than the synthesis' stage at 1/8")
-    if wanted.fine_blocks != 1 or not was.fine_blocks or wanted.fine_width > was.fine_width:
+    if wanted.fine_blocks != 1 or wanted.fine_width > was.fine_width:
         raise ConfigError(
             f"network.synthesis has {wanted.fine_blocks} fine blocks of {wanted.fine_width} channels; "
             f"1 of at most {was.fine_width} is allowed, cut out of the start's {was.fine_blocks}"

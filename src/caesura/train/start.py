@@ -14,7 +14,7 @@ from torch import Tensor
 from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.models import bundle as bundles
 from caesura.train import checkpoint
-from caesura.train.config import Config, TransformConfig, from_dict
+from caesura.train.config import Config, from_dict, upgraded
 from caesura.train.models import RateModel
 
 # The stages of the flagship's transforms beside their linear part, in the order in which data passes them.
@@ -22,8 +22,6 @@ _STAGES = (
     ("analysis.enter.", "analysis.fine.", "analysis.down.", "analysis.coarse.", "analysis.leave."),
     ("synthesis.enter.", "synthesis.coarse.", "synthesis.up.", "synthesis.fine.", "synthesis.leave."),
 )
-# Settings of the flagship's transforms before each had its own.
-_SHARED = ("fine_width", "fine_blocks", "coarse_width", "coarse_blocks")
 _PER_ANCHOR = {"log_gain": 1, "log_inverse": -1, "control.bias": 1}  # and how they move with the gain
 
 
@@ -65,38 +63,22 @@ def read(source: Path) -> Start:
     return Start(weights, record)
 
 
-def upgraded(config: dict[str, Any]) -> dict[str, Any]:
-    """A run's configuration as it is written today: transforms once shared the settings of their networks."""
-    network = dict(config.get("network", {}))
-    shared = {name: network.pop(name) for name in _SHARED if name in network}
-    if shared:
-        network |= {"analysis": dict(shared), "synthesis": dict(shared)}
-        network["prior_width"] = shared.get("fine_width", TransformConfig.fine_width)
-    return config | {"network": network}
-
-
 def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
     """Load weights into a model of `config`, whose ladder and transforms may be others.
 
-    An anchor starts from what the old anchor with the nearest beta has; scale vectors, and the table indices
-    that go with them, move as high-rate theory has it: steps go with 1 / sqrt(beta). Betas for MS-SSIM
-    cannot be compared with others: then anchors keep their positions along the ladder. Blocks of the flagship
-    that the start has not got begin as the identity: a deeper network starts as good as the one it is from.
-    A transform of another shape keeps its linear part and the stages of its network before the first that
-    does not fit; the rest begins anew.
+    An anchor starts from the old anchor with the nearest beta. Scale vectors, and the table indices that
+    depend on them, are moved according to high-rate theory: quantization steps scale with 1 / sqrt(beta).
+    Blocks of cae2026 that the source does not have begin as the identity, so that a deeper network starts as
+    good as its source. A transform of another shape keeps its linear part and the stages of its network
+    before the first that does not fit; the others begin anew.
 
     Raises:
         ConfigError: the weights do not fit the model; or see `read`.
     """
     weights, training = read(source)
-    trained = from_dict(training["config"])
-    before, loss = trained.loss, config.loss
-    old, new = np.log(before.betas), np.log(loss.betas)
-    if (before.distortion == "ms-ssim") == (loss.distortion == "ms-ssim"):
-        nearest = np.abs(new[:, None] - old[None, :]).argmin(1)
-        shift = torch.from_numpy((new - old[nearest]) / 2).float()[:, None]
-    else:
-        nearest, shift = np.rint(np.linspace(0, len(old) - 1, len(new))).astype(np.int64), torch.zeros(1, 1)
+    old, new = np.log(from_dict(training["config"]).loss.betas), np.log(config.loss.betas)
+    nearest = np.abs(new[:, None] - old[None, :]).argmin(1)
+    shift = torch.from_numpy((new - old[nearest]) / 2).float()[:, None]
     for name in weights:
         if name in _PER_ANCHOR or name.endswith(".table") or name.startswith("hyper_prior."):
             weights[name] = weights[name][nearest]

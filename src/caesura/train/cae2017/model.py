@@ -39,7 +39,7 @@ class PaperModel(nn.Module):
     """
 
     def __init__(self, config: Config, squares: np.typing.NDArray[np.uint8] | None = None) -> None:
-        """`squares`: uint8 (n, side, side, 3) photographs that `network.init = "klt"` starts from.
+        """`squares`: uint8 (n, side, side, 3) photographs whose KLT the transforms start from.
 
         Without them the weights are random, to be loaded over.
         """
@@ -49,7 +49,7 @@ class PaperModel(nn.Module):
         self.analysis = Analysis(channels, config.network.padding)
         self.synthesis = Synthesis(channels, config.network.padding)
         deviations = torch.ones(channels)
-        if config.network.init == "klt" and squares is not None:
+        if squares is not None:
             components, deviations = klt.principal_components(squares, channels)
             klt.start_from(components, self.analysis, self.synthesis)
         self.prior = priors.make(config.prior, deviations)

@@ -5,11 +5,6 @@
     Analysis   unshuffle 8 | 1x1 W8 | blocks at 1/8 | 2x2 /2 W16 | blocks at 1/16 | 1x1 C               + K x
     Synthesis  1x1 W16 | blocks at 1/16 | 1x1, shuffle 2 W8 | blocks at 1/8 | 1x1, shuffle 8            + K' y
 
-Without blocks at 1/8 that stage is left out:
-
-    Analysis   unshuffle 8 | 2x2 /2 W16 | blocks at 1/16 | 1x1 C                                        + K x
-    Synthesis  1x1 W16 | blocks at 1/16 | 1x1 | shuffle 16                                              + K' y
-
 H and W are multiples of 16. K starts as the principal components of photographs and the network beside it at
 zero, so that training starts from a working transform codec (`klt.py`). One set of weights serves every rate:
 `mix` (N, anchors) holds each sample's interpolation weights over the ladder's anchors, and every block scales
@@ -120,11 +115,8 @@ class Analysis(_Normalised):
         fine, coarse = shape.fine_width, shape.coarse_width
         self.linear = nn.Conv2d(BLOCK_CHANNELS, latents, 2, 2, bias=False)
         self.fine = Blocks(shape.fine_blocks, fine, anchors)
-        if self.fine:
-            self.enter = conv1x1(BLOCK_CHANNELS, fine)
-            self.down = conv1x1(fine, coarse, side=2)
-        else:
-            self.enter = conv1x1(BLOCK_CHANNELS, coarse, side=2)
+        self.enter = conv1x1(BLOCK_CHANNELS, fine)
+        self.down = conv1x1(fine, coarse, side=2)
         self.coarse = Blocks(shape.coarse_blocks, coarse, anchors)
         self.leave = conv1x1(coarse, latents, zero=True)
 
@@ -136,9 +128,7 @@ class Analysis(_Normalised):
         """The same of pixels in blocks, float (N, 192, H/8, W/8): colour, row and column of a block."""
         x = (blocks - self.block_mean) / PIXEL_DEVIATION
         linear = _exact(self.linear, x) / self.unit
-        x = F.leaky_relu(self.enter(x), SLOPE)
-        if self.fine:
-            x = self.down(self.fine(x, mix))
+        x = self.down(self.fine(F.leaky_relu(self.enter(x), SLOPE), mix))
         latent: Tensor = linear + self.leave(self.coarse(x, mix))
         return latent
 
@@ -156,11 +146,8 @@ class Synthesis(_Normalised):
         self.enter = conv1x1(latents, coarse)
         self.coarse = Blocks(shape.coarse_blocks, coarse, anchors)
         self.fine = Blocks(shape.fine_blocks, fine, anchors)
-        if self.fine:
-            self.up = conv1x1(coarse, 4 * fine)
-            self.leave = conv1x1(fine, BLOCK_CHANNELS, zero=True)
-        else:
-            self.leave = conv1x1(coarse, 3 * STRIDE**2, zero=True)
+        self.up = conv1x1(coarse, 4 * fine)
+        self.leave = conv1x1(fine, BLOCK_CHANNELS, zero=True)
 
     def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
         """See the class; `mix` float (N, anchors)."""
@@ -170,11 +157,8 @@ class Synthesis(_Normalised):
         """The same, to pixels in blocks, float (N, 192, 2h, 2w): colour, row and column of a block."""
         linear = _exact(self.linear, latent) * self.unit
         x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
-        if self.fine:
-            x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
-            x = F.pixel_shuffle(linear, 2) + _exact(self.leave, x)
-        else:
-            x = F.pixel_shuffle(linear + _exact(self.leave, x), 2)
+        x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
+        x = F.pixel_shuffle(linear, 2) + _exact(self.leave, x)
         blocks: Tensor = x * PIXEL_DEVIATION + self.block_mean
         return blocks
 
