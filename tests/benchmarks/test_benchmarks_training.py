@@ -12,7 +12,7 @@ import torch
 from benchmarks import pages, prepare, training
 from cae2026_helpers import config as flagship
 from caesura.errors import ConfigError
-from caesura.train.crops import Pack
+from caesura.train.pack import Pack
 from caesura.train.prepare import MANIFEST
 from train_helpers import make_pack, tiny
 

@@ -32,7 +32,7 @@ from caesura.train.cae2026.control import (
 )
 from caesura.train.cae2026.hyperprior import HyperAnalysis, HyperSynthesis, Means
 from caesura.train.cae2026.klt import principal_components
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.cae2026.networks import (
     PIXEL_DEVIATION,
     PIXEL_MEAN,
@@ -96,7 +96,7 @@ def test_components_are_dealt_so_that_every_group_has_the_same_mix(
 @pytest.mark.parametrize("place", [0.0, 1.4, 2.0])
 def test_a_fresh_model_of_all_components_gives_the_picture_back(place: float, precision: str) -> None:
     """Where networks run in bf16 the linear parts do not."""
-    model = FlagshipModel(config(network={"latent_channels": PATCH}), squares())
+    model = Cae2026Model(config(network={"latent_channels": PATCH}), squares())
     pixels = planar(photo(48, 80, 120, 200))
     mix = torch.tensor([[max(0.0, 1 - abs(place - anchor)) for anchor in range(ANCHORS)]])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):

@@ -37,7 +37,7 @@ from caesura.train.cae2026.detail import Detail
 from caesura.train.cae2026.export import symbol_tables
 from caesura.train.cae2026.hyperprior import HyperPrior
 from caesura.train.cae2026.likelihood import Shape, logistic_log_mass
-from caesura.train.output import bits
+from caesura.train.forward import bits
 
 # Likelihood
 

@@ -32,7 +32,7 @@ from caesura.train import checkpoint, start, work
 from caesura.train import config as configs
 from caesura.train.cae2026.control import clip_index, int8
 from caesura.train.cae2026.export import certain_zeros
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.export import export
 from caesura.train.start import read_bundle
 from container_helpers import layers
@@ -51,11 +51,11 @@ class Exported:
     run: Path
     folder: Path
     bundle: Bundle
-    model: FlagshipModel
+    model: Cae2026Model
 
-    def half(self) -> FlagshipModel:
+    def half(self) -> Cae2026Model:
         """The model with weights rounded as in the graphs."""
-        rounded = FlagshipModel(configs.from_dict(self.bundle.manifest["training"]["config"]))
+        rounded = Cae2026Model(configs.from_dict(self.bundle.manifest["training"]["config"]))
         rounded.load_state_dict(read_bundle(self.bundle).weights)
         return rounded.eval()
 
@@ -79,7 +79,7 @@ def exported(root: Path, pack: Path) -> Exported:
     """A run of two steps whose last weights are stirred, so that no part of the model is idle."""
     run = root / "run"
     last = run_tiny(config(train={"steps": 2}), pack, run)
-    model = FlagshipModel(config())
+    model = Cae2026Model(config())
     model.load_state_dict(start.read(last).weights)
     stir(model)
     with torch.no_grad():
@@ -95,7 +95,7 @@ def exported(root: Path, pack: Path) -> Exported:
 
 
 @pytest.fixture(scope="module")
-def half(exported: Exported) -> FlagshipModel:
+def half(exported: Exported) -> Cae2026Model:
     return exported.half()
 
 
@@ -105,7 +105,7 @@ def unequal(root: Path) -> Exported:
     analysis, synthesis = (transform_settings(coarse_blocks=count) for count in (2, 3))
     settings = config(network={"analysis": analysis, "synthesis": synthesis})
     torch.manual_seed(0)
-    model = FlagshipModel(settings, squares())
+    model = Cae2026Model(settings, squares())
     stir(model)
     state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
     run = checkpoint.save(root / "unequal", model, AveragedModel(model), [], state)
@@ -170,7 +170,7 @@ def probability(table: Table) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("index", [0, 20, 45, 63])
 def test_a_table_is_the_trained_distribution_at_its_index(exported: Exported, index: int) -> None:
-    bundle, shape = exported.bundle, FlagshipModel(config()).shape
+    bundle, shape = exported.bundle, Cae2026Model(config()).shape
     assert bundle.control is not None
     shape.load_state_dict(exported.model.shape.state_dict())
     symbols, found = probability(bundle.control.tables[index])
@@ -185,7 +185,7 @@ def test_a_table_is_the_trained_distribution_at_its_index(exported: Exported, in
 
 @pytest.mark.parametrize("row", [0, 3, 16])
 def test_a_table_of_the_hyperlatent_is_its_trained_distribution(exported: Exported, row: int) -> None:
-    prior = FlagshipModel(config()).hyper_prior
+    prior = Cae2026Model(config()).hyper_prior
     prior.load_state_dict(exported.model.hyper_prior.state_dict())
     for channel, table in enumerate(exported.bundle.tables.row(row)):
         symbols, found = probability(table)
@@ -201,7 +201,7 @@ def test_a_table_of_the_hyperlatent_is_its_trained_distribution(exported: Export
 @MIXES
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (96, 208)])
 def test_the_analysis_graph_agrees_with_torch(
-    exported: Exported, half: FlagshipModel, mix: NDArray[np.float32], height: int, width: int
+    exported: Exported, half: Cae2026Model, mix: NDArray[np.float32], height: int, width: int
 ) -> None:
     pixels = photo(height, width, 80, 120)
     latent = transform.analyse(pixels, exported.bundle, mix)
@@ -218,7 +218,7 @@ def test_the_analysis_graph_agrees_with_torch(
 @MIXES
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (6, 13)])
 def test_the_synthesis_graph_agrees_with_torch(
-    exported: Exported, half: FlagshipModel, mix: NDArray[np.float32], rows: int, columns: int
+    exported: Exported, half: Cae2026Model, mix: NDArray[np.float32], rows: int, columns: int
 ) -> None:
     with torch.no_grad():
         latent = half.analysis(planar(photo(16 * rows, 16 * columns, 80, 120)), torch.from_numpy(mix)[None])
@@ -234,7 +234,7 @@ def test_the_synthesis_graph_agrees_with_torch(
 @MIXES
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5)])
 def test_the_hyper_graphs_agree_with_torch(
-    exported: Exported, half: FlagshipModel, mix: NDArray[np.float32], rows: int, columns: int
+    exported: Exported, half: Cae2026Model, mix: NDArray[np.float32], rows: int, columns: int
 ) -> None:
     random = np.random.default_rng(rows)
     scaled = (10 * random.standard_t(2, (CHANNELS, 4 * rows, 4 * columns))).astype(np.float32)
@@ -255,7 +255,7 @@ def test_the_hyper_graphs_agree_with_torch(
 @pytest.mark.parametrize("number", range(PASSES))
 def test_the_graphs_of_means_agree_with_torch(
     exported: Exported,
-    half: FlagshipModel,
+    half: Cae2026Model,
     mix: NDArray[np.float32],
     rows: int,
     columns: int,
@@ -364,7 +364,7 @@ def picture() -> NDArray[np.uint8]:
 
 
 def forward(
-    model: FlagshipModel, picture: NDArray[np.uint8], place: float
+    model: Cae2026Model, picture: NDArray[np.uint8], place: float
 ) -> tuple[NDArray[np.float32], float]:
     """What the model gives at a place: pixels in levels, float (H, W, 3), and bytes."""
     with torch.no_grad():
@@ -389,7 +389,7 @@ def test_a_file_is_as_large_as_the_model_says_and_decodes_to_its_picture(
 def test_the_detail_layer_costs_what_its_training_says(
     exported: Exported, picture: NDArray[np.uint8], quality: float
 ) -> None:
-    model = FlagshipModel(config(train={"stage": "detail"}))
+    model = Cae2026Model(config(train={"stage": "detail"}))
     model.load_state_dict(exported.model.state_dict())
     levels, size = forward(model.eval(), picture, (quality - 72) / 28 * (ANCHORS - 1))
     data = caesura.encode(picture, quality=quality, model="small", effort=1)
@@ -405,7 +405,7 @@ ODD = pytest.mark.parametrize(("rows", "columns"), [(5, 7), (6, 3), (1, 1), (9, 
 @ODD
 @pytest.mark.parametrize("quality", [20, 45, 70])
 def test_any_number_of_latents_is_coded_as_the_model_codes_it(
-    exported: Exported, half: FlagshipModel, rows: int, columns: int, quality: float
+    exported: Exported, half: Cae2026Model, rows: int, columns: int, quality: float
 ) -> None:
     """Sides that neither 4, a hyperlatent's, nor 2, a cell's, divides are padded alike."""
     pixels = photo(16 * rows, 16 * columns, 80, 120)

@@ -24,9 +24,9 @@ from cae2026_helpers import (
     transform,
 )
 from caesura.train import checkpoint, loss, start
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.cae2026.networks import PIXEL_DEVIATION
-from caesura.train.crops import Pack
+from caesura.train.pack import Pack
 from train_helpers import make_pack, run_tiny
 
 
@@ -91,7 +91,7 @@ def test_a_joint_run_leaves_the_detail_layer_and_what_is_fixed_alone(finished: P
 
 def loss_of(checkpointed: Path, pack: Path) -> float:
     """The loss over the whole ladder of averaged weights, on the squares that they were trained on."""
-    model, seen = FlagshipModel(config()), Pack(pack)
+    model, seen = Cae2026Model(config()), Pack(pack)
     model.load_state_dict(start.read(checkpointed).weights)
     pixels = torch.from_numpy(seen.squares[seen.train]).permute(0, 3, 1, 2).float() / 255
     places = torch.linspace(0, ANCHORS - 1, len(pixels))
@@ -150,8 +150,8 @@ def test_the_detail_stage_counts_the_detail_layer_alone_on_top_of_the_base() -> 
 def test_a_deeper_network_starts_as_good_as_the_one_it_is_from(finished: Path) -> None:
     deep = transform(fine_blocks=3, coarse_blocks=2)
     same, deeper = (
-        FlagshipModel(config()),
-        FlagshipModel(other := config(network={"analysis": deep, "synthesis": deep})),
+        Cae2026Model(config()),
+        Cae2026Model(other := config(network={"analysis": deep, "synthesis": deep})),
     )
     for model, settings in ((same, config()), (deeper, other)):
         start.load(model, finished, settings)
@@ -184,7 +184,7 @@ def test_a_transform_of_another_shape_begins_anew_where_it_does_not_fit(
     finished: Path, which: str, settings: dict[str, int], kept: int
 ) -> None:
     other = config(network={which: transform(**settings)})
-    model = FlagshipModel(other)
+    model = Cae2026Model(other)
     begun = {name: value.clone() for name, value in model.state_dict().items()}
     start.load(model, finished, other)
     weights = start.read(finished).weights
@@ -199,7 +199,7 @@ def test_a_transform_of_another_shape_begins_anew_where_it_does_not_fit(
 
 def test_a_light_decoder_starts_as_the_linear_part(finished: Path) -> None:
     light = config(network={"synthesis": transform(coarse_width=16, coarse_blocks=2)})
-    model, mix = FlagshipModel(light), torch.eye(ANCHORS)[1:2]
+    model, mix = Cae2026Model(light), torch.eye(ANCHORS)[1:2]
     start.load(model, finished, light)
     synthesis, latent = model.synthesis, torch.randn(1, CHANNELS, 2, 3)
     with torch.no_grad():
@@ -220,7 +220,7 @@ def test_the_stage_of_the_synthesis_trains_it_alone_and_resumes_exactly(
     assert all(torch.equal(before[name], after[name]) for name in others)
     earlier = checkpoint.read(last.parent / "000002" / "model.pt")
     changed = {name for name in after if not torch.equal(earlier[name], after[name])}
-    parameters = {name for name, _ in FlagshipModel(config(network=network)).synthesis.named_parameters()}
+    parameters = {name for name, _ in Cae2026Model(config(network=network)).synthesis.named_parameters()}
     assert changed <= {f"synthesis.{name}" for name in parameters}
     assert {"synthesis.linear.weight", "synthesis.leave.weight", "synthesis.coarse.1.widen.weight"} <= changed
     assert_same(resumed(last, settings, pack, tmp_path / "again", network=network), tensors(last))

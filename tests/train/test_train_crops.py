@@ -18,11 +18,11 @@ from torch import Tensor
 
 from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
-from caesura.train.crops import Pack, _plan, crop_batches
-from caesura.train.cut import cut, cut_on_device
-from caesura.train.drawn import Drawings, drawn
+from caesura.train.crops import Drawings, _plan, crop_batches, cut, cut_on_device
+from caesura.train.drawn import drawn
+from caesura.train.forward import Shard
+from caesura.train.pack import Pack
 from caesura.train.prepare import MANIFEST, SQUARES, prepare
-from caesura.train.shard import Shard
 from train_helpers import names, position_photo, save
 
 SIDE, CROP = 24, 16

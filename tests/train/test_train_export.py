@@ -26,10 +26,10 @@ from caesura.models.bundle import Bundle
 from caesura.picture import pixels as image
 from caesura.runtime import transform
 from caesura.train import checkpoint, start
-from caesura.train.cae2017.export import ROWS_PER_RUNG
-from caesura.train.cae2017.model import PaperModel
+from caesura.train.cae2017.export import ROWS_PER_ANCHOR
+from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.export import export, quality_scale
-from caesura.train.output import bits
+from caesura.train.forward import bits
 from train_helpers import make_pack, photo, planar, run_tiny, tiny
 
 LICENCE, DATA = "CC-BY-4.0", "Parts of one photograph that scikit-image packages."
@@ -50,11 +50,11 @@ class Exported:
     run: Path
     folder: Path
     bundle: Bundle
-    model: PaperModel
+    model: Cae2017Model
 
-    def half(self) -> PaperModel:
+    def half(self) -> Cae2017Model:
         """The network with weights rounded as on disk."""
-        rounded = PaperModel(tiny(**VARIANTS[self.bundle.name]))
+        rounded = Cae2017Model(tiny(**VARIANTS[self.bundle.name]))
         rounded.load_state_dict(self.model.state_dict())
         with torch.no_grad():
             for parameter in (*rounded.analysis.parameters(), *rounded.synthesis.parameters()):
@@ -86,7 +86,7 @@ def make(root: Path, pack: Path, variant: str) -> Exported:
         data=DATA,
         figures={"bpp": 0.5},
     )
-    model = PaperModel(tiny(**VARIANTS[variant]))
+    model = Cae2017Model(tiny(**VARIANTS[variant]))
     model.load_state_dict(start.read(last).weights)
     return Exported(root / variant, folder, models.load(variant), model.eval())
 
@@ -242,7 +242,7 @@ def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[
 
 def test_the_halo_covers_everything_the_transforms_see(plain: Exported) -> None:
     torch.manual_seed(0)
-    model = PaperModel(tiny())
+    model = Cae2017Model(tiny())
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.1)  # residual blocks start as the identity and would see nothing
@@ -312,7 +312,7 @@ def rows_of(grid: TableGrid) -> list[NDArray[np.uint32]]:
 def test_every_table_of_a_bundle_sums_to_the_coders_total(exported: Exported) -> None:
     grid = exported.bundle.tables
     assert TOTAL == 2**24
-    assert grid.rows == (len(exported.bundle.log_gain) - 1) * ROWS_PER_RUNG + 1
+    assert grid.rows == (len(exported.bundle.log_gain) - 1) * ROWS_PER_ANCHOR + 1
     assert grid.channels == 8
     assert len(rows_of(grid)) == grid.rows * grid.channels
     for frequencies in rows_of(grid):

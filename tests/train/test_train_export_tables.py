@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from caesura.entropy.tables import TOTAL
 from caesura.train.cae2017 import priors
-from caesura.train.cae2017.export import ROWS_PER_RUNG, tables
+from caesura.train.cae2017.export import ROWS_PER_ANCHOR, tables
 from caesura.train.config import PriorConfig
 
 
@@ -27,7 +27,7 @@ def test_rows_on_the_rungs_are_made_from_the_rungs_vectors() -> None:
     grid = tables(prior, ladder)
     for rung in range(3):
         alone = tables(prior, ladder[rung : rung + 1]).row(0)
-        for one, other in zip(grid.row(rung * ROWS_PER_RUNG), alone, strict=True):
+        for one, other in zip(grid.row(rung * ROWS_PER_ANCHOR), alone, strict=True):
             assert one.low == other.low
             np.testing.assert_array_equal(one.frequencies, other.frequencies)
 

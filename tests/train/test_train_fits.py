@@ -23,7 +23,7 @@ from caesura.ratecontrol.forecast import forecast
 from caesura.ratecontrol.search import Target
 from caesura.train import coded, quality_scale
 from caesura.train import forecast as fitting
-from caesura.train.amend import amend
+from caesura.train.bundle_files import amend
 from caesura.train.prepare import is_validation
 from caesura.train.quality_scale import QUALITIES, pairs, to_measure
 from model_helpers import folder_of

@@ -14,9 +14,9 @@ from torch import Tensor
 from caesura.errors import ConfigError
 from caesura.train import narrow as narrowing
 from caesura.train import start as starts
+from caesura.train.architectures import make
 from caesura.train.config import Config, from_dict
 from caesura.train.loop import train
-from caesura.train.models import make
 from caesura.train.narrow import narrow
 from train_helpers import QUIET, make_pack, photo, planar
 
@@ -84,7 +84,11 @@ def test_a_cut_network_decodes_to_nearly_what_the_whole_one_did() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        (flagship(8, 2), flagship(8, 2), "has 2 fine blocks of 8 channels; 1 of at most 8 is allowed, cut out of the start's 2"),
+        (
+            flagship(8, 2),
+            flagship(8, 2),
+            "has 2 fine blocks of 8 channels; 1 of at most 8 is allowed, cut out of the start's 2",
+        ),
         (flagship(8, 2), flagship(9, 1), "has 1 fine blocks of 9 channels; 1 of at most 8 is allowed"),
         (flagship(8, 2), flagship(6, 1, prior_width=4), "differs from the start's in more than"),
     ],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from caesura.train.cae2017 import klt
-from caesura.train.cae2017.model import PaperModel
+from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.cae2017.networks import (
     PIXEL_DEVIATION,
     PIXEL_MEAN,
@@ -26,8 +26,7 @@ from caesura.train.cae2017.networks import (
     ResidualBlock,
     Synthesis,
 )
-from caesura.train.ladder import mixing
-from caesura.train.quantize import round_identity
+from caesura.train.forward import mixing, round_identity
 from train_helpers import photo, planar, tiny
 
 PADDINGS = pytest.mark.parametrize("padding", ["zeros", "mirror"])
@@ -188,20 +187,20 @@ def test_the_klt_start_takes_squares_of_any_side(side: int) -> None:
 
 
 def test_the_klt_start_survives_squares_of_one_colour() -> None:
-    model = PaperModel(tiny(), np.full((2, 16, 16, 3), 128, np.uint8))
+    model = Cae2017Model(tiny(), np.full((2, 16, 16, 3), 128, np.uint8))
     output = model(torch.full((1, 3, 16, 16), 0.5), torch.tensor([0.0]))
     assert torch.isfinite(output.bits).all()
     assert torch.isfinite(output.pixels).all()
 
 
 @pytest.fixture(scope="module")
-def started() -> PaperModel:
+def started() -> Cae2017Model:
     """The tiny model at its KLT start."""
     torch.manual_seed(0)
-    return PaperModel(tiny(loss={"betas": [50.0, 200.0, 3200.0]}), photographs())
+    return Cae2017Model(tiny(loss={"betas": [50.0, 200.0, 3200.0]}), photographs())
 
 
-def test_a_klt_start_codes_a_photo_before_any_training(started: PaperModel) -> None:
+def test_a_klt_start_codes_a_photo_before_any_training(started: Cae2017Model) -> None:
     pixels = planar(photo(64, 64, 64, 128))
     started.eval()
     with torch.no_grad():
@@ -212,7 +211,7 @@ def test_a_klt_start_codes_a_photo_before_any_training(started: PaperModel) -> N
     assert 0 < float(output.bits) / 64**2 < 2
 
 
-def test_a_larger_beta_starts_with_more_bits_and_less_error(started: PaperModel) -> None:
+def test_a_larger_beta_starts_with_more_bits_and_less_error(started: Cae2017Model) -> None:
     pixels = planar(photo(64, 64, 64, 128)).expand(3, -1, -1, -1)
     started.eval()
     with torch.no_grad():
@@ -222,7 +221,7 @@ def test_a_larger_beta_starts_with_more_bits_and_less_error(started: PaperModel)
     assert errors.tolist() == sorted(errors.tolist(), reverse=True)
 
 
-def test_every_sample_is_coded_at_its_own_rung(started: PaperModel) -> None:
+def test_every_sample_is_coded_at_its_own_rung(started: Cae2017Model) -> None:
     pixels = torch.cat([planar(photo(32, 32, 64 * i, 128)) for i in range(3)])
     started.eval()
     with torch.no_grad():
@@ -246,7 +245,7 @@ def test_a_place_mixes_its_two_neighbours_on_the_ladder(chosen: list[float]) -> 
         assert set(row.nonzero().flatten().tolist()) <= {math.floor(place), math.ceil(place)}
 
 
-def test_between_two_rungs_scale_vectors_are_interpolated_in_their_logarithms(started: PaperModel) -> None:
+def test_between_two_rungs_scale_vectors_are_interpolated_in_their_logarithms(started: Cae2017Model) -> None:
     pixels = planar(photo(32, 32, 64, 128))
     started.eval()
     with torch.no_grad():
@@ -261,7 +260,7 @@ def test_between_two_rungs_scale_vectors_are_interpolated_in_their_logarithms(st
     assert low < between.bits < high
 
 
-def test_restored_pixels_are_in_range(started: PaperModel) -> None:
+def test_restored_pixels_are_in_range(started: Cae2017Model) -> None:
     noise = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)).round()
     with torch.no_grad():
         restored = started(noise, torch.tensor([0.0, 2.0])).pixels
@@ -269,7 +268,7 @@ def test_restored_pixels_are_in_range(started: PaperModel) -> None:
     assert restored.max() <= 1 + 1e-6
 
 
-def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: PaperModel) -> None:
+def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: Cae2017Model) -> None:
     pixels, rung = planar(photo(32, 32)), torch.tensor([1.0])
     started.train()
     with torch.no_grad():
@@ -283,7 +282,7 @@ def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: P
     assert (first.pixels - evaluated.pixels).abs().max() <= 2 / 255 + 1e-6
 
 
-def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: PaperModel) -> None:
+def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: Cae2017Model) -> None:
     pixels = planar(photo(32, 32))
     started.eval()
     with torch.no_grad():
@@ -293,7 +292,7 @@ def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: P
         torch.testing.assert_close(started(pixels, torch.tensor([1.0])).bits[0], expected)
 
 
-def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(started: PaperModel) -> None:
+def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(started: Cae2017Model) -> None:
     pixels, rung = planar(photo(32, 32)), torch.tensor([1.0])
     mask = (torch.arange(8) < 3).float()
     started.eval()
@@ -322,7 +321,7 @@ def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(sta
 @pytest.mark.parametrize("kind", ["mixture", "scale-mixture"])
 def test_every_parameter_learns(kind: str) -> None:
     torch.manual_seed(0)
-    model = PaperModel(tiny(prior={"kind": kind}, loss={"betas": [4e4, 8e4]}), photographs())
+    model = Cae2017Model(tiny(prior={"kind": kind}, loss={"betas": [4e4, 8e4]}), photographs())
     output = model(planar(photo(32, 32, 100, 200)).expand(2, -1, -1, -1), torch.tensor([0.0, 1.0]))
     (output.bits.sum() / 1000 + output.pixels.square().sum()).backward()
     without = {

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from caesura.errors import ConfigError
-from caesura.train.crops import Pack
+from caesura.train.pack import Pack
 from caesura.train.prepare import MANIFEST, SQUARES, Report, is_validation, prepare
 from train_helpers import names, photo, position_photo, save
 

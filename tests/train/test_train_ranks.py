@@ -18,11 +18,11 @@ from cae2026_helpers import config as flagship
 from caesura.errors import ConfigError, TrainingError
 from caesura.train import checkpoint, loop, ranks, schedule
 from caesura.train.config import Config, TrainConfig
-from caesura.train.crops import Pack, crop_batches
+from caesura.train.crops import crop_batches
+from caesura.train.forward import Shard, add_noise
 from caesura.train.loss import betas_at, rate_distortion, sample_weights
 from caesura.train.monitor import Monitor
-from caesura.train.quantize import add_noise
-from caesura.train.shard import Shard
+from caesura.train.pack import Pack
 from train_helpers import make_pack, tiny
 
 # A rank: it notes the loss of every step, and, where told to, dies once at the beginning of a step.

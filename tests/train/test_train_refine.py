@@ -19,7 +19,7 @@ from caesura.picture import pixels as image
 from caesura.runtime import transform
 from caesura.train import checkpoint
 from caesura.train import loss as losses
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.distortion import Distortion
 from caesura.train.export import export
 from train_helpers import photo, planar
@@ -113,7 +113,7 @@ def perceptual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
     """A tiny model as training starts it, a transform codec, with a mix of losses."""
     folder = tmp_path_factory.mktemp("perceptual")
     settings = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}})
-    model = FlagshipModel(settings, squares())
+    model = Cae2026Model(settings, squares())
     stir(model, 0.002)  # what is zero, graphs leave out
     state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
     run = checkpoint.save(folder / "run", model, AveragedModel(model), [], state)

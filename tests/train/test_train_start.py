@@ -16,8 +16,8 @@ import torch
 
 from caesura.errors import ConfigError, ModelError
 from caesura.models import bundle as bundles
-from caesura.train import checkpoint, models, start
-from caesura.train.cae2017.model import PaperModel
+from caesura.train import architectures, checkpoint, start
+from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.config import Config, TransformConfig, from_dict, load, upgraded
 from caesura.train.export import export
 from caesura.train.start import Start
@@ -52,9 +52,9 @@ def assert_same_weights(one: Start, other: Start) -> None:
         assert torch.equal(value, other.weights[name]), name
 
 
-def loaded(config: Config, source: Path) -> PaperModel:
+def loaded(config: Config, source: Path) -> Cae2017Model:
     """A new model of a configuration, with weights loaded into it."""
-    model = PaperModel(config)
+    model = Cae2017Model(config)
     start.load(model, source, config)
     return model
 
@@ -153,7 +153,7 @@ def test_a_shipped_bundles_record_makes_the_network_of_its_weights(name: str) ->
         decoder = (96, 1) if name == "photo" else (128, 3)
         assert config.network.synthesis == TransformConfig(*decoder, 192, 2)
         assert config.network.prior_width == 128
-    start.load(models.make(config), Path(name), config)
+    start.load(architectures.make(config), Path(name), config)
 
 
 @pytest.mark.parametrize("name", ["photo", "photo-psnr"])
@@ -161,7 +161,7 @@ def test_a_shipped_checkpoint_is_a_start_for_its_shipped_configuration(name: str
     root = Path(__file__).parents[2]
     config = load(root / "src" / "caesura" / "train" / f"{name}.toml")
     source = root / "checkpoints" / name
-    model = models.make(config)
+    model = architectures.make(config)
     start.load(model, source, config)
     weights, training = start.read(source)
     assert from_dict(training["config"]).network == config.network

@@ -18,7 +18,7 @@ from caesura.errors import ConfigError
 
 @dataclass(frozen=True)
 class TransformConfig:
-    """The network of one transform of cae2026: channels and blocks at 1/8 (fine) and 1/16 (coarse) of the sides."""
+    """The network of one transform of cae2026: channels and blocks at 1/8 (fine) and at 1/16 (coarse)."""
 
     fine_width: int = 128
     fine_blocks: int = 3
@@ -45,7 +45,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """Entropy model of the latents of cae2017 (`cae2017/priors.py`); `components` is used by the mixture alone."""
+    """Entropy model of the latents of cae2017 (`priors.py`); `components` belongs to the mixture."""
 
     kind: Literal["mixture", "scale-mixture"] = "mixture"
     components: int = 3

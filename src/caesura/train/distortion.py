@@ -14,8 +14,8 @@ from caesura.errors import ConfigError
 from caesura.models.bundle import Bundle
 from caesura.picture import pixels as image
 from caesura.tiles.grid import Grid, Span
-from caesura.train import loss, models, start
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train import architectures, loss, start
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.config import Config, from_dict
 
 _TILE = 48  # latents a side; the pass back holds about 300 bytes a pixel
@@ -82,13 +82,13 @@ class Distortion:
 
 
 @lru_cache(maxsize=2)
-def _model(bundle: Bundle) -> tuple[FlagshipModel, Config]:
+def _model(bundle: Bundle) -> tuple[Cae2026Model, Config]:
     weights, training = start.read_bundle(bundle)
     distortion = training["config"]["loss"].get("distortion", "mse")
     if distortion not in get_args(loss.Kind):
         raise ConfigError(f"effort is 9; model {bundle.name} is tuned for {distortion}, 1 to 8 is allowed")
     config = from_dict(training["config"])
-    model = models.make(config)
-    assert isinstance(model, FlagshipModel)  # the caller's architecture
+    model = architectures.make(config)
+    assert isinstance(model, Cae2026Model)  # the caller's architecture
     model.load_state_dict(weights)
     return model.eval().requires_grad_(False), config

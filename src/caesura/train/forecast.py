@@ -28,7 +28,7 @@ from caesura.models.fitted import Fitted, Line, Top
 from caesura.ratecontrol import forecast
 from caesura.tiles.encoder import Encoder
 from caesura.train import coded
-from caesura.train.amend import amend
+from caesura.train.bundle_files import amend
 from caesura.train.coded import Coded, Pixels
 
 _PICTURES = 60

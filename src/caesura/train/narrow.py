@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from caesura.errors import ConfigError
-from caesura.train import checkpoint, models
+from caesura.train import architectures, checkpoint
 from caesura.train import start as starts
 from caesura.train.cae2026.networks import SLOPE, Block, Synthesis
 from caesura.train.config import Config, from_dict, load
-from caesura.train.crops import Pack, planar, spread
+from caesura.train.pack import Pack, planar, spread
 
 _CROPS = 24
 _SUBSAMPLING = 7  # of the cells of each crop that statistics are made of
@@ -77,7 +77,7 @@ def narrow(
         ConfigError: the networks differ in something else, or the stage is not one block of fewer channels.
     """
     _check(before, after)
-    old, new = models.make(before, squares), models.make(after, squares)
+    old, new = architectures.make(before, squares), architectures.make(after, squares)
     old.load_state_dict(old.state_dict() | weights)
     kept = {name: value for name, value in old.state_dict().items() if not name.startswith(_REPLACED)}
     new.load_state_dict(new.state_dict() | kept)

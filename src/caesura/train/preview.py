@@ -24,8 +24,7 @@ from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle
 from caesura.picture import files
 from caesura.picture import pixels as image
 from caesura.tiles.layers import ARCHITECTURES
-from caesura.train.amend import amend
-from caesura.train.arrays import pack
+from caesura.train.bundle_files import amend, npz
 from caesura.train.prepare import SUFFIXES
 
 _PICTURES = 120
@@ -105,7 +104,7 @@ def fit(bundle: Bundle, paths: list[Path]) -> tuple[Float, float]:
 
 def write(folder: Path, weights: Float) -> None:
     """Put a map into a bundle's folder."""
-    content = pack({"weights": weights})
+    content = npz({"weights": weights})
     files.write(folder / PREVIEW, content, force=True)
     amend(folder, files=models.read_manifest(folder)["files"] | {PREVIEW: models.digest(content)})
 

@@ -25,7 +25,7 @@ from caesura.models import bundle as models
 from caesura.models.bundle import Bundle
 from caesura.models.ladder import LADDER_QUALITY
 from caesura.train import coded
-from caesura.train.amend import amend
+from caesura.train.bundle_files import amend
 from caesura.train.coded import Pixels
 
 QUALITIES = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, LADDER_QUALITY, 86.0)

@@ -1,4 +1,4 @@
-"""Trained weights to go on from: a run, one of its checkpoints, what it keeps, or a bundle."""
+"""Trained weights to start from: of a run, a checkpoint, RUN/kept or a bundle."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch import Tensor
 from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.models import bundle as bundles
 from caesura.train import checkpoint
+from caesura.train.architectures import RateModel
 from caesura.train.config import Config, from_dict, upgraded
-from caesura.train.models import RateModel
 
-# The stages of the flagship's transforms beside their linear part, in the order in which data passes them.
+# The stages of cae2026's transforms beside their linear part, in the order in which data passes them.
 _STAGES = (
     ("analysis.enter.", "analysis.fine.", "analysis.down.", "analysis.coarse.", "analysis.leave."),
     ("synthesis.enter.", "synthesis.coarse.", "synthesis.up.", "synthesis.fine.", "synthesis.leave."),
 )
-_PER_ANCHOR = {"log_gain": 1, "log_inverse": -1, "control.bias": 1}  # and how they move with the gain
+_PER_ANCHOR = {"log_gain": 1, "log_inverse": -1, "control.bias": 1}  # with the factor of their shift
 
 
 class Start(NamedTuple):
@@ -40,11 +40,11 @@ def read(source: Path) -> Start:
             bundle's folder, or a bundle's name.
 
     Returns:
-        The weights in float32, wherever they lie in half precision.
+        The weights, in float32 if they are stored in half precision.
 
     Raises:
         ConfigError: a checkpoint cannot be read.
-        ModelError: there is neither a checkpoint nor a bundle.
+        ModelError: `source` is neither a checkpoint nor a bundle.
         DependencyError: it is a bundle, and onnx is not installed.
     """
     folder = source if (source / "state.json").is_file() else checkpoint.latest(source)
@@ -64,7 +64,7 @@ def read(source: Path) -> Start:
 
 
 def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
-    """Load weights into a model of `config`, whose ladder and transforms may be others.
+    """Load weights into a model of `config`, whose ladder and transforms may differ; returns their record.
 
     An anchor starts from the old anchor with the nearest beta. Scale vectors, and the table indices that
     depend on them, are moved according to high-rate theory: quantization steps scale with 1 / sqrt(beta).
@@ -100,9 +100,9 @@ def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
 def _fitting(
     weights: dict[str, Tensor], own: dict[str, Tensor], stages: tuple[str, ...]
 ) -> dict[str, Tensor]:
-    """The weights without those of a transform's stages from the first on that does not fit.
+    """The weights without those of a transform's first stage that does not fit and of all stages after it.
 
-    What comes behind a stage that begins anew must do so too: the last stage then starts at zero.
+    Stages after one that begins anew have to begin anew too: the last one then starts at zero.
     """
     for number, stage in enumerate(stages):
         old = {name: value.shape for name, value in weights.items() if name.startswith(stage)}
@@ -116,7 +116,7 @@ def read_bundle(bundle: bundles.Bundle) -> Start:
     """The weights of a bundle, as exported in half precision, and its prior.
 
     Raises:
-        ModelError: the bundle does not tell its training.
+        ModelError: the manifest of the bundle has no record of its training.
         DependencyError: onnx is not installed.
     """
     try:

@@ -4,7 +4,7 @@
     round(hyperlatent) -> HyperSynthesis -> features (N, F, H/16, W/16)
     features, latents of earlier passes -> Means -> the next pass' means
 
-None of it steers the decoder (rule 2 of the design): means are added to symbols that are already decoded.
+The entropy decoder does not depend on any of it: means are added to symbols that are already decoded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HyperAnalysis(nn.Module):
 
 
 def _asinh(x: Tensor) -> Tensor:
-    """Keeps the sign, makes magnitudes comparable at every rate; runtimes have no fast asinh of their own."""
+    """asinh, which makes magnitudes comparable at all rates; runtimes have no fast operator for it."""
     size = x.abs()
     return torch.sign(x) * torch.log(size + torch.sqrt(size * size + 1))
 
@@ -62,7 +62,7 @@ class HyperSynthesis(nn.Module):
 
 
 class Means(nn.Module):
-    """One pass' means, float (N, C, h, w), in units of each channel's deviation; starts at zero."""
+    """Means of one pass, float (N, C, h, w), in units of each channel's deviation; zero at the start."""
 
     def __init__(self, latents: int, features: int, anchors: int, width: int) -> None:
         super().__init__()
@@ -73,12 +73,18 @@ class Means(nn.Module):
         self.leave = conv1x1(width, latents, zero=True)
 
     def forward(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
-        """`features` as from `HyperSynthesis`; `known` float (N, C, h, w), latents so far, others zero."""
+        """See the class.
+
+        Args:
+            features: from `HyperSynthesis`.
+            known: float (N, C, h, w), latents of earlier passes, others zero.
+            mix: float (N, anchors).
+        """
         means: Tensor = self.leave(self.hidden(features, known, mix))
         return means
 
     def hidden(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
-        """Before the last map, which looks at one position alone: float (N, width, h, w)."""
+        """Input of the last layer, which is a 1x1 convolution: float (N, width, h, w)."""
         x = F.leaky_relu(self.enter(torch.cat([features, known], 1)), SLOPE)
         x = self.enter_scale(x, mix, self.depthwise)
         return F.leaky_relu(self.middle(x), SLOPE)
@@ -99,7 +105,7 @@ class HyperPrior(nn.Module):
         self.logit = nn.Parameter(torch.zeros(anchors, hyperlatents, components))
 
     def log_mass(self, value: Tensor, mix: Tensor) -> Tensor:
-        """Natural logarithm of each unit bin's mass: float (N, D, ...), (N, anchors) -> (N, D, ...)."""
+        """Natural logarithm of the mass of each unit bin: float (N, D, ...), (N, anchors) to (N, D, ...)."""
         shape = (len(value), value.shape[1], *(1,) * (value.dim() - 2), -1)
         mean, log_scale, logit = (
             torch.einsum("na,adk->ndk", mix, parameter).reshape(shape)

@@ -30,10 +30,16 @@ from caesura.train.cae2026.hyperprior import HyperAnalysis, HyperPrior, HyperSyn
 from caesura.train.cae2026.likelihood import Shape
 from caesura.train.cae2026.networks import PIXEL_DEVIATION, Analysis, Synthesis
 from caesura.train.config import Config
-from caesura.train.ladder import mixing
-from caesura.train.output import Output, bits
-from caesura.train.quantize import add_noise, round_identity, shown
-from caesura.train.shard import WHOLE, Shard
+from caesura.train.forward import (
+    WHOLE,
+    Output,
+    Shard,
+    add_noise,
+    bits,
+    mixing,
+    reconstruction,
+    round_identity,
+)
 
 # As in the model of cae2017: high-rate theory's uniform step squared, times beta.
 _STEP_SQUARED_BETA = 18 / math.log(2)
@@ -41,14 +47,14 @@ _STEP_SQUARED_BETA = 18 / math.log(2)
 _SMALLEST_DEVIATION = 0.5
 
 
-class FlagshipModel(nn.Module):
-    """One codec for every rate.
+class Cae2026Model(nn.Module):
+    """The network of cae2026, one set of weights for all rates.
 
     Attributes:
         log_gain, log_inverse: float (anchors, C), natural logarithms of the scale vectors before and after
             quantization; larger gain, finer quantization.
-        deviation: float (C,), what latents are divided by where they enter a network.
-        shard: which samples of the whole batch `forward` sees in training; all, unless set.
+        deviation: float (C,), by which latents are divided where they enter a network.
+        shard: which samples of the whole batch `forward` gets in training; all by default.
     """
 
     deviation: Tensor
@@ -95,24 +101,25 @@ class FlagshipModel(nn.Module):
                 self.control.bias.copy_(index_of(scales) * LOG_STEP)
 
     def inner_weights(self) -> list[nn.Parameter]:
-        """The weights that Muon trains: all maps of channels."""
+        """The weights that Muon trains: all convolutions but the depthwise ones."""
         convolutions = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
         return [p for conv in convolutions if conv.groups == 1 for p in conv.parameters() if p.dim() == 4]
 
-    def forward(self, pixels: Tensor, place: Tensor) -> Output:
-        """Training pass: rounded latents for the reconstruction, noisy ones for the rate.
+    def forward(self, pixels: Tensor, position: Tensor) -> Output:
+        """Reconstructions of rounded latents, and bits: in training those of noisy latents.
 
         Args:
             pixels: float (N, 3, H, W) in [0, 1]; H and W multiples of 16.
-            place: float (N,), each sample's place on the ladder, 0 to anchors - 1. In the stage "detail" the
-                base stays at the ladder's top, and 0 to anchors - 1 means from there to quality 100.
+            position: float (N,), the ladder position of each sample, 0 to anchors - 1. In the stage "detail"
+                the base is coded at the top of the ladder, and 0 to anchors - 1 stands for the range from
+                there to quality 100.
         """
         if self._detail_only:
-            return self._forward_detail(pixels, place / max(len(self.log_gain) - 1, 1))
-        mix = mixing(place, len(self.log_gain))
+            return self._forward_detail(pixels, position / max(len(self.log_gain) - 1, 1))
+        mix = mixing(position, len(self.log_gain))
         coded = self.code(*self.analyse(pixels, mix), mix)
         log_mass = self.shape.log_mass(self._for_rate(coded.offset, coded.symbols), clip_index(coded.indices))
-        restored = shown(pixels, self.synthesis(coded.latent, mix).float(), training=self.training)
+        restored = reconstruction(pixels, self.synthesis(coded.latent, mix).float(), training=self.training)
         return Output(restored, bits(log_mass) + bits(coded.hyper_mass))
 
     def _forward_detail(self, pixels: Tensor, share: Tensor) -> Output:
@@ -125,9 +132,9 @@ class FlagshipModel(nn.Module):
         return Output(((base + detail) / 255).clamp(0, 1), bits(log_mass))
 
     def analyse(self, pixels: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels to scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4).
+        """Scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4), of pixels.
 
-        As in the codec, the last row and column of latents are repeated up to a whole number of hyperlatents.
+        As in the codec, the last row and column of latents are repeated to fill the last hyperlatents.
         """
         target = self.analysis(pixels, mix).float() * _interpolated(mix, self.log_gain)
         whole = F.pad(target, (0, -target.shape[3] % HYPER, 0, -target.shape[2] % HYPER), mode="replicate")
@@ -136,7 +143,7 @@ class FlagshipModel(nn.Module):
     def code(
         self, target: Tensor, hyperlatent: Tensor, mix: Tensor, quantize: Quantizer = round_identity
     ) -> Coded:
-        """Quantize and decode what `analyse` gives, pass by pass."""
+        """Symbols, table indices and decoded latents of the result of `analyse`, pass by pass."""
         gain, inverse = (_interpolated(mix, table) for table in (self.log_gain, self.log_inverse))
         rounded = quantize(hyperlatent)
         hyper_mass = self.hyper_prior.log_mass(self._for_rate(hyperlatent, rounded), mix)
@@ -171,7 +178,10 @@ class FlagshipModel(nn.Module):
 
 
 def _interpolated(mix: Tensor, log_scale: Tensor) -> Tensor:
-    """Scale vectors of each sample, float32 (N, C, 1, 1); not a matrix product, which bf16 would round."""
+    """Scale vectors of each sample, float32 (N, C, 1, 1).
+
+    Not a matrix product, which autocast would compute in bf16.
+    """
     return (mix[..., None] * log_scale).sum(1).exp()[..., None, None]
 
 
@@ -179,10 +189,10 @@ Quantizer = Callable[[Tensor], Tensor]
 
 
 class Coded(NamedTuple):
-    """What coding a batch gives."""
+    """Result of coding a batch."""
 
     latent: Tensor  # float (N, C, h, w), decoded
     offset: Tensor  # float (N, C, h, w), what is rounded to symbols
-    symbols: Tensor  # float (N, C, h, w), as quantized
+    symbols: Tensor  # float (N, C, h, w), quantized
     indices: Tensor  # float (N, C, h, w), real table indices
     hyper_mass: Tensor  # float (N, D, h / 4, w / 4), log masses of the hyperlatent

@@ -29,7 +29,7 @@ PIXEL_DEVIATION = 0.25
 
 
 def conv1x1(inputs: int, outputs: int, *, side: int = 1, zero: bool = False) -> nn.Conv2d:
-    """A linear map of channels, or of `side` x `side` cells of them; `zero` starts it at nothing."""
+    """A linear map of channels, or of `side` x `side` cells of them; `zero` sets its weights to zero."""
     conv = nn.Conv2d(inputs, outputs, side, side)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     if zero:
@@ -40,8 +40,8 @@ def conv1x1(inputs: int, outputs: int, *, side: int = 1, zero: bool = False) -> 
 class Modulation(nn.Module):
     """Multiply channels by 1 + a vector interpolated over the ladder's anchors, before a convolution of them.
 
-    Starts as the identity. One rate alone scales the weights of the convolution instead of what goes in: a
-    graph whose rate is fixed then has constant weights, and does nothing for it.
+    Starts as the identity. With a single sample it scales the weights of the convolution instead of the
+    input: a graph whose rate is fixed then has constant weights and no work for the modulation.
     """
 
     def __init__(self, anchors: int, channels: int) -> None:
@@ -98,7 +98,7 @@ class Blocks(nn.ModuleList):
 
 class _Normalised(nn.Module):
     block_mean: Tensor
-    unit: Tensor  # of the latents; not in K, so that its rows have length one and learn as fast on both sides
+    unit: Tensor  # of the latents; kept out of K, whose rows then have length one in both transforms
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class Analysis(_Normalised):
         return self.of_blocks(F.pixel_unshuffle(pixels, BLOCK), mix)
 
     def of_blocks(self, blocks: Tensor, mix: Tensor) -> Tensor:
-        """The same of pixels in blocks, float (N, 192, H/8, W/8): colour, row and column of a block."""
+        """Latents of pixels in blocks, float (N, 192, H/8, W/8), channels by colour, row and column."""
         x = (blocks - self.block_mean) / PIXEL_DEVIATION
         linear = _exact(self.linear, x) / self.unit
         x = self.down(self.fine(F.leaky_relu(self.enter(x), SLOPE), mix))
@@ -154,7 +154,7 @@ class Synthesis(_Normalised):
         return F.pixel_shuffle(self.to_blocks(latent, mix), BLOCK)
 
     def to_blocks(self, latent: Tensor, mix: Tensor) -> Tensor:
-        """The same, to pixels in blocks, float (N, 192, 2h, 2w): colour, row and column of a block."""
+        """Pixels in blocks, float (N, 192, 2h, 2w), channels by colour, row and column."""
         linear = _exact(self.linear, latent) * self.unit
         x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
         x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
@@ -164,9 +164,10 @@ class Synthesis(_Normalised):
 
 
 def _exact(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """A convolution in float32, also where training runs in bf16.
+    """The convolution of `x` in float32, also where training runs in bf16.
 
-    bf16 rounds pixels to about a level and large latents to about a quantization step, which high rates show.
+    bf16 rounds pixels to about a level and large latents to about a quantization step, which is visible at
+    high rates.
     """
     result: Tensor
     device = x.device.type
@@ -179,10 +180,10 @@ def _exact(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def _like_convolved(x: Tensor) -> Tensor:
-    """The same, in exported graphs by a convolution that changes nothing.
+    """`x`; in exported graphs as the output of a convolution with ones.
 
-    ONNX Runtime keeps what convolutions give in a layout of its own, and sums it there, in passing; but not
-    where one summand was never convolved. That costs a tenth of the transform's time.
+    ONNX Runtime adds outputs of convolutions in a layout of its own, fused with the convolution, but only
+    where both summands are such outputs. Without it the transform takes a tenth longer.
     """
     if not torch.compiler.is_exporting():
         return x

@@ -26,7 +26,7 @@ class Axis(NamedTuple):
     step: int = 1
 
 
-def graph(
+def to_onnx(
     module: nn.Module,
     inputs: Mapping[str, Tensor],
     axes: Mapping[str, Mapping[int, Axis]],
