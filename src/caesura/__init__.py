@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         VersionError,
     )
     from caesura.format.container import Header, read_header
+    from caesura.options import EncodeOptions
+    from caesura.ratecontrol.search import Target
 
 __version__ = "0.1.0"
 
@@ -36,6 +38,7 @@ __all__ = [
     "ChecksumError",
     "ConfigError",
     "DependencyError",
+    "EncodeOptions",
     "FormatError",
     "Header",
     "ImageError",
@@ -43,6 +46,7 @@ __all__ = [
     "ModelError",
     "Recovered",
     "SignatureError",
+    "Target",
     "TrainingError",
     "TruncatedError",
     "VersionError",
@@ -55,6 +59,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "EncodeOptions": "caesura.options",
+    "Target": "caesura.ratecontrol.search",
     "Header": "caesura.format.container",
     "Recovered": "caesura.codec",
     "decode": "caesura.codec",

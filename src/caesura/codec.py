@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import NoneType
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,50 +18,44 @@ from PIL import Image
 
 from caesura import arguments, metrics
 from caesura.arguments import Content
-from caesura.coding import cae2026
-from caesura.errors import ConfigError, ImageError
+from caesura.coding.base import MAX_EFFORT
+from caesura.coding.cae2026 import Cae2026, Distortion
+from caesura.errors import ConfigError, DependencyError, ImageError
 from caesura.format import container
-from caesura.format.container import MAX_PIXELS, Header, Payload, Segment
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.format.container import MAX_PIXELS, Header, Payload
+from caesura.models import bundle as bundles
 from caesura.models.bundle import PREVIEW_SCALE, Bundle
-from caesura.models.ladder import DEFAULT_EFFORT
-from caesura.picture import alpha, metadata
+from caesura.models.conditioning import Conditioning
+from caesura.options import EncodeOptions, Settings, options_of
+from caesura.picture import metadata
 from caesura.picture import pixels as image
 from caesura.picture.metadata import Metadata
 from caesura.picture.pixels import ImageLike
-from caesura.ratecontrol.forecast import forecast, usual
-from caesura.ratecontrol.search import Target, search
+from caesura.ratecontrol.search import Target
 from caesura.runtime.parallel import one_blas_thread
-from caesura.tiles import grid as segments
+from caesura.tiles import grid
 from caesura.tiles.decoder import Decoder
-from caesura.tiles.encoder import Encoder, Source, Trials
-from caesura.tiles.grid import common
-from caesura.tiles.layers import Pixels
+from caesura.tiles.encoder import Encoder
+from caesura.tiles.grid import overlap
+from caesura.tiles.layers import Layers, Pixels
+from caesura.tiles.refinement import RefinedStages
+from caesura.tiles.source import Source
+from caesura.tiles.stages import SegmentStages, Stages
+from caesura.tiles.trials import CachedStages, RateControlCache, encode_to_target
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
 Progress = Callable[[int, int], None]
-# What a decoder on another machine, whose floats round otherwise, may be worse by.
-_FLOATS = {"psnr": 2e-4, "ms_ssim": 2e-6}
-_KEPT_PIXELS = 1 << 26  # trials of larger pictures share nothing, for want of memory
 
 
 def encode(
     picture: ImageLike | str | os.PathLike[str],
+    options: EncodeOptions | None = None,
     *,
-    quality: float | None = None,
-    target: Target | None = None,
-    model: str | Path | Bundle = models.DEFAULT,
-    tune: str | None = None,
-    effort: int = DEFAULT_EFFORT,
-    strip: bool = False,
-    strict: bool = False,
-    exact: bool = False,
     progress: Progress = lambda done, total: None,
-    max_pixels: int = MAX_PIXELS,
+    **settings: Unpack[Settings],
 ) -> bytes:
-    """Code a picture.
+    """The .cae file of a picture.
 
     Args:
         picture: a Pillow image (nearly all modes, see `image.codable`; of more than 8 bits a sample, of
@@ -69,53 +63,27 @@ def encode(
             (H, W) or (H, W, 1 to 4) of uint8, or of float in [0, 1], or the path of a file that Pillow reads.
             Alpha, the last of 2 or 4 channels, is kept without loss. ICC profile, EXIF and XMP are kept;
             orientation is not applied.
-        quality: 1 to 100, continuous; larger is better and bigger; 50 unless a target is given.
-        target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
-        model: a bundle, its name or its folder.
-        tune: "psnr" for weights trained for PSNR instead of the eye: the bundle `photo-psnr`, or of another
-            model the one of its name with `-psnr`. None takes the model as it is.
-        effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
-            is the same. cae2017 knows one effort only.
-        strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
-        strict: refuse pictures of which a part would be lost with a warning: frames, bits of samples beyond
-            8, or colours that no ICC profile describes (HDR).
-        exact: keep the colours of fully transparent pixels. Otherwise others are coded there that cost least,
-            and these pixels do not count for a target.
+        options: how it is encoded.
         progress: called with the steps done and their number while effort 9 is at work.
-        max_pixels: refuse larger pictures.
-
-    Returns:
-        A .cae file.
+        settings: single options by name, in place of those in `options`: `quality`, `target`, `model`,
+            `tune`, `effort`, `strip`, `strict`, `exact` and `max_pixels`, see `EncodeOptions`.
 
     Raises:
-        ImageError: the picture cannot be coded as it is, or its file not be read as a picture.
+        ImageError: the picture cannot be coded as it is, or its file cannot be read as a picture.
         TypeError: an argument is of another type than those named here.
-        ConfigError: `quality`, `effort` or `tune` is out of range, or no quality meets the target.
+        ConfigError: an option is out of range, or no quality meets the target.
         DependencyError: `effort` is 9 and PyTorch is not installed.
         ModelError: the model is not there or damaged.
         LimitError: the picture is too large.
-        OSError: of the system, if the path is of no file that can be read.
+        OSError: the system's, if the path is not that of a file that can be read.
     """
-    arguments.flag("strip", strip)
-    arguments.flag("strict", strict)
-    arguments.flag("exact", exact)
-    arguments.of_type("target", target, (Target, NoneType), "a caesura.ratecontrol.search.Target is allowed")
+    options = options_of(options, **settings)
     arguments.function("progress", progress)
     if isinstance(picture, str | os.PathLike):
-        picture = _opened(Path(picture), arguments.max_pixels(max_pixels))
-    source, pixels = _source(picture, strip, strict)
-    return encode_source(
-        source,
-        quality=quality,
-        target=target,
-        model=model,
-        tune=tune,
-        effort=effort,
-        exact=exact,
-        progress=progress,
-        max_pixels=max_pixels,
-        measure=_measure(target, pixels, None if exact else source.rows(0, source.height)[1]),
-    )
+        picture = _opened(Path(picture), options.max_pixels)
+    source, pixels = _source(picture, options)
+    measure = _measure(options.target, pixels, None if options.exact else source.rows(0, source.height)[1])
+    return encode_source(source, options, progress=progress, measure=measure)
 
 
 def _opened(path: Path, max_pixels: int) -> Image.Image:
@@ -131,14 +99,14 @@ def _measure(target: Target | None, pixels: Pixels, transparency: Pixels | None)
     return measure(pixels, transparency)
 
 
-def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixels]:
+def _source(picture: ImageLike, options: EncodeOptions) -> tuple[Source, Pixels]:
     """A picture as the encoder reads it, and its colours."""
     kept = Metadata()
     allowed = "a Pillow image, an array and the path of a picture are allowed"
     arguments.of_type("picture", picture, (Image.Image, np.ndarray), allowed)
     if isinstance(picture, Image.Image):
-        picture = image.codable(picture, strict=strict)
-        if strip:
+        picture = image.codable(picture, strict=options.strict)
+        if options.strip:
             picture = image.upright(picture)
         else:
             kept = metadata.of_image(picture)
@@ -155,91 +123,64 @@ def _source(picture: ImageLike, strip: bool, strict: bool) -> tuple[Source, Pixe
 @one_blas_thread()
 def encode_source(
     source: Source,
+    options: EncodeOptions,
     *,
-    quality: float | None,
-    target: Target | None,
-    model: str | Path | Bundle,
-    tune: str | None,
-    effort: int,
-    exact: bool,
     progress: Progress,
-    max_pixels: int,
     measure: Callable[[Pixels], float],
 ) -> bytes:
     """`encode` of a picture that is read in rows.
 
-    `measure` gives the PSNR or MS-SSIM of what a file of it decodes to, uint8 (H, W, colours), for a target
-    that is about it.
+    `measure` gives the PSNR or MS-SSIM of decoded colours, uint8 (H, W, colours), for a target of that kind.
     """
-    least, most = cae2026.MIN_EFFORT, cae2026.MAX_EFFORT
-    effort = arguments.integer("effort", effort, f"{least} to {most} is allowed", least, most)
-    if quality is not None and target is not None:
-        raise ConfigError(f"quality is {quality} and target is {target}; one of them is allowed")
-    quality = rate.DEFAULT_QUALITY if quality is None else quality
-    rate.check(quality)
-    bundle = models.load(models.tuned(model, tune))
+    bundle, target, max_pixels = options.bundle(), options.target, options.max_pixels
+    picture = source if options.exact else source.cleared()
 
-    def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
-        colours, transparency = source.rows(first, last)
-        if exact or transparency is None:
-            return colours, transparency
-        return alpha.cleared(colours, transparency), transparency
-
-    def encoder(code: int, trials: Trials | None = None) -> Encoder:
-        cells = segments.choose(source.height, source.width)
-        header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
+    def encoder(ladder_position: int, cache: RateControlCache | None = None) -> Encoder:
+        cells = grid.choose_cells(source.height, source.width)
+        header = Header(bundle.id, source.channels, ladder_position, cells, source.width, source.height)
         header.check(max_pixels)
-        return Encoder(header, bundle, effort, progress, trials)
+        return _encoder(header, bundle, options, progress, cache)
 
-    def file(encoder: Encoder) -> bytes:
-        payload = Payload(list(encoder.segments(rows)), source.metadata)
+    def write(encoder: Encoder) -> bytes:
+        payload = Payload(list(encoder.segments(picture.rows)), source.metadata)
         return container.write(encoder.header, payload, max_pixels=max_pixels)
 
     if target is None:
-        return file(encoder(rate.quality_code(quality, bundle.quality_scale)))
-    guess = usual(bundle, target, source.pixels)
-    if guess is None:
-        guess = rate.quality_code(target.guess(source.pixels), bundle.quality_scale)
-    slope = None
-    trials = Trials() if source.pixels <= _KEPT_PIXELS else None
-    if trials is not None:
-        coder = encoder(guess, trials)
-        latents = coder.analyse(rows)
-        contrasts = coder.contrasts(rows) if target.name == "ms_ssim" else []
-        guess, slope = forecast(latents, contrasts, bundle, target, source.pixels) or (guess, slope)
-
-    def attempt(code: int) -> tuple[float, bytes]:
-        coder = encoder(code, trials)
-        if target.is_size:
-            data = file(coder)
-            return len(data), data
-        return measure(coder.show(rows)) - _FLOATS[target.name], b""
-
-    found = search(
-        target,
-        attempt,
-        pixels=source.pixels,
-        guess=guess,
-        slope=slope,
-        jump=bundle.ladder_top,
-        explain=_unavoidable if target.is_size else lambda data: "",
-    )
-    return found.result or file(encoder(found.code, trials))
+        return write(encoder(options.ladder_position(bundle)))
+    return encode_to_target(target, picture, bundle, encoder, write, measure)
 
 
-def _unavoidable(data: bytes) -> str:
-    """What of a file's bytes is the same at every quality, as it is said of a target that is too small."""
-    header, payload = container.read(data, max_pixels=container.MAX_SIDE**2)
-    kept = len(container.write_start(header, payload.metadata, max_pixels=container.MAX_SIDE**2))
-    kept -= len(container.write_start(header, Metadata(), max_pixels=container.MAX_SIDE**2))
-    transparency = sum(
-        len(container.write_segment(number, segment))
-        - len(container.write_segment(number, Segment(segment.latents)))
-        for number, segment in enumerate(payload.segments)
-        if segment is not None and segment.alpha is not None
-    )
-    said = f"; {kept} bytes of it are metadata, which strip (--strip) leaves out" if kept else ""
-    return said + (f"; {transparency} bytes of it are transparency" if transparency else "")
+def _encoder(
+    header: Header,
+    bundle: Bundle,
+    options: EncodeOptions,
+    progress: Progress = lambda done, total: None,
+    cache: RateControlCache | None = None,
+) -> Encoder:
+    """The encoder of a picture, with refinement and cache around it where they are wanted."""
+    layers = Layers.of(header, bundle, options.effort, as_input=cache is not None)
+    decodes = layers.conditioning.above_ladder or options.target is not None
+    plain = SegmentStages(layers, decodes=decodes)
+    stages: Stages = plain
+    if options.refines and isinstance(layers.coder, Cae2026):
+        stages = RefinedStages(plain, layers.coder, _distortion, progress)
+    if cache is not None:
+        cache.reset(header.ladder_position, bundle.ladder_top)
+        at_cached = replace(header, ladder_position=cache.cached_position)
+        analysis = SegmentStages(Layers.of(at_cached, bundle, as_input=True), decodes=False)
+        stages = CachedStages(stages, analysis, cache)
+    return Encoder(stages)
+
+
+def _distortion(rgb: Pixels, conditioning: Conditioning) -> Distortion:
+    """The distortion that a model was trained for, by PyTorch."""
+    try:
+        from caesura.train import distortion
+    except ImportError as error:
+        raise DependencyError(
+            f"effort {MAX_EFFORT} needs PyTorch: pip install 'caesura[train]'; below, nothing is needed"
+        ) from error
+    return distortion.Distortion(rgb, conditioning)
 
 
 def decode(
@@ -308,7 +249,7 @@ def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
     """
     content = arguments.content("data", data)
     header, payload, suspect = container.salvage(content, max_pixels=max_pixels)
-    decoder = Decoder(header, models.load_by_id(header.model_id), conceal=True)
+    decoder = Decoder(header, bundles.load_by_id(header.model_id), conceal=True)
     if header.channels > header.colours:  # where a segment has no transparency, it may have had
         decoder.damaged |= suspect
     pixels = np.empty((header.height, header.width, header.channels), np.uint8)
@@ -332,18 +273,18 @@ def _decoded(
     if region is None:  # before anything is made of what the header claims
         header, payload = container.read(data, max_pixels=max_pixels)
         area = slice(0, header.height), slice(0, header.width)
-        decoder = Decoder(header, models.load_by_id(header.model_id), preview=scale == PREVIEW_SCALE)
+        decoder = Decoder(header, bundles.load_by_id(header.model_id), preview=scale == PREVIEW_SCALE)
     else:
         header = container.read_header(data, max_pixels=max_pixels)
         area = _area(region, header)
-        decoder = Decoder(header, models.load_by_id(header.model_id), area, preview=scale == PREVIEW_SCALE)
+        decoder = Decoder(header, bundles.load_by_id(header.model_id), area, preview=scale == PREVIEW_SCALE)
         _, payload = container.read(data, max_pixels=max_pixels, wanted=decoder.needed)
     rows, columns = (_reduced(span, scale) for span in area)
     pixels = np.empty((rows.stop - rows.start, columns.stop - columns.start, header.channels), np.uint8)
     for (down, across), part in decoder.parts(payload.segments):
         reduced = image.reduce(part, scale // decoder.scale)
-        at_rows, from_rows = common(_reduced(down, scale), rows)
-        at_columns, from_columns = common(_reduced(across, scale), columns)
+        at_rows, from_rows = overlap(_reduced(down, scale), rows)
+        at_columns, from_columns = overlap(_reduced(across, scale), columns)
         pixels[from_rows, from_columns] = reduced[at_rows, at_columns]
     return pixels, payload
 

@@ -12,8 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import NoneType
-from typing import IO, Any
+from typing import IO, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +20,18 @@ from PIL import Image
 
 from caesura import arguments, codec
 from caesura.arguments import Content
-from caesura.coding import cae2026
+from caesura.coding.base import MAX_EFFORT
 from caesura.errors import CaesuraError, ConfigError, DependencyError, ImageError
 from caesura.format import container
 from caesura.format.container import MAX_PIXELS, Header
 from caesura.models import bundle as models
-from caesura.models.ladder import DEFAULT_EFFORT
+from caesura.options import EncodeOptions, Settings, options_of
 from caesura.picture import carried, colour, exif, facts, files, metadata
 from caesura.picture import pixels as image
 from caesura.picture.metadata import Metadata
-from caesura.ratecontrol.search import Target
 from caesura.runtime.parallel import one_blas_thread
 from caesura.tiles.decoder import Decoder
-from caesura.tiles.encoder import Source
+from caesura.tiles.source import Source
 
 Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
@@ -59,58 +57,40 @@ _ALIKE = ("1", "L", "LA", "P", "RGB", "RGBA")  # modes that both libraries read 
 
 def encode(
     path: str | os.PathLike[str],
+    options: EncodeOptions | None = None,
     *,
-    quality: float | None = None,
-    target: Target | None = None,
-    model: str | Path = models.DEFAULT,
-    tune: str | None = None,
-    effort: int = DEFAULT_EFFORT,
-    strip: bool = False,
-    exact: bool = False,
-    max_pixels: int = MAX_PIXELS,
     progress: Progress = lambda done, total: None,
+    **settings: Unpack[Settings],
 ) -> bytes:
-    """Code a picture file.
+    """The .cae file of a picture file.
 
     Args:
         path: a file that libvips reads: grey or RGB of 8 bits, with transparency or without.
-        quality, target, model, tune, effort, exact, max_pixels: as for `caesura.encode`, but no effort 9,
-            which needs the whole picture, and of targets sizes alone.
-        strip: leave metadata out. Orientation is not applied.
+        options: as for `caesura.encode`, but no effort 9, which needs the whole picture, and of targets sizes
+            alone; `strip` does not apply the orientation.
         progress: called with the rows read and their number; again from the start for each trial of a target.
-
-    Returns:
-        A .cae file.
+        settings: single options by name, in place of those in `options`.
 
     Raises:
         DependencyError: libvips is not installed.
         ImageError: the file cannot be read, or is of a kind that its rows are not enough of.
-        TypeError, ConfigError: a setting is of another type, or out of range.
+        TypeError, ConfigError: an option is of another type, or out of range.
     """
-    path = arguments.path("path", path)
-    arguments.of_type("target", target, (Target, NoneType), "a caesura.ratecontrol.search.Target is allowed")
-    arguments.flag("strip", strip)
-    arguments.flag("exact", exact)
+    path, options = arguments.path("path", path), options_of(options, **settings)
     arguments.function("progress", progress)
-    if effort == cae2026.MAX_EFFORT or (target is not None and not target.is_size):
+    if options.refines or (options.target is not None and not options.target.is_size):
         raise ConfigError(
-            f"effort is {effort} and target is {target}; for a picture that is read in rows, efforts below "
-            f"{cae2026.MAX_EFFORT} and sizes are allowed"
+            f"effort is {options.effort} and target is {options.target}; for a picture that is read in rows, "
+            f"efforts below {MAX_EFFORT} and sizes are allowed"
         )
     with _as_ours(path):
         arguments.check_file(path, ImageError)
         rows = _Rows(path, progress)
-        kept = Metadata() if strip else rows.metadata()
+        kept = Metadata() if options.strip else rows.metadata()
         return codec.encode_source(
             Source(rows.height, rows.width, rows.channels, rows, kept),
-            quality=quality,
-            target=target,
-            model=model,
-            tune=tune,
-            effort=effort,
-            exact=exact,
+            options,
             progress=lambda done, total: None,
-            max_pixels=max_pixels,
             measure=lambda shown: 0.0,  # nothing but sizes is asked for
         )
 

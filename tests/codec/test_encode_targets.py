@@ -17,6 +17,7 @@ from caesura.format import container
 from caesura.format.container import Header
 from caesura.models import bundle as models
 from caesura.models.bundle import Bundle
+from caesura.options import EncodeOptions
 from caesura.ratecontrol.search import LACK_SHARE, PSNR_ABOVE, Target
 from caesura.tiles import grid as segments
 from caesura.tiles.encoder import Encoder, Source, Trials
@@ -121,7 +122,7 @@ def encoder(
     picture: Pixels, bundle: Bundle, code: int, trials: Trials | None = None
 ) -> tuple[Encoder, Source, Pixels]:
     """An encoder of a picture, the picture as it takes it, its colours."""
-    source, colours = codec._source(picture, strip=False, strict=False)
+    source, colours = codec._source(picture, EncodeOptions())
     cells = segments.choose(source.height, source.width)
     header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
     return Encoder(header, bundle, 5, lambda done, total: None, trials), source, colours

@@ -17,7 +17,7 @@ from caesura.archive.store import Store, as_url
 from caesura.archive.units import FILES, KINDS, Done, Reading, kind_of
 from caesura.archive.work import Finished, Work
 from caesura.batch.jobs import Decode, Encode
-from caesura.coding import cae2026
+from caesura.coding.base import MAX_EFFORT
 from caesura.errors import CaesuraError, ConfigError
 from caesura.models import bundle as models
 from caesura.picture.files import FileError
@@ -137,7 +137,7 @@ class Archive:
         """What a run reads and the manifest, once all that needs no cluster is known to be right."""
         if isinstance(self.job, Encode):
             models.load(models.tuned(self.job.model, self.job.tune))
-            if self.job.effort == cae2026.MAX_EFFORT:
+            if self.job.effort == MAX_EFFORT:
                 extras.need("train", ("torch",))
         reading, manifest = self._reading(), Manifest(Store(as_url(self.destination)))
         if not force:

@@ -63,7 +63,7 @@ class Encode:
     def __call__(self, source: Source, task: Task, step: Step) -> Made:
         """See `Job`."""
         from caesura import codec, large, metrics
-        from caesura.coding import cae2026
+        from caesura.coding.base import MAX_EFFORT
         from caesura.format import container
         from caesura.picture import formats as pictures
 
@@ -77,12 +77,12 @@ class Encode:
             "exact": self.exact,
             "max_pixels": self.max_pixels,
         }
-        in_rows = self.effort < cae2026.MAX_EFFORT and (self.target is None or self.target.is_size)
+        in_rows = self.effort < MAX_EFFORT and (self.target is None or self.target.is_size)
         if in_rows and source.path != STREAM and large.takes(source.path, upright=self.strip):
             data = large.encode(source.path, **settings, progress=step)
         else:
             with pictures.opened(source.content, source.name, self.max_pixels) as picture:
-                progress = step if self.effort == cae2026.MAX_EFFORT else _silent
+                progress = step if self.effort == MAX_EFFORT else _silent
                 data = codec.encode(picture, **settings, strict=self.strict, progress=progress)
         header = container.read_header(data, max_pixels=self.max_pixels)
         bpp = metrics.bits_per_pixel(len(data), header.width, header.height)
