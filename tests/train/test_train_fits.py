@@ -25,7 +25,7 @@ from caesura.train import coded, quality_scale
 from caesura.train import forecast as fitting
 from caesura.train.bundle_files import amend
 from caesura.train.prepare import is_validation
-from caesura.train.quality_scale import QUALITIES, pairs, to_measure
+from caesura.train.quality_scale import QUALITIES, pairs, positions_to_measure
 from model_helpers import folder_of
 
 Pixels = NDArray[np.uint8]
@@ -56,7 +56,9 @@ def test_photographs_are_those_that_training_holds_out_or_the_others(photos: Pat
     assert len(coded.cuts(photos, held_out=True, most=9)) == 3
     assert len(coded.cuts(photos, held_out=False, most=2)) == 2
     (photos / "more").mkdir()
-    with pytest.raises(ConfigError, match="holds 0 photographs that are held out and pictures is 9"):
+    with pytest.raises(
+        ConfigError, match="holds 0 photographs that are held out of training and pictures is 9"
+    ):
         coded.cuts(photos / "more", held_out=True, most=9)
 
 
@@ -104,10 +106,10 @@ def test_what_the_bundle_does_not_reach_is_its_end() -> None:
 
 @pytest.mark.parametrize("top", [72.0, 100.0])
 def test_places_are_measured_along_the_ladder_and_above(top: float) -> None:
-    places = to_measure(top)
-    assert places == sorted(set(places))
-    assert (places[0], places[-1]) == (1, 100)
-    assert top in places
+    positions = positions_to_measure(top)
+    assert positions == sorted(set(positions))
+    assert (positions[0], positions[-1]) == (1, 100)
+    assert top in positions
 
 
 def test_a_measured_scale_is_in_the_manifest_and_the_id_stays(
@@ -142,7 +144,7 @@ def test_a_fit_foresees_what_it_was_fitted_to(
     bundle = models.load(folder)
     assert bundle.id == before
     assert bundle.forecast is not None
-    ladder = coded.on_own_scale(bundle)
+    ladder = coded.by_ladder_position(bundle)
     picture = coded.cuts(photos, held_out=False, most=1)[0]
     for position in (20.0, 50.0):
         (one,) = coded.code([picture], ladder, position)

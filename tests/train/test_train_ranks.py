@@ -210,7 +210,7 @@ def test_a_lost_rank_ends_the_run_which_another_number_of_ranks_resumes(
     run = Run(SHORT, pack, tmp_path / "lost")
     status, messages = run.apart(dying=7)
     assert status == 1
-    assert "TrainingError: rank 0: another rank ended or is silent" in messages
+    assert "TrainingError: rank 0: another rank ended or does not answer" in messages
     assert "--resume" in messages
     last = checkpoint.latest(run.folder / "run")
     assert last is not None
@@ -251,12 +251,12 @@ def test_a_batch_that_ranks_cannot_share_is_refused(pack: Path) -> None:
 
 
 def test_data_that_is_another_on_another_rank_is_refused(pack: Path) -> None:
-    with pytest.raises(ConfigError, match="is not what rank 0 has under this name"):
+    with pytest.raises(ConfigError, match="differs from that of rank 0"):
         loop._check_shared(SHORT.train, Pack(pack), pack, Ranks("another"))  # type: ignore[arg-type]
 
 
 def test_weights_that_are_not_those_of_rank_0_end_the_run() -> None:
-    with pytest.raises(TrainingError, match="step 9: the weights of rank 1 are not those of rank 0"):
+    with pytest.raises(TrainingError, match="step 9: the weights of rank 1 differ from those of rank 0"):
         ranks.check_equal(Ranks("another"), torch.nn.Conv2d(1, 1, 1), 9)  # type: ignore[arg-type]
 
 

@@ -150,5 +150,5 @@ def export(
         run, name, (out or model.user_models()) / name, licence=licence, data=data, figures=measured
     )
     if photos is not None:
-        typer.echo(preview.told(preview.add(folder, photos)))
+        typer.echo(preview.summary(preview.add(folder, photos)))
     typer.echo(f"exported: {folder}")

@@ -78,8 +78,8 @@ class Cae2017Model(nn.Module):
             position: float (N,), the ladder position of each sample, 0 to anchors - 1.
             mask: float (C,) of 0 and 1; latent channels with 0 are set to zero and cost no bits.
         """
-        mix = mixing(position, len(self.log_gain))
-        gain, inverse = (mix @ self.log_gain).exp(), (mix @ self.log_inverse).exp()
+        anchor_weights = mixing(position, len(self.log_gain))
+        gain, inverse = (anchor_weights @ self.log_gain).exp(), (anchor_weights @ self.log_inverse).exp()
         scaled = self.analysis(pixels).float() * gain[..., None, None]
         log_mass = self.prior.log_mass(
             add_noise(scaled, self.shard) if self.training else torch.round(scaled), gain

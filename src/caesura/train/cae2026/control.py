@@ -56,8 +56,10 @@ def int8(weight: Tensor) -> Tensor:
 def fixed_bias(bias: Tensor, rows: int) -> NDArray[np.int32]:
     """The coder's bias, int32 (rows, C), of a bias per anchor, float (anchors, C)."""
     anchors = len(bias)
-    mix = mixing(torch.linspace(0, anchors - 1, rows), anchors)
-    fixed: NDArray[np.int32] = torch.round(mix @ bias * (_PER_LOG * 2**FRACTION)).numpy().astype(np.int32)
+    anchor_weights = mixing(torch.linspace(0, anchors - 1, rows), anchors)
+    fixed: NDArray[np.int32] = (
+        torch.round(anchor_weights @ bias * (_PER_LOG * 2**FRACTION)).numpy().astype(np.int32)
+    )
     return fixed
 
 
@@ -83,9 +85,9 @@ class Control(nn.Module):
         self.near = nn.ParameterList(torch.zeros(latents, 1, 3, 3) for _ in later)
         self.far = nn.ParameterList(torch.zeros(latents, latents, 1, 1) for _ in later)
 
-    def base(self, hyperlatent: Tensor, mix: Tensor) -> Tensor:
+    def base(self, hyperlatent: Tensor, anchor_weights: Tensor) -> Tensor:
         """Indices before any symbol is known: (N, D, h, w), (N, anchors) to (N, C, below * h, below * w)."""
-        bias: Tensor = mix @ self.bias * _PER_LOG
+        bias: Tensor = anchor_weights @ self.bias * _PER_LOG
         spread = F.conv_transpose2d(hyperlatent, _steps(self.hyper), stride=self.hyper.shape[-1])
         return bias[..., None, None] + spread
 

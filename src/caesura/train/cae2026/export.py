@@ -142,10 +142,10 @@ def symbol_tables(shape: Shape, first: int) -> TableGrid:
 def hyper_tables(prior: HyperPrior, rows: int) -> TableGrid:
     """Tables of the hyperlatent: one row per step of the ladder, one table per channel."""
     anchors = len(prior.mean)
-    mix = mixing(torch.linspace(0, anchors - 1, rows, dtype=torch.float64), anchors)
+    anchor_weights = mixing(torch.linspace(0, anchors - 1, rows, dtype=torch.float64), anchors)
     symbols = torch.arange(-bundle.HYPERLATENT_LIMIT, bundle.HYPERLATENT_LIMIT + 1, dtype=torch.float64)
     channels = prior.mean.shape[1]
-    mass = prior.double().log_mass(symbols.expand(rows, channels, -1), mix).exp().numpy()
+    mass = prior.double().log_mass(symbols.expand(rows, channels, -1), anchor_weights).exp().numpy()
     prior.float()
     return _grid(list(mass), -bundle.HYPERLATENT_LIMIT)
 
@@ -172,13 +172,13 @@ def _halved(arrays: dict[str, NDArray[Any]]) -> bytes:
 
 
 class _AnalysisGraph(nn.Module):
-    """uint8 (H, W, 3), mix (anchors,) to float32 latent (C, H/16, W/16)."""
+    """uint8 (H, W, 3), anchor_weights (anchors,) to float32 latent (C, H/16, W/16)."""
 
     def __init__(self, model: Cae2026Model) -> None:
         super().__init__()
         self.analysis = model.analysis
 
-    def forward(self, pixels: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor, anchor_weights: Tensor) -> Tensor:
         # Bytes are rearranged into blocks, not floats: a quarter of the memory. In three steps of one axis
         # each: runtimes take twenty times as long to permute five axes at once.
         rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
@@ -186,20 +186,22 @@ class _AnalysisGraph(nn.Module):
         x = x.reshape(BLOCK, rows * columns, 3 * BLOCK).transpose(1, 2)
         x = x.reshape(BLOCK**2, 3, rows * columns).transpose(0, 1)
         blocks = x.reshape(1, BLOCK_CHANNELS, rows, columns)
-        latent: Tensor = self.analysis.of_blocks(blocks.float() / 255, mix[None])[0]
+        latent: Tensor = self.analysis.of_blocks(blocks.float() / 255, anchor_weights[None])[0]
         return latent
 
 
 class _SynthesisGraph(nn.Module):
-    """float32 latent (C, h, w), mix (anchors,) to uint8 (16h, 16w, 3)."""
+    """float32 latent (C, h, w), anchor_weights (anchors,) to uint8 (16h, 16w, 3)."""
 
     def __init__(self, model: Cae2026Model) -> None:
         super().__init__()
         self.synthesis = model.synthesis
 
-    def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, anchor_weights: Tensor) -> Tensor:
         """The mirror of `_AnalysisGraph`."""
-        blocks = torch.round(self.synthesis.to_blocks(latent[None], mix[None])[0].clamp(0, 1) * 255)
+        blocks = torch.round(
+            self.synthesis.to_blocks(latent[None], anchor_weights[None])[0].clamp(0, 1) * 255
+        )
         rows, columns = blocks.shape[1:]
         x = blocks.to(torch.uint8).reshape(3, BLOCK**2, rows * columns).transpose(0, 1)
         x = x.reshape(BLOCK, 3 * BLOCK, rows * columns).transpose(1, 2)
@@ -214,8 +216,8 @@ class _HyperAnalysisGraph(nn.Module):
         super().__init__()
         self.hyper_analysis = model.hyper_analysis
 
-    def forward(self, scaled: Tensor, mix: Tensor) -> Tensor:
-        hyperlatent: Tensor = self.hyper_analysis(scaled[None], mix[None])[0]
+    def forward(self, scaled: Tensor, anchor_weights: Tensor) -> Tensor:
+        hyperlatent: Tensor = self.hyper_analysis(scaled[None], anchor_weights[None])[0]
         return hyperlatent
 
 
@@ -226,8 +228,8 @@ class _HyperSynthesisGraph(nn.Module):
         super().__init__()
         self.hyper_synthesis = model.hyper_synthesis
 
-    def forward(self, hyperlatent: Tensor, mix: Tensor) -> Tensor:
-        features: Tensor = self.hyper_synthesis(hyperlatent[None], mix[None])[0]
+    def forward(self, hyperlatent: Tensor, anchor_weights: Tensor) -> Tensor:
+        features: Tensor = self.hyper_synthesis(hyperlatent[None], anchor_weights[None])[0]
         return features
 
 
@@ -245,9 +247,9 @@ class _MeansGraph(nn.Module):
         self._number = number
         self.register_buffer("deviation", model.deviation[:, None, None])
 
-    def forward(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, features: Tensor, known: Tensor, anchor_weights: Tensor) -> Tensor:
         net: Means = self.get_submodule(f"means.{self._number}")  # type: ignore[assignment]
-        hidden = net.hidden(features[None], (known / self.deviation)[None], mix[None])
+        hidden = net.hidden(features[None], (known / self.deviation)[None], anchor_weights[None])
         by_group = sorted(parts(self._number, len(self.deviation)), key=lambda part: part.group)
         seen = torch.cat([hidden[:, :, part.row :: 2, part.column :: 2] for part in by_group], 1)
         means = F.conv2d(seen, net.leave.weight, net.leave.bias, groups=len(by_group))[0]

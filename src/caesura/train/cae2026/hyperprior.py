@@ -27,11 +27,11 @@ class HyperAnalysis(nn.Module):
         self.block = Block(width, anchors)
         self.leave = conv1x1(4 * width, hyperlatents)
 
-    def forward(self, scaled: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, scaled: Tensor, anchor_weights: Tensor) -> Tensor:
         """See the class."""
         x = F.leaky_relu(self.enter(_asinh(scaled)), SLOPE)
         x = F.leaky_relu(self.middle(F.pixel_unshuffle(x, 2)), SLOPE)
-        x = self.block(x, mix)
+        x = self.block(x, anchor_weights)
         hyperlatent: Tensor = self.leave(F.pixel_unshuffle(x, 2))
         return hyperlatent
 
@@ -53,10 +53,10 @@ class HyperSynthesis(nn.Module):
         self.fine = Block(width, anchors)
         self.leave = conv1x1(width, 4 * features)
 
-    def forward(self, hyperlatent: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, hyperlatent: Tensor, anchor_weights: Tensor) -> Tensor:
         """See the class."""
-        x = self.coarse(F.leaky_relu(self.enter(hyperlatent), SLOPE), mix)
-        x = self.fine(F.leaky_relu(F.pixel_shuffle(self.middle(x), 2), SLOPE), mix)
+        x = self.coarse(F.leaky_relu(self.enter(hyperlatent), SLOPE), anchor_weights)
+        x = self.fine(F.leaky_relu(F.pixel_shuffle(self.middle(x), 2), SLOPE), anchor_weights)
         features: Tensor = F.pixel_shuffle(self.leave(x), 2)
         return features
 
@@ -72,21 +72,21 @@ class Means(nn.Module):
         self.middle = conv1x1(width, width)
         self.leave = conv1x1(width, latents, zero=True)
 
-    def forward(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, features: Tensor, known: Tensor, anchor_weights: Tensor) -> Tensor:
         """See the class.
 
         Args:
             features: from `HyperSynthesis`.
             known: float (N, C, h, w), latents of earlier passes, others zero.
-            mix: float (N, anchors).
+            anchor_weights: float (N, anchors).
         """
-        means: Tensor = self.leave(self.hidden(features, known, mix))
+        means: Tensor = self.leave(self.hidden(features, known, anchor_weights))
         return means
 
-    def hidden(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
+    def hidden(self, features: Tensor, known: Tensor, anchor_weights: Tensor) -> Tensor:
         """Input of the last layer, which is a 1x1 convolution: float (N, width, h, w)."""
         x = F.leaky_relu(self.enter(torch.cat([features, known], 1)), SLOPE)
-        x = self.enter_scale(x, mix, self.depthwise)
+        x = self.enter_scale(x, anchor_weights, self.depthwise)
         return F.leaky_relu(self.middle(x), SLOPE)
 
 
@@ -104,11 +104,11 @@ class HyperPrior(nn.Module):
         self.log_scale = nn.Parameter(spread.clone())
         self.logit = nn.Parameter(torch.zeros(anchors, hyperlatents, components))
 
-    def log_mass(self, value: Tensor, mix: Tensor) -> Tensor:
+    def log_mass(self, value: Tensor, anchor_weights: Tensor) -> Tensor:
         """Natural logarithm of the mass of each unit bin: float (N, D, ...), (N, anchors) to (N, D, ...)."""
         shape = (len(value), value.shape[1], *(1,) * (value.dim() - 2), -1)
         mean, log_scale, logit = (
-            torch.einsum("na,adk->ndk", mix, parameter).reshape(shape)
+            torch.einsum("na,adk->ndk", anchor_weights, parameter).reshape(shape)
             for parameter in (self.mean, self.log_scale, self.logit)
         )
         mass = logistic_log_mass(value[..., None] - mean, log_scale.clamp(-3.5, 6))

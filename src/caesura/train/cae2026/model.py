@@ -116,41 +116,49 @@ class Cae2026Model(nn.Module):
         """
         if self._detail_only:
             return self._forward_detail(pixels, position / max(len(self.log_gain) - 1, 1))
-        mix = mixing(position, len(self.log_gain))
-        coded = self.code(*self.analyse(pixels, mix), mix)
+        anchor_weights = mixing(position, len(self.log_gain))
+        coded = self.code(*self.analyse(pixels, anchor_weights), anchor_weights)
         log_mass = self.shape.log_mass(self._for_rate(coded.offset, coded.symbols), clip_index(coded.indices))
-        restored = reconstruction(pixels, self.synthesis(coded.latent, mix).float(), training=self.training)
+        restored = reconstruction(
+            pixels, self.synthesis(coded.latent, anchor_weights).float(), training=self.training
+        )
         return Output(restored, bits(log_mass) + bits(coded.hyper_mass))
 
     def _forward_detail(self, pixels: Tensor, share: Tensor) -> Output:
         anchors = len(self.log_gain)
         with torch.no_grad():
-            mix = mixing(torch.full_like(share, anchors - 1), anchors)
-            coded = self.code(*self.analyse(pixels, mix), mix)
-            base = torch.round(self.synthesis(coded.latent, mix).float().clamp(0, 1) * 255)
+            anchor_weights = mixing(torch.full_like(share, anchors - 1), anchors)
+            coded = self.code(*self.analyse(pixels, anchor_weights), anchor_weights)
+            base = torch.round(self.synthesis(coded.latent, anchor_weights).float().clamp(0, 1) * 255)
         log_mass, detail = self.detail(pixels * 255 - base, magnitude(coded.symbols), share)
         return Output(((base + detail) / 255).clamp(0, 1), bits(log_mass))
 
-    def analyse(self, pixels: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
+    def analyse(self, pixels: Tensor, anchor_weights: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4), of pixels.
 
         As in the codec, the last row and column of latents are repeated to fill the last hyperlatents.
         """
-        target = self.analysis(pixels, mix).float() * _interpolated(mix, self.log_gain)
+        target = self.analysis(pixels, anchor_weights).float() * _interpolated(anchor_weights, self.log_gain)
         whole = F.pad(target, (0, -target.shape[3] % HYPER, 0, -target.shape[2] % HYPER), mode="replicate")
-        return target, self.hyper_analysis(whole, mix).float()
+        return target, self.hyper_analysis(whole, anchor_weights).float()
 
     def code(
-        self, target: Tensor, hyperlatent: Tensor, mix: Tensor, quantize: Quantizer = round_identity
+        self,
+        target: Tensor,
+        hyperlatent: Tensor,
+        anchor_weights: Tensor,
+        quantize: Quantizer = round_identity,
     ) -> Coded:
         """Symbols, table indices and decoded latents of the result of `analyse`, pass by pass."""
-        gain, inverse = (_interpolated(mix, table) for table in (self.log_gain, self.log_inverse))
+        gain, inverse = (_interpolated(anchor_weights, table) for table in (self.log_gain, self.log_inverse))
         rounded = quantize(hyperlatent)
-        hyper_mass = self.hyper_prior.log_mass(self._for_rate(hyperlatent, rounded), mix)
+        hyper_mass = self.hyper_prior.log_mass(self._for_rate(hyperlatent, rounded), anchor_weights)
         rows, columns = target.shape[2:]
         odd = (0, columns % 2, 0, rows % 2)  # the codec computes means for whole cells of 2x2 latents
-        features = self.hyper_synthesis(rounded, mix).float()[..., : rows + odd[3], : columns + odd[1]]
-        index = self.control.base(rounded, mix).float()[..., :rows, :columns]
+        features = self.hyper_synthesis(rounded, anchor_weights).float()[
+            ..., : rows + odd[3], : columns + odd[1]
+        ]
+        index = self.control.base(rounded, anchor_weights).float()[..., :rows, :columns]
 
         order = groups(target.shape[1], target.shape[2], target.shape[3], target.device)
         deviation = self.deviation[:, None, None]
@@ -161,7 +169,7 @@ class Cae2026Model(nn.Module):
         magnitudes = torch.zeros_like(target)
         for number, net in enumerate(self.means):
             now = order == number
-            means = net(features, F.pad(known * scale_in, odd), mix)[..., :rows, :columns]
+            means = net(features, F.pad(known * scale_in, odd), anchor_weights)[..., :rows, :columns]
             update = means.float() * scale_out
             mean = torch.where(now, update, mean)
             if number:
@@ -177,12 +185,12 @@ class Cae2026Model(nn.Module):
         return add_noise(value, self.shard) if self.training else rounded
 
 
-def _interpolated(mix: Tensor, log_scale: Tensor) -> Tensor:
+def _interpolated(anchor_weights: Tensor, log_scale: Tensor) -> Tensor:
     """Scale vectors of each sample, float32 (N, C, 1, 1).
 
     Not a matrix product, which autocast would compute in bf16.
     """
-    return (mix[..., None] * log_scale).sum(1).exp()[..., None, None]
+    return (anchor_weights[..., None] * log_scale).sum(1).exp()[..., None, None]
 
 
 Quantizer = Callable[[Tensor], Tensor]

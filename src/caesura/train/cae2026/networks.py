@@ -7,8 +7,8 @@
 
 H and W are multiples of 16. K starts as the principal components of photographs and the network beside it at
 zero, so that training starts from a working transform codec (`klt.py`). One set of weights serves every rate:
-`mix` (N, anchors) holds each sample's interpolation weights over the ladder's anchors, and every block scales
-its hidden channels by vectors interpolated with them.
+`anchor_weights` (N, anchors) holds each sample's interpolation weights over the ladder's anchors, and every
+block scales its hidden channels by vectors interpolated with them.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Modulation(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.zeros(anchors, channels))
 
-    def forward(self, x: Tensor, mix: Tensor, conv: nn.Conv2d) -> Tensor:
+    def forward(self, x: Tensor, anchor_weights: Tensor, conv: nn.Conv2d) -> Tensor:
         """float (N, channels, h, w), float (N, anchors) -> float (N, conv.out_channels, h, w)."""
-        scale = 1 + mix @ self.table
-        if len(mix) > 1:
+        scale = 1 + anchor_weights @ self.table
+        if len(anchor_weights) > 1:
             result: Tensor = conv(x * scale[..., None, None].to(x.dtype))
             return result
         # A depthwise convolution has one input channel for each output channel, any other has all of them.
@@ -74,12 +74,12 @@ class Block(nn.Module):
         self.widen_scale = Modulation(anchors, 2 * width)
         self.narrow = conv1x1(2 * width, width, zero=True)
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, x: Tensor, anchor_weights: Tensor) -> Tensor:
         """float (N, width, h, w), float (N, anchors) -> like x."""
         hidden = F.leaky_relu(self.enter(x), SLOPE)
-        x = x + self.leave(self.enter_scale(hidden, mix, self.depthwise))
+        x = x + self.leave(self.enter_scale(hidden, anchor_weights, self.depthwise))
         hidden = F.leaky_relu(self.widen(x), SLOPE)
-        result: Tensor = x + self.widen_scale(hidden, mix, self.narrow)
+        result: Tensor = x + self.widen_scale(hidden, anchor_weights, self.narrow)
         return result
 
 
@@ -89,10 +89,10 @@ class Blocks(nn.ModuleList):
     def __init__(self, count: int, width: int, anchors: int) -> None:
         super().__init__(Block(width, anchors) for _ in range(count))
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, x: Tensor, anchor_weights: Tensor) -> Tensor:
         """As `Block`."""
         for block in self:
-            x = block(x, mix)
+            x = block(x, anchor_weights)
         return x
 
 
@@ -120,16 +120,16 @@ class Analysis(_Normalised):
         self.coarse = Blocks(shape.coarse_blocks, coarse, anchors)
         self.leave = conv1x1(coarse, latents, zero=True)
 
-    def forward(self, pixels: Tensor, mix: Tensor) -> Tensor:
-        """See the class; `mix` float (N, anchors)."""
-        return self.of_blocks(F.pixel_unshuffle(pixels, BLOCK), mix)
+    def forward(self, pixels: Tensor, anchor_weights: Tensor) -> Tensor:
+        """See the class; `anchor_weights` float (N, anchors)."""
+        return self.of_blocks(F.pixel_unshuffle(pixels, BLOCK), anchor_weights)
 
-    def of_blocks(self, blocks: Tensor, mix: Tensor) -> Tensor:
+    def of_blocks(self, blocks: Tensor, anchor_weights: Tensor) -> Tensor:
         """Latents of pixels in blocks, float (N, 192, H/8, W/8), channels by colour, row and column."""
         x = (blocks - self.block_mean) / PIXEL_DEVIATION
         linear = _exact(self.linear, x) / self.unit
-        x = self.down(self.fine(F.leaky_relu(self.enter(x), SLOPE), mix))
-        latent: Tensor = linear + self.leave(self.coarse(x, mix))
+        x = self.down(self.fine(F.leaky_relu(self.enter(x), SLOPE), anchor_weights))
+        latent: Tensor = linear + self.leave(self.coarse(x, anchor_weights))
         return latent
 
 
@@ -149,15 +149,15 @@ class Synthesis(_Normalised):
         self.up = conv1x1(coarse, 4 * fine)
         self.leave = conv1x1(fine, BLOCK_CHANNELS, zero=True)
 
-    def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
-        """See the class; `mix` float (N, anchors)."""
-        return F.pixel_shuffle(self.to_blocks(latent, mix), BLOCK)
+    def forward(self, latent: Tensor, anchor_weights: Tensor) -> Tensor:
+        """See the class; `anchor_weights` float (N, anchors)."""
+        return F.pixel_shuffle(self.to_blocks(latent, anchor_weights), BLOCK)
 
-    def to_blocks(self, latent: Tensor, mix: Tensor) -> Tensor:
+    def to_blocks(self, latent: Tensor, anchor_weights: Tensor) -> Tensor:
         """Pixels in blocks, float (N, 192, 2h, 2w), channels by colour, row and column."""
         linear = _exact(self.linear, latent) * self.unit
-        x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
-        x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
+        x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), anchor_weights)
+        x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), anchor_weights)
         x = F.pixel_shuffle(linear, 2) + _exact(self.leave, x)
         blocks: Tensor = x * PIXEL_DEVIATION + self.block_mean
         return blocks
