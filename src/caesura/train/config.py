@@ -1,7 +1,7 @@
-"""What a training run is made of: one TOML file, read into frozen dataclasses.
+"""Configuration of a training run: a TOML file, read into frozen dataclasses.
 
-Every key has a default but the ladder's betas; an unknown key, a wrong type or a value out of range raises
-`ConfigError` with the key's full name.
+All keys but `loss.betas` have defaults. An unknown key, a wrong type or a value out of range raises
+`ConfigError` with the full name of the key.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ class Config:
 
 
 def by_clock(config: Config, minutes: float) -> Config:
-    """The same run with `minutes` of wall time in place of its steps or minutes.
+    """A copy of `config` that runs for `minutes` of wall time, whatever its steps or minutes.
 
     Raises:
         ConfigError: `minutes` is not above 0 and finite.

@@ -1,4 +1,4 @@
-"""What the training passes of both architectures have in common: ladder weights, quantization, bits.
+"""Parts of the training pass that both architectures share: ladder weights, quantization, bits.
 
 Quantization and its gradients: Theis et al. 2017, section 2.1.
 """

@@ -83,7 +83,7 @@ def _train(
     console: Console | None,
     began: float,
 ) -> Path:
-    """As `train`. Only rank 0 reads and writes the folder of the run, and sends the others what they need."""
+    """The part of a rank in `train`; rank 0 alone reads and writes the folder of the run."""
     settings, shard, first = config.train, ranks.shard(fabric), fabric.is_global_zero
     trims = config.network.name == "cae2026"  # its latents are coded in cells
     last = _last(run, resume=resume) if first else None

@@ -4,7 +4,7 @@
                               \\--------> round --(* inverse)--> synthesis -> clip -> pixels'
 
 The rate ladder is a pair of scale vectors per anchor, one before and one after quantization (Theis et al.
-2017, section 2.4). The transforms and the prior know nothing of the rate.
+2017, section 2.4). The transforms and the prior do not depend on the rate.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class Control(nn.Module):
         return bias[..., None, None] + spread
 
     def step(self, magnitudes: Tensor, number: int) -> Tensor:
-        """What pass `number`, 1 to PASSES - 1, adds to the indices, float (N, C, h, w).
+        """Contribution of pass `number`, 1 to PASSES - 1, to the indices: float (N, C, h, w).
 
         `magnitudes`: of the same shape, zero where the symbol is not known yet.
         """

@@ -1,4 +1,4 @@
-"""Start `cae2026` as a working transform codec: the Karhunen-Loeve transform of 16x16 patches."""
+"""KLT start of `cae2026`: the principal components of 16x16 patches, for its linear transforms."""
 
 from __future__ import annotations
 
