@@ -22,7 +22,7 @@ from caesura.coding.base import MAX_EFFORT
 from caesura.coding.cae2026 import Cae2026, Distortion
 from caesura.errors import ConfigError, DependencyError, ImageError
 from caesura.format import container
-from caesura.format.container import MAX_PIXELS, Header, Payload
+from caesura.format.container import CELL, MAX_PIXELS, Header, Payload
 from caesura.models import bundle as bundles
 from caesura.models.bundle import PREVIEW_SCALE, Bundle
 from caesura.models.conditioning import Conditioning
@@ -66,7 +66,7 @@ def encode(
         options: how it is encoded.
         progress: called with the steps done and their number while effort 9 is at work.
         settings: single options by name, in place of those in `options`: `quality`, `target`, `model`,
-            `tune`, `effort`, `strip`, `strict`, `exact` and `max_pixels`, see `EncodeOptions`.
+            `tune`, `effort`, `strip`, `strict`, `exact`, `max_pixels`, `segment_side`; see `EncodeOptions`.
 
     Raises:
         ImageError: the picture cannot be coded as it is, or its file cannot be read as a picture.
@@ -136,7 +136,8 @@ def encode_source(
     picture = source if options.exact else source.cleared()
 
     def encoder(ladder_position: int, cache: RateControlCache | None = None) -> Encoder:
-        cells = grid.choose_cells(source.height, source.width)
+        side = options.segment_side
+        cells = side // CELL if side else grid.choose_cells(source.height, source.width)
         header = Header(bundle.id, source.channels, ladder_position, cells, source.width, source.height)
         header.check(max_pixels)
         return _encoder(header, bundle, options, progress, cache)
