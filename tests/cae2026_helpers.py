@@ -16,7 +16,7 @@ from caesura.train.config import Config
 from train_helpers import tiny
 
 CHANNELS, HYPERLATENTS = 16, 4
-# The ends of the flagship's ladder, so that qualities 1 to 72 are places 1 to 72.
+# Ends of the shipped ladder, so that qualities 1 to 72 are ladder positions 1 to 72.
 BETAS = [6.0, 268.0, 12000.0]
 ANCHORS = len(BETAS)
 SIDE = 64

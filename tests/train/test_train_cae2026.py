@@ -93,12 +93,12 @@ def test_components_are_dealt_so_that_every_group_has_the_same_mix(
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("place", [0.0, 1.4, 2.0])
-def test_a_fresh_model_of_all_components_gives_the_picture_back(place: float, precision: str) -> None:
+@pytest.mark.parametrize("position", [0.0, 1.4, 2.0])
+def test_a_fresh_model_of_all_components_gives_the_picture_back(position: float, precision: str) -> None:
     """Where networks run in bf16 the linear parts do not."""
     model = Cae2026Model(config(network={"latent_channels": PATCH}), squares())
     pixels = planar(photo(48, 80, 120, 200))
-    mix = torch.tensor([[max(0.0, 1 - abs(place - anchor)) for anchor in range(ANCHORS)]])
+    mix = torch.tensor([[max(0.0, 1 - abs(position - anchor)) for anchor in range(ANCHORS)]])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         latent = model.analysis(pixels, mix)
         assert latent.shape == (1, PATCH, 3, 5)
@@ -259,10 +259,10 @@ def test_forward_gives_pixels_and_bits(training: bool) -> None:
 
 
 def test_training_draws_noise_for_the_rate_alone() -> None:
-    model, places = stirred(), torch.tensor([0.5, 1.5])
+    model, positions = stirred(), torch.tensor([0.5, 1.5])
     with torch.no_grad():
-        first, second = model.train()(batch(2), places), model(batch(2), places)
-        third, fourth = model.eval()(batch(2), places), model(batch(2), places)
+        first, second = model.train()(batch(2), positions), model(batch(2), positions)
+        third, fourth = model.eval()(batch(2), positions), model(batch(2), positions)
     assert torch.equal(third.bits, fourth.bits)
     assert (first.bits != second.bits).all()
     torch.testing.assert_close(first.bits, third.bits, rtol=0.3, atol=0)
@@ -274,20 +274,20 @@ def test_training_draws_noise_for_the_rate_alone() -> None:
 
 
 def test_further_up_the_ladder_a_fresh_model_spends_more_and_errs_less() -> None:
-    places = torch.linspace(0, ANCHORS - 1, 9)
+    positions = torch.linspace(0, ANCHORS - 1, 9)
     pixels = batch(1).expand(9, -1, -1, -1)
     with torch.no_grad():
-        restored, size = fresh(network={"latent_channels": CHANNELS}).eval()(pixels, places)
+        restored, size = fresh(network={"latent_channels": CHANNELS}).eval()(pixels, positions)
     assert (size.diff() > 0).all()
     assert (loss.distortion(pixels, restored, "mse").diff() < 0).all()
 
 
-def test_each_sample_is_coded_at_its_own_place() -> None:
-    model, pixels, places = stirred().eval(), batch(4), torch.tensor([2.0, 0.0, 1.3, 0.6])
+def test_each_sample_is_coded_at_its_own_ladder_position() -> None:
+    model, pixels, positions = stirred().eval(), batch(4), torch.tensor([2.0, 0.0, 1.3, 0.6])
     with torch.no_grad():
-        together = model(pixels, places)
+        together = model(pixels, positions)
         for number in range(4):
-            alone = model(pixels[number : number + 1], places[number : number + 1])
+            alone = model(pixels[number : number + 1], positions[number : number + 1])
             torch.testing.assert_close(alone.bits[0], together.bits[number], rtol=1e-4, atol=0)
             torch.testing.assert_close(alone.pixels[0], together.pixels[number], rtol=0, atol=1e-4)
 
@@ -296,11 +296,11 @@ def test_every_parameter_of_the_base_learns() -> None:
     model = stirred()
     with torch.no_grad():
         model.hyper_analysis.leave.weight.mul_(30)  # a hyperlatent that rounds to zero would teach nothing
-    pixels, places = planar(photo(128, 128, 60, 160)).expand(2, -1, -1, -1), torch.tensor([0.5, 1.5])
+    pixels, positions = planar(photo(128, 128, 60, 160)).expand(2, -1, -1, -1), torch.tensor([0.5, 1.5])
     torch.manual_seed(0)
-    restored, size = model(pixels, places)
+    restored, size = model(pixels, positions)
     distortions = loss.distortion(pixels, restored, "mse")
-    loss.rate_distortion(size / 128**2, distortions, loss.betas_at(places, BETAS)).backward()
+    loss.rate_distortion(size / 128**2, distortions, loss.betas_at(positions, BETAS)).backward()
     for name, parameter in model.named_parameters():
         if name.startswith("detail."):
             assert parameter.grad is None, name
@@ -320,7 +320,7 @@ def test_muon_trains_the_maps_of_channels_alone() -> None:
 
 
 class Watched:
-    """What one forward pass of a model does, fed with latents and a hyperlatent in place of pixels."""
+    """What one forward pass of a model does, with latents and a hyperlatent instead of pixels."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.model = stirred().eval()

@@ -114,16 +114,16 @@ def unequal(root: Path) -> Exported:
     return Exported(run, folder, models.load("unequal"), model.eval())
 
 
-def mix_of(place: float) -> NDArray[np.float32]:
-    """Mixing weights of a place on the ladder, 0 to ANCHORS - 1."""
-    mix: NDArray[np.float32] = (1 - np.abs(place - np.arange(ANCHORS))).clip(0).astype(np.float32)
+def mix_of(position: float) -> NDArray[np.float32]:
+    """Anchor weights of a ladder position, 0 to ANCHORS - 1."""
+    mix: NDArray[np.float32] = (1 - np.abs(position - np.arange(ANCHORS))).clip(0).astype(np.float32)
     return mix
 
 
 MIXES = pytest.mark.parametrize("mix", [mix_of(0), mix_of(1.3)], ids=["at an anchor", "between"])
 
 
-def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:
+def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> None:
     bundle, manifest = exported.bundle, json.loads((exported.folder / models.MANIFEST).read_text())
     assert bundle.manifest == manifest
     assert {path.name for path in exported.folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2026"]}
@@ -287,14 +287,14 @@ def test_windows_give_what_the_whole_gives(exported: Exported) -> None:
     restored = transform.synthesise(latent, conditioned(bundle, mix))
     grid = Grid(16, 20, 4, bundle.halo // 16)
     mosaic = Mosaic(grid.side)
-    for place in grid:
-        mosaic.put(place, latent[:, place.rows.kept, place.columns.kept])
-    for place in grid:
-        rows, columns = place.rows, place.columns
+    for tile in grid:
+        mosaic.put(tile, latent[:, tile.rows.kept, tile.columns.kept])
+    for tile in grid:
+        rows, columns = tile.rows, tile.columns
         window = pixels[in_pixels(rows.window), in_pixels(columns.window)]
         part = transform.analyse(window, conditioned(bundle, mix))[:, rows.inner, columns.inner]
         np.testing.assert_allclose(part, latent[:, rows.kept, columns.kept], atol=1e-4, rtol=1e-5)
-        back = transform.synthesise(mosaic.window(place), conditioned(bundle, mix))
+        back = transform.synthesise(mosaic.window(tile), conditioned(bundle, mix))
         found = back[in_pixels(rows.inner), in_pixels(columns.inner)].astype(int)
         assert np.abs(found - restored[in_pixels(rows.kept), in_pixels(columns.kept)]).max() <= 1
 
@@ -310,10 +310,10 @@ def in_pixels(span: slice) -> slice:
     return slice(16 * span.start, 16 * span.stop)
 
 
-def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[int, int]:
-    """First and last row or column of the input that one place of the output depends on."""
+def reach(network: nn.Module, example: Tensor, position: tuple[int, int]) -> tuple[int, int]:
+    """First and last row or column of the input that one position of the output depends on."""
     leaf = example.clone().requires_grad_()
-    network(leaf, torch.from_numpy(mix_of(0.6))[None])[0, :, place[0], place[1]].sum().backward()
+    network(leaf, torch.from_numpy(mix_of(0.6))[None])[0, :, position[0], position[1]].sum().backward()
     assert leaf.grad is not None
     seen = leaf.grad[0].abs().sum(0)
     rows, columns = seen.sum(1).nonzero(), seen.sum(0).nonzero()
@@ -326,8 +326,8 @@ def test_the_halo_covers_what_the_transforms_see_and_not_much_more(exported: Exp
     assert cell.start - halo <= first < cell.start - halo + 16
     assert cell.stop + halo - 16 < last + 1 <= cell.stop + halo
     latent = torch.randn(1, CHANNELS, 13, 13)
-    for place in (cell.start, cell.stop - 1):
-        first, last = reach(model.synthesis, latent, (place, place))
+    for position in (cell.start, cell.stop - 1):
+        first, last = reach(model.synthesis, latent, (position, position))
         assert 16 * first >= cell.start - halo
         assert 16 * (last + 1) <= cell.stop + halo
 
@@ -372,11 +372,11 @@ def picture() -> NDArray[np.uint8]:
 
 
 def forward(
-    model: Cae2026Model, picture: NDArray[np.uint8], place: float
+    model: Cae2026Model, picture: NDArray[np.uint8], position: float
 ) -> tuple[NDArray[np.float32], float]:
-    """What the model gives at a place: pixels in levels, float (H, W, 3), and bytes."""
+    """Result of the model at a ladder position: pixels in levels, float (H, W, 3), and bytes."""
     with torch.no_grad():
-        pixels, size = model(planar(picture), torch.tensor([place]))
+        pixels, size = model(planar(picture), torch.tensor([position]))
     levels: NDArray[np.float32] = 255 * pixels[0].permute(1, 2, 0).numpy()
     return levels, float(size) / 8
 

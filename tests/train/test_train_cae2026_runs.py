@@ -51,15 +51,15 @@ def resumed(
 
 
 def tensors(folder: Path) -> dict[str, Any]:
-    """Everything a checkpoint holds, flattened: a tensor or a number by its place."""
+    """Everything a checkpoint holds, flattened: a tensor or a number by its path."""
     found: dict[str, Any] = {}
 
-    def gather(value: Any, place: str) -> None:
+    def gather(value: Any, path: str) -> None:
         if isinstance(value, dict | list):
             for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-                gather(inner, f"{place}/{key}")
+                gather(inner, f"{path}/{key}")
         else:
-            found[place] = value
+            found[path] = value
 
     for path in sorted(folder.glob("*.pt")):
         gather(checkpoint.read(path), path.name)
@@ -68,11 +68,11 @@ def tensors(folder: Path) -> dict[str, Any]:
 
 def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert one.keys() == other.keys()
-    for place, value in one.items():
+    for path, value in one.items():
         if isinstance(value, Tensor):
-            assert torch.equal(value, other[place]), place
+            assert torch.equal(value, other[path]), path
         else:
-            assert value == other[place], place
+            assert value == other[path], path
 
 
 def test_a_joint_run_leaves_the_detail_layer_and_what_is_fixed_alone(finished: Path) -> None:
@@ -94,11 +94,11 @@ def loss_of(checkpointed: Path, pack: Path) -> float:
     model, seen = Cae2026Model(config()), Pack(pack)
     model.load_state_dict(start.read(checkpointed).weights)
     pixels = torch.from_numpy(seen.squares[seen.train]).permute(0, 3, 1, 2).float() / 255
-    places = torch.linspace(0, ANCHORS - 1, len(pixels))
+    positions = torch.linspace(0, ANCHORS - 1, len(pixels))
     with torch.no_grad():
-        restored, size = model.eval()(pixels, places)
+        restored, size = model.eval()(pixels, positions)
     distortions = loss.distortion(pixels, restored, "mse")
-    return float(loss.rate_distortion(size / SIDE**2, distortions, loss.betas_at(places, BETAS)))
+    return float(loss.rate_distortion(size / SIDE**2, distortions, loss.betas_at(positions, BETAS)))
 
 
 def test_a_short_run_lowers_the_loss(pack: Path, tmp_path: Path) -> None:
@@ -134,12 +134,12 @@ def test_the_detail_stage_trains_the_detail_layer_alone_and_resumes_exactly(
 
 def test_the_detail_stage_counts_the_detail_layer_alone_on_top_of_the_base() -> None:
     """The base is what the ladder's top gives; further up, the detail layer costs more and errs less."""
-    pixels, places = batch(1).expand(5, -1, -1, -1), torch.linspace(0, ANCHORS - 1, 5)
+    pixels, positions = batch(1).expand(5, -1, -1, -1), torch.linspace(0, ANCHORS - 1, 5)
     base, model = stirred().eval(), stirred(train={"stage": "detail"}).eval()
     with torch.no_grad():
         top = base(pixels[:1], torch.tensor([ANCHORS - 1.0])).pixels
-        restored, size = model(pixels, places)
-        more = model.train()(pixels, places)
+        restored, size = model(pixels, positions)
+        more = model.train()(pixels, positions)
     assert torch.equal(more.bits, size)  # no noise here
     errors = loss.distortion(pixels, restored, "mse")
     assert (torch.cat([loss.distortion(pixels[:1], top, "mse"), errors]).diff() < 0).all()

@@ -48,12 +48,12 @@ mixes = st.fixed_dictionaries({"mse": weights, "ssimulacra2": weights, "psnr_hvs
 def configurations(draw: st.DrawFn) -> Config:
     positive = st.floats(1e-6, 1e6)
     count = st.integers(1, 10_000)
-    flagship = draw(st.booleans())
+    is_cae2026 = draw(st.booleans())
     return from_dict(
         {
             "network": {
-                "name": "cae2026" if flagship else "cae2017",
-                "latent_channels": 4 * draw(st.integers(1, 192)) if flagship else draw(st.integers(1, 192)),
+                "name": "cae2026" if is_cae2026 else "cae2017",
+                "latent_channels": 4 * draw(st.integers(1, 192)) if is_cae2026 else draw(st.integers(1, 192)),
                 "hyperlatent_channels": draw(st.integers(1, 192)),
                 "prior_width": draw(st.integers(1, 512)),
                 "analysis": draw(transforms),
@@ -72,11 +72,11 @@ def configurations(draw: st.DrawFn) -> Config:
             "train": {
                 "steps": draw(count),
                 "stage": draw(
-                    st.sampled_from(["joint", "synthesis", "detail"] if flagship else ["joint", "scales"])
+                    st.sampled_from(["joint", "synthesis", "detail"] if is_cae2026 else ["joint", "scales"])
                 ),
-                "mask_steps": 0 if flagship else draw(st.integers(0, 100)),
+                "mask_steps": 0 if is_cae2026 else draw(st.integers(0, 100)),
                 "batch": draw(count),
-                "crop": 64 * draw(st.integers(3, 8)) if flagship else 8 * draw(st.integers(21, 64)),
+                "crop": 64 * draw(st.integers(3, 8)) if is_cae2026 else 8 * draw(st.integers(21, 64)),
                 "learning_rate": draw(positive),
                 "warmup": draw(st.integers(0, 100)),
                 "decay": draw(st.floats(0, 1)),
@@ -205,7 +205,7 @@ def test_a_value_of_the_wrong_kind_is_named(section: str, key: str, value: Any) 
         from_dict(settings_with(section, key, value))
 
 
-def test_a_wrong_entry_of_a_list_is_named_with_its_place() -> None:
+def test_a_wrong_entry_of_a_list_is_named_with_its_index() -> None:
     with pytest.raises(ConfigError, match=r"loss\.betas\[1\] is 'a'; it must be of type float"):
         from_dict({"loss": {"betas": [1.0, "a"]}})
 
@@ -281,7 +281,7 @@ def test_a_value_out_of_range_is_named(section: str, key: str, value: Any) -> No
         ("train", "crop", 72, "cae2026 needs a multiple of 64"),
     ],
 )
-def test_what_the_flagship_cannot_use_is_named(section: str, key: str, value: int, allowed: str) -> None:
+def test_what_cae2026_cannot_use_is_named(section: str, key: str, value: int, allowed: str) -> None:
     values = settings_with(section, key, value)
     values["network"] = {"name": "cae2026"} | values.get("network", {})
     with pytest.raises(ConfigError, match=rf"^{section}\.{key} is {value}; {allowed}"):
@@ -289,14 +289,14 @@ def test_what_the_flagship_cannot_use_is_named(section: str, key: str, value: in
 
 
 @pytest.mark.parametrize(("key", "value"), [("mask_steps", 5), ("stage", "scales")])
-def test_the_papers_ways_of_training_are_not_the_flagships(key: str, value: Any) -> None:
+def test_settings_of_cae2017_are_refused_for_cae2026(key: str, value: Any) -> None:
     from_dict(settings_with("train", key, value))
     with pytest.raises(ConfigError, match="belong to cae2017"):
         from_dict(settings_with("train", key, value) | {"network": {"name": "cae2026"}})
 
 
 @pytest.mark.parametrize("stage", ["detail", "synthesis"])
-def test_the_flagships_stages_are_not_the_papers(stage: str) -> None:
+def test_stages_of_cae2026_are_refused_for_cae2017(stage: str) -> None:
     from_dict(settings_with("train", "stage", stage) | {"network": {"name": "cae2026"}})
     with pytest.raises(
         ConfigError, match=rf"train\.stage is '{stage}', which belongs to cae2026; network\.name is 'cae2017'"
@@ -375,7 +375,7 @@ def test_a_file_takes_the_model_of_the_run_it_starts_from_where_it_is_silent(tmp
     assert load(path, inherited) == from_dict({**model, "loss": {"betas": [3.0]}})
 
 
-def test_the_shipped_configuration_of_the_detail_layer_is_for_any_flagship() -> None:
+def test_the_shipped_configuration_of_the_detail_layer_is_for_both_photo_models() -> None:
     for name in ("photo", "photo-psnr"):
         base = load(SHIPPED / f"{name}.toml")
         config = load(SHIPPED / "detail.toml", base.as_dict())

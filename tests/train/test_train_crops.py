@@ -112,7 +112,7 @@ def test_steps_and_seeds_give_different_batches(folder: Path) -> None:
         assert not torch.equal(one, other)
 
 
-def test_crops_are_parts_of_train_squares_in_every_place_and_turn(folder: Path) -> None:
+def test_crops_are_parts_of_train_squares_at_every_position_and_orientation(folder: Path) -> None:
     crops = torch.cat(batches(Pack(folder), 0, 300)).numpy()
     seen = [placement(crop) for crop in crops]
     assert {number for *_, number in seen} == set(range(TRAINED))
@@ -181,8 +181,8 @@ def test_without_drawn_crops_a_step_is_what_it_always_was(folder: Path) -> None:
         photo = random.integers(TRAINED, size=4)
         assert [placement(crop)[-1] for crop in batch.numpy()] == photo.tolist()
         top, left = random.integers(SIDE - CROP + 1, size=(2, 4))
-        places = [placement(crop) for crop in batch.numpy()]
-        assert [(p[1], p[3]) for p in places] == list(zip(top.tolist(), left.tolist(), strict=True))
+        positions = [placement(crop) for crop in batch.numpy()]
+        assert [(p[1], p[3]) for p in positions] == list(zip(top.tolist(), left.tolist(), strict=True))
 
 
 def test_a_finished_run_gets_no_batches(folder: Path) -> None:

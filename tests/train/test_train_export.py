@@ -117,11 +117,11 @@ def picture() -> NDArray[np.uint8]:
     return photo(333, 251, 60, 100)
 
 
-def quality_at(place: float, bundle: Bundle) -> float:
-    """The quality of a place on a bundle's own scale."""
-    qualities, places = zip(*bundle.quality_scale, strict=True)
-    quality = float(np.interp(place, places, qualities))
-    assert rate.quality_code(quality, bundle.quality_scale) == round(100 * place)
+def quality_at(position: float, bundle: Bundle) -> float:
+    """The quality of a ladder position of a bundle."""
+    qualities, positions = zip(*bundle.quality_scale, strict=True)
+    quality = float(np.interp(position, positions, qualities))
+    assert rate.quality_code(quality, bundle.quality_scale) == round(100 * position)
     return quality
 
 
@@ -137,7 +137,7 @@ def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> 
         return float(bits(model.prior.log_mass(symbols, gain))) / 8
 
 
-def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:
+def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> None:
     bundle, manifest = exported.bundle, json.loads((exported.folder / models.MANIFEST).read_text())
     assert {path.name for path in exported.folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2017"]}
     assert bundle.manifest == manifest
@@ -156,7 +156,7 @@ def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:
 
 
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
-def test_the_work_told_is_that_of_the_convolutions(exported: Exported, which: str) -> None:
+def test_the_work_in_the_manifest_is_that_of_the_convolutions(exported: Exported, which: str) -> None:
     total = 0
 
     def count(layer: nn.Module, _: Any, output: Tensor) -> None:
@@ -170,8 +170,8 @@ def test_the_work_told_is_that_of_the_convolutions(exported: Exported, which: st
         network(torch.zeros(1, 3, 64, 64) if which == "analysis" else torch.zeros(1, 8, 8, 8))
     for hook in hooks:
         hook.remove()
-    told = exported.bundle.manifest["work"]["encode" if which == "analysis" else "decode"]
-    assert told == pytest.approx(total / 64**2 / 1000, abs=0.0051)
+    stated = exported.bundle.manifest["work"]["encode" if which == "analysis" else "decode"]
+    assert stated == pytest.approx(total / 64**2 / 1000, abs=0.0051)
 
 
 def test_only_the_mirrored_network_needs_pictures_beyond_one_latent(plain: Exported, paper: Exported) -> None:
@@ -197,8 +197,8 @@ def test_weights_lie_on_disk_in_half_precision(exported: Exported, which: str) -
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
 def test_a_graph_tells_nothing_of_the_machine_it_was_made_on(exported: Exported, which: str) -> None:
     content = exported.bundle.graphs[f"{which}.onnx"]
-    for place in (Path(caesura.__file__).parent, Path(torch.__file__).parent, exported.run):
-        assert str(place).encode() not in content
+    for path in (Path(caesura.__file__).parent, Path(torch.__file__).parent, exported.run):
+        assert str(path).encode() not in content
     assert b".py" not in content
 
 
@@ -232,10 +232,10 @@ def test_the_zero_padded_graphs_take_a_single_latent(plain: Exported) -> None:
     assert transform.synthesise(latent, Conditioning(plain.bundle, 5000)).shape == (8, 8, 3)
 
 
-def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[int, int, int, int]:
-    """First and last row and column of the input that one place of the output depends on."""
+def reach(network: nn.Module, example: Tensor, position: tuple[int, int]) -> tuple[int, int, int, int]:
+    """First and last row and column of the input that one position of the output depends on."""
     leaf = example.clone().requires_grad_()
-    network(leaf)[0, :, place[0], place[1]].sum().backward()
+    network(leaf)[0, :, position[0], position[1]].sum().backward()
     assert leaf.grad is not None
     rows, columns = (leaf.grad[0].abs().sum(0).sum(axis).nonzero() for axis in (1, 0))
     return int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())
@@ -248,23 +248,23 @@ def test_the_halo_covers_everything_the_transforms_see(plain: Exported) -> None:
         for parameter in model.parameters():
             parameter.normal_(std=0.1)  # residual blocks start as the identity and would see nothing
     stride, halo = plain.bundle.stride, plain.bundle.halo
-    for network, example, place, scale in (
+    for network, example, position, scale in (
         (model.analysis, torch.rand(1, 3, 208, 208), (13, 13), 1),
         (model.synthesis, torch.rand(1, 8, 26, 26), (8 * 13, 8 * 13), stride),
         (model.synthesis, torch.rand(1, 8, 26, 26), (8 * 13 + 7, 8 * 13 + 7), stride),
     ):
-        top, bottom, left, right = reach(network, example, place)
+        top, bottom, left, right = reach(network, example, position)
         tile = range(13 * stride, 14 * stride)
         assert min(top, left) * scale >= tile.start - halo
         assert (max(bottom, right) + 1) * scale <= tile.stop + halo
         assert top < 13 * stride / scale < bottom
 
 
-@pytest.mark.parametrize("place", [1, 37.5, 100])
+@pytest.mark.parametrize("position", [1, 37.5, 100])
 def test_a_photo_goes_through_the_bundle_and_back(
-    exported: Exported, picture: NDArray[np.uint8], place: float
+    exported: Exported, picture: NDArray[np.uint8], position: float
 ) -> None:
-    quality = quality_at(place, exported.bundle)
+    quality = quality_at(position, exported.bundle)
     data = caesura.encode(picture, quality=quality, model=exported.bundle.name)
     decoded = np.asarray(caesura.decode(data))
     assert decoded.shape == picture.shape
@@ -284,8 +284,8 @@ def test_a_picture_of_any_size_goes_through(exported: Exported, shape: tuple[int
 
 def test_more_quality_means_more_bytes_and_less_error(exported: Exported, picture: NDArray[np.uint8]) -> None:
     sizes, errors = [], []
-    for place in (1, 50, 100):
-        quality = quality_at(place, exported.bundle)
+    for position in (1, 50, 100):
+        quality = quality_at(position, exported.bundle)
         data = caesura.encode(picture, quality=quality, model=exported.bundle.name)
         sizes.append(len(data))
         errors.append(float(np.mean((np.asarray(caesura.decode(data)).astype(float) - picture) ** 2)))
@@ -294,11 +294,11 @@ def test_more_quality_means_more_bytes_and_less_error(exported: Exported, pictur
     assert errors == sorted(errors, reverse=True)
 
 
-@pytest.mark.parametrize("place", [1, 3.17, 12.5, 28, 44.44, 50.5, 61.9, 75, 93.2, 100])
+@pytest.mark.parametrize("position", [1, 3.17, 12.5, 28, 44.44, 50.5, 61.9, 75, 93.2, 100])
 def test_a_file_is_as_large_as_the_prior_estimates(
-    exported: Exported, picture: NDArray[np.uint8], place: float
+    exported: Exported, picture: NDArray[np.uint8], position: float
 ) -> None:
-    quality = quality_at(place, exported.bundle)
+    quality = quality_at(position, exported.bundle)
     size = len(caesura.encode(picture, quality=quality, model=exported.bundle.name))
     expected = estimate(exported, picture, quality)
     assert expected > 1000

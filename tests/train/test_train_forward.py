@@ -1,4 +1,4 @@
-"""forward.py: the values and the gradients that training puts in the place of rounding and clipping."""
+"""forward.py: the values and the gradients that training uses instead of rounding and clipping."""
 
 from __future__ import annotations
 

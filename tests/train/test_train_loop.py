@@ -57,21 +57,21 @@ def tensors(folder: Path) -> dict[str, Any]:
     return {path.name: checkpoint.read(path) for path in sorted(folder.glob("*.pt"))}
 
 
-def assert_identical(one: Any, other: Any, place: str = "") -> None:
+def assert_identical(one: Any, other: Any, path: str = "") -> None:
     """Equal to the last bit, through nested dicts and lists."""
-    assert type(one) is type(other), place
+    assert type(one) is type(other), path
     if isinstance(one, dict):
-        assert one.keys() == other.keys(), place
+        assert one.keys() == other.keys(), path
         for key in one:
-            assert_identical(one[key], other[key], f"{place}/{key}")
+            assert_identical(one[key], other[key], f"{path}/{key}")
     elif isinstance(one, list | tuple):
-        assert len(one) == len(other), place
+        assert len(one) == len(other), path
         for number, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_identical(left, right, f"{place}/{number}")
+            assert_identical(left, right, f"{path}/{number}")
     elif isinstance(one, Tensor):
-        assert torch.equal(one, other), place
+        assert torch.equal(one, other), path
     else:
-        assert one == other, place
+        assert one == other, path
 
 
 def averaged_weights(source: Path) -> dict[str, Tensor]:
@@ -368,7 +368,7 @@ def test_the_loss_falls_and_tensorboard_shows_it(pack: Path, tmp_path: Path) -> 
     events = logged(tmp_path)
     scalars = set(events.Tags()["scalars"])
     assert {"train/loss", "train/bpp", "train/psnr", "train/learning rate"} <= scalars
-    assert {f"validation/{what}/{rung}" for what in ("bpp", "psnr") for rung in (0, 1)} <= scalars
+    assert {f"validation/{what}/{anchor}" for what in ("bpp", "psnr") for anchor in (0, 1)} <= scalars
     assert [event.step for event in events.Scalars("train/loss")] == [20, 40]
     losses = [event.value for event in events.Scalars("validation/loss")]
     assert [event.step for event in events.Scalars("validation/loss")] == [10, 20, 30, 40]
@@ -378,11 +378,11 @@ def test_the_loss_falls_and_tensorboard_shows_it(pack: Path, tmp_path: Path) -> 
         assert f"step {step}: validation loss" in output.getvalue()
 
 
-def test_a_better_rung_has_more_bits_and_less_error_from_the_start(pack: Path, tmp_path: Path) -> None:
+def test_a_better_anchor_has_more_bits_and_less_error_from_the_start(pack: Path, tmp_path: Path) -> None:
     config = tiny(loss={"betas": [20.0, 200.0, 2000.0]}, train={"steps": 1})
     run_tiny(config, pack, tmp_path)
     events = logged(tmp_path)
     for what in ("bpp", "psnr"):
-        values = [events.Scalars(f"validation/{what}/{rung}")[0].value for rung in range(3)]
+        values = [events.Scalars(f"validation/{what}/{anchor}")[0].value for anchor in range(3)]
         assert values == sorted(values)
         assert len(set(values)) == 3

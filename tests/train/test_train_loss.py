@@ -150,15 +150,15 @@ def test_on_an_anchor_beta_is_the_anchors(betas: list[float]) -> None:
 def test_between_anchors_beta_is_interpolated_in_its_logarithm(betas: list[float], share: float) -> None:
     for number in range(len(betas) - 1):
         (got,) = betas_at(torch.tensor([number + share]), betas).tolist()
-        place = float(torch.tensor(number + share)) - number  # as float32 has it
-        expected = math.exp((1 - place) * math.log(betas[number]) + place * math.log(betas[number + 1]))
+        position = float(torch.tensor(number + share)) - number  # as float32 has it
+        expected = math.exp((1 - position) * math.log(betas[number]) + position * math.log(betas[number + 1]))
         assert got == pytest.approx(expected, rel=1e-4)
 
 
 def test_halfway_beta_is_the_geometric_mean() -> None:
-    places = torch.tensor([0.5, 1.5, 0.0, 2.0, 1.0])
+    positions = torch.tensor([0.5, 1.5, 0.0, 2.0, 1.0])
     expected = torch.tensor([20.0, 400.0, 10.0, 4000.0, 40.0])
-    torch.testing.assert_close(betas_at(places, [10.0, 40.0, 4000.0]), expected)
+    torch.testing.assert_close(betas_at(positions, [10.0, 40.0, 4000.0]), expected)
 
 
 def test_a_ladder_of_one_has_one_beta() -> None:

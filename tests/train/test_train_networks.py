@@ -167,7 +167,7 @@ def test_the_klt_start_gives_each_patchs_coordinates(padding: Any, count: int) -
     torch.testing.assert_close(restored, back, atol=1e-3, rtol=0)
 
 
-def test_the_latents_of_the_klt_start_have_the_deviations_told() -> None:
+def test_the_latents_of_the_klt_start_have_the_stated_deviations() -> None:
     squares = photographs()
     analysis, synthesis = Analysis(96), Synthesis(96)
     components, deviations = klt.principal_components(squares, 96)
@@ -221,31 +221,33 @@ def test_a_larger_beta_starts_with_more_bits_and_less_error(started: Cae2017Mode
     assert errors.tolist() == sorted(errors.tolist(), reverse=True)
 
 
-def test_every_sample_is_coded_at_its_own_rung(started: Cae2017Model) -> None:
+def test_every_sample_is_coded_at_its_own_anchor(started: Cae2017Model) -> None:
     pixels = torch.cat([planar(photo(32, 32, 64 * i, 128)) for i in range(3)])
     started.eval()
     with torch.no_grad():
         together = started(pixels, torch.tensor([2.0, 0.0, 1.0]))
-        for sample, rung in enumerate((2.0, 0.0, 1.0)):
-            alone = started(pixels[sample : sample + 1], torch.tensor([rung]))
+        for sample, anchor in enumerate((2.0, 0.0, 1.0)):
+            alone = started(pixels[sample : sample + 1], torch.tensor([anchor]))
             torch.testing.assert_close(together.bits[sample], alone.bits[0], rtol=1e-4, atol=1e-3)
             torch.testing.assert_close(together.pixels[sample], alone.pixels[0], rtol=0, atol=1e-4)
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 8, width=32), min_size=1, max_size=5))
-def test_a_place_mixes_its_two_neighbours_on_the_ladder(chosen: list[float]) -> None:
-    places = torch.tensor(chosen)
-    mix = mixing(places, 9)
+def test_a_ladder_position_has_weights_for_its_two_anchors(chosen: list[float]) -> None:
+    positions = torch.tensor(chosen)
+    mix = mixing(positions, 9)
     assert mix.shape == (len(chosen), 9)
     assert mix.min() >= 0
     torch.testing.assert_close(mix.sum(1), torch.ones(len(chosen)))
-    torch.testing.assert_close(mix @ torch.arange(9.0), places)
-    for row, place in zip(mix, chosen, strict=True):
-        assert set(row.nonzero().flatten().tolist()) <= {math.floor(place), math.ceil(place)}
+    torch.testing.assert_close(mix @ torch.arange(9.0), positions)
+    for row, position in zip(mix, chosen, strict=True):
+        assert set(row.nonzero().flatten().tolist()) <= {math.floor(position), math.ceil(position)}
 
 
-def test_between_two_rungs_scale_vectors_are_interpolated_in_their_logarithms(started: Cae2017Model) -> None:
+def test_between_two_anchors_scale_vectors_are_interpolated_in_their_logarithms(
+    started: Cae2017Model,
+) -> None:
     pixels = planar(photo(32, 32, 64, 128))
     started.eval()
     with torch.no_grad():
@@ -256,7 +258,7 @@ def test_between_two_rungs_scale_vectors_are_interpolated_in_their_logarithms(st
         alone = moved(pixels, torch.tensor([0.0]))
         torch.testing.assert_close(between.bits, alone.bits, rtol=1e-4, atol=1e-3)
         torch.testing.assert_close(between.pixels, alone.pixels, rtol=0, atol=1e-4)
-        low, high = (started(pixels, torch.tensor([rung])).bits for rung in (1.0, 2.0))
+        low, high = (started(pixels, torch.tensor([anchor])).bits for anchor in (1.0, 2.0))
     assert low < between.bits < high
 
 
@@ -269,12 +271,12 @@ def test_restored_pixels_are_in_range(started: Cae2017Model) -> None:
 
 
 def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: Cae2017Model) -> None:
-    pixels, rung = planar(photo(32, 32)), torch.tensor([1.0])
+    pixels, anchor = planar(photo(32, 32)), torch.tensor([1.0])
     started.train()
     with torch.no_grad():
-        first, second = started(pixels, rung), started(pixels, rung)
+        first, second = started(pixels, anchor), started(pixels, anchor)
         started.eval()
-        evaluated, again = started(pixels, rung), started(pixels, rung)
+        evaluated, again = started(pixels, anchor), started(pixels, anchor)
     assert not torch.equal(first.bits, second.bits)
     assert torch.equal(evaluated.bits, again.bits)
     inside = (pixels > 0) & (pixels < 1)  # training asks for more at the ends of the range
@@ -293,23 +295,23 @@ def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: C
 
 
 def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(started: Cae2017Model) -> None:
-    pixels, rung = planar(photo(32, 32)), torch.tensor([1.0])
+    pixels, anchor = planar(photo(32, 32)), torch.tensor([1.0])
     mask = (torch.arange(8) < 3).float()
     started.eval()
     with torch.no_grad():
-        kept = started(pixels, rung, mask)
-        whole = started(pixels, rung)
+        kept = started(pixels, anchor, mask)
+        whole = started(pixels, anchor)
         saved = started.analysis.conv3.weight.detach().clone()
         started.analysis.conv3.weight[3:] *= 5  # what a masked channel holds makes no difference
-        changed = started(pixels, rung, mask)
+        changed = started(pixels, anchor, mask)
         started.analysis.conv3.weight.copy_(saved)
-        assert started(pixels, rung, torch.zeros(8)).bits.item() == 0
+        assert started(pixels, anchor, torch.zeros(8)).bits.item() == 0
     assert 0 < float(kept.bits) < float(whole.bits)
     assert torch.equal(kept.bits, changed.bits)
     assert torch.equal(kept.pixels, changed.pixels)
 
     started.zero_grad()
-    output = started(pixels, rung, mask)
+    output = started(pixels, anchor, mask)
     (output.bits.sum() + output.pixels.square().sum()).backward()
     gradient = started.analysis.conv3.weight.grad
     assert gradient is not None

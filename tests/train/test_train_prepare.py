@@ -140,7 +140,7 @@ def test_an_upright_photo_that_is_stored_lying_is_measured_upright(tmp_path: Pat
     assert report.skipped == {"lying.png": "tiny: 20x200, smaller than 32 pixels"}
 
 
-def test_native_squares_are_parts_of_the_photo_at_random_places(tmp_path: Path) -> None:
+def test_native_squares_are_parts_of_the_photo_at_random_positions(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "p.png", position_photo(200, number=9))
     prepare(tmp_path / "photos", tmp_path / "pack", sizes=(16,), side=16)
     squares = squares_of(tmp_path / "pack", "p.png").astype(int)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from cae2026_helpers import config as flagship
+from cae2026_helpers import config as cae2026_config
 from caesura.errors import ConfigError, TrainingError
 from caesura.train import checkpoint, loop, ranks, schedule
 from caesura.train.config import Config, TrainConfig
@@ -25,7 +25,7 @@ from caesura.train.monitor import Monitor
 from caesura.train.pack import Pack
 from train_helpers import make_pack, tiny
 
-# A rank: it notes the loss of every step, and, where told to, dies once at the beginning of a step.
+# A rank: it notes the loss of every step, and, if asked to, dies once at the beginning of a step.
 RANK = """
 import json, os, signal, sys
 from pathlib import Path
@@ -196,7 +196,7 @@ def test_two_ranks_train_as_one_does(pack: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["joint", "detail"])
 def test_two_ranks_train_the_flagship(stage: str, pack: Path, tmp_path: Path) -> None:
-    config = flagship(train={"stage": stage, "batch": 4, "learning_rate": 1e-3})
+    config = cae2026_config(train={"stage": stage, "batch": 4, "learning_rate": 1e-3})
     one, two = (Run(config, pack, tmp_path / name) for name in ("one", "two"))
     one.alone()
     together = two.torchrun(2)
@@ -299,8 +299,8 @@ def test_a_sample_gets_the_same_noise_at_any_number_of_ranks(
 
 def test_the_mean_loss_of_shards_is_the_loss_of_the_batch() -> None:
     torch.manual_seed(2)
-    bpp, errors, places = torch.rand(3, 8, dtype=torch.float64)
-    betas = betas_at(2 * places.float(), (10.0, 200.0, 4000.0)).double()
+    bpp, errors, positions = torch.rand(3, 8, dtype=torch.float64)
+    betas = betas_at(2 * positions.float(), (10.0, 200.0, 4000.0)).double()
     weights = sample_weights(betas)
     parts = [
         rate_distortion(*(values[rank::2] for values in (bpp, errors, betas, weights))) for rank in range(2)

@@ -82,7 +82,7 @@ batches, ladders = st.integers(1, 40), st.integers(1, 12)
 
 @settings(deadline=None)
 @given(batches, ladders, steps, seeds)
-def test_places_lie_on_the_ladder(batch: int, anchors: int, step: int, seed: int) -> None:
+def test_positions_lie_on_the_ladder(batch: int, anchors: int, step: int, seed: int) -> None:
     drawn = positions(step, TrainConfig(batch=batch, seed=seed), anchors)
     assert drawn.shape == (batch,)
     assert drawn.dtype == torch.float32
@@ -102,7 +102,7 @@ def test_each_sample_of_a_batch_has_its_own_part_of_the_ladder(
     assert (drawn <= edges[1:] + 1e-5).all()
 
 
-def test_places_depend_on_seed_and_step_alone() -> None:
+def test_positions_depend_on_seed_and_step_alone() -> None:
     def drawn(seed: int) -> list[list[float]]:
         return [positions(step, TrainConfig(batch=3, seed=seed), 8).tolist() for step in range(50)]
 
@@ -140,7 +140,7 @@ def test_both_ends_of_the_ladder_are_reached_exactly_and_about_as_often() -> Non
         assert float((drawn == end).float().mean()) == pytest.approx(1 / 16, abs=0.02)
 
 
-def test_a_ladder_of_one_has_one_place() -> None:
+def test_a_ladder_of_one_has_one_position() -> None:
     assert positions(5, TrainConfig(batch=6), 1).tolist() == [0.0] * 6
 
 

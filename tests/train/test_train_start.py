@@ -88,7 +88,7 @@ def test_the_record_tells_steps_pixels_and_configuration(sources: Sources) -> No
     training = start.read(sources.run).training
     assert training.keys() == {"steps", "pixels", "config", "validation", "history"}
     assert training["history"] == []
-    assert [rung["beta"] for rung in training["validation"]] == training["config"]["loss"]["betas"]
+    assert [anchor["beta"] for anchor in training["validation"]] == training["config"]["loss"]["betas"]
     assert training["pixels"] == 6 * 2 * 16 * 16
     assert from_dict(training["config"]) == tiny()
 
@@ -215,7 +215,7 @@ def test_the_same_ladder_takes_the_weights_unchanged(form: str, sources: Sources
 
 
 @pytest.mark.parametrize("form", ["checkpoint", "bundle"])
-def test_another_ladder_takes_the_nearest_rung_moved_by_half_the_log_ratio(
+def test_another_ladder_takes_the_nearest_anchor_moved_by_half_the_log_ratio(
     form: str, sources: Sources
 ) -> None:
     source: Path = getattr(sources, form)
@@ -227,14 +227,14 @@ def test_another_ladder_takes_the_nearest_rung_moved_by_half_the_log_ratio(
         800.0: (1, math.log(2)),
     }
     model, (weights, _) = loaded(tiny(loss={"betas": list(expected)}), source), start.read(source)
-    for rung, (old, shift) in enumerate(expected.values()):
-        torch.testing.assert_close(model.log_gain[rung], weights["log_gain"][old] + shift)
-        torch.testing.assert_close(model.log_inverse[rung], weights["log_inverse"][old] - shift)
+    for anchor, (old, shift) in enumerate(expected.values()):
+        torch.testing.assert_close(model.log_gain[anchor], weights["log_gain"][old] + shift)
+        torch.testing.assert_close(model.log_inverse[anchor], weights["log_inverse"][old] - shift)
     state = model.state_dict()
     assert all(torch.equal(state[name], weights[name]) for name in weights.keys() - SCALES)
 
 
-def test_a_ladder_of_one_takes_its_rung(sources: Sources) -> None:
+def test_a_ladder_of_one_takes_its_anchor(sources: Sources) -> None:
     model = loaded(tiny(loss={"betas": [200.0]}), sources.checkpoint)
     assert torch.equal(model.log_gain[0], start.read(sources.checkpoint).weights["log_gain"][1])
     assert model.log_gain.shape == (1, 8)
