@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from caesura.errors import ConfigError, DependencyError, ModelError
-from caesura.models import bundle as bundles
+from caesura.models.bundle import Bundle
+from caesura.models.bundle import load as load_bundle
 from caesura.train import checkpoint
 from caesura.train.architectures import RateModel
 from caesura.train.config import Config, from_dict, upgraded
@@ -29,7 +30,7 @@ class Start(NamedTuple):
     """Weights as `RateModel.load_state_dict` takes them, and the record of the training that made them."""
 
     weights: dict[str, Tensor]
-    training: dict[str, Any]  # steps, pixels, config, validation, and the history: the same of earlier runs
+    training: dict[str, Any]  # steps, pixels, config, validation; history: records of earlier runs
 
 
 def read(source: Path) -> Start:
@@ -49,7 +50,7 @@ def read(source: Path) -> Start:
     """
     folder = source if (source / "state.json").is_file() else checkpoint.latest(source)
     if folder is None:
-        return read_bundle(bundles.load(source))
+        return read_bundle(load_bundle(source))
     state = checkpoint.read_state(folder)
     averaged = checkpoint.read(folder / "ema.pt")
     weights = {
@@ -112,7 +113,7 @@ def _fitting(
     return weights
 
 
-def read_bundle(bundle: bundles.Bundle) -> Start:
+def read_bundle(bundle: Bundle) -> Start:
     """The weights of a bundle, as exported in half precision, and its prior.
 
     Raises:
