@@ -27,7 +27,8 @@ from caesura import arguments, codec
 from caesura.errors import CaesuraError, ConfigError, DependencyError, FormatError
 from caesura.format import container
 from caesura.format.container import MAX_PIXELS, Header
-from caesura.picture import pixels as image
+from caesura.picture import channels
+from caesura.picture.pixels import to_rgb
 
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
 Pixels = NDArray[np.uint8]
@@ -120,8 +121,8 @@ class CaeDataset:
             raise type(error)(f"{place.name}: {error}") from error
         except OSError as error:
             raise FormatError(f"{place.name}: {error.strerror or error}") from error
-        colours = container.colours(pixels.shape[2])
-        picture = np.require(image.to_rgb(pixels[:, :, :colours]), requirements=["C", "W"])
+        colours = channels.colours(pixels.shape[2])
+        picture = np.require(to_rgb(pixels[:, :, :colours]), requirements=["C", "W"])
         return picture if self.transform is None else self.transform(picture)
 
     def name(self, number: int) -> str:

@@ -26,8 +26,18 @@ from caesura.format import container
 from caesura.format.container import MAX_PIXELS, Header
 from caesura.models import bundle as models
 from caesura.options import EncodeOptions, Settings, options_of
-from caesura.picture import carried, colour, exif, facts, files, metadata
-from caesura.picture import pixels as image
+from caesura.picture import (
+    channels,
+    colour,
+    convert,
+    exif,
+    files,
+    loading,
+    metadata,
+    read_metadata,
+    source_info,
+    write_metadata,
+)
 from caesura.picture.metadata import Metadata
 from caesura.runtime.parallel import one_blas_thread
 from caesura.tiles.decoder import Decoder
@@ -136,7 +146,7 @@ def decode(
     if suffix in _OPAQUE and header.channels > header.colours:
         raise ImageError(f"{path}: {suffix} cannot hold transparency")
     decoder = Decoder(header, models.load_by_id(header.model_id))
-    with _as_ours(path), files.whole(path, force=force) as out:
+    with _as_ours(path), files.atomic(path, force=force) as out:
         stream = _Stream(_png(header, decoder.bands(payload.segments), progress))
         source = vips.SourceCustom()
         source.on_read(stream.read)
@@ -145,7 +155,7 @@ def decode(
             picture = opened.copy(interpretation=_KINDS[header.channels])
             picture.write_to_target(vips.Target.new_to_descriptor(out.fileno()), suffix, **_OPTIONS[suffix])
         kept = Metadata() if strip else payload.metadata
-        carried.put(out, _WRITTEN[suffix], image.mode(header.channels), kept)
+        write_metadata.insert(out, _WRITTEN[suffix], channels.pillow_mode(header.channels), kept)
 
 
 def takes(path: Path, *, upright: bool) -> bool:
@@ -181,12 +191,12 @@ def _unlike(path: Path, opened: Any, *, upright: bool) -> str:
         scaled = picture.format == "PPM" and getattr(picture, "tile")[0][0] != "raw"  # noqa: B009
         if picture.format not in _READ or scaled:
             return f"format {picture.format}; {', '.join(_READ)} of samples up to 255 are allowed"
-        image.check_whole(picture, strict=True)
+        convert.check_whole(picture, strict=True)
         alpha = picture.mode in ("LA", "RGBA")
         if picture.mode not in _ALIKE or "transparency" in picture.info or alpha != (opened.bands in (2, 4)):
             got = f"mode {picture.mode}, stored as {opened.bands} channels"
             return f"{got}; {', '.join(_ALIKE)} are allowed, with transparency as a channel only"
-        if colour.profile(picture.info, facts.of(picture), grey=False) != (None, ""):
+        if colour.profile(picture.info, source_info.read(picture), grey=False) != (None, ""):
             return "colours told by gamma or code points; a colour profile is allowed"
         turned = upright or picture.format == "TIFF"  # Pillow turns these when it loads them
         if turned and (found := _orientation(picture)) != 1:
@@ -197,7 +207,9 @@ def _unlike(path: Path, opened: Any, *, upright: bool) -> str:
 def _orientation(picture: Image.Image) -> int:
     """Also of a TIFF that is not loaded."""
     own = Image.Image.getexif(picture).get(exif.ORIENTATION, 1) if picture.format == "TIFF" else 1
-    return int(own) if own in range(2, 9) else metadata.orientation(metadata.of_any_size(picture))
+    if own in range(2, 9):
+        return int(own)
+    return metadata.orientation(read_metadata.from_image(picture, max_bytes=None))
 
 
 @contextmanager
@@ -209,9 +221,9 @@ def _lazily(path: Path) -> Iterator[Image.Image]:
     """
     usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # nothing of its size is made
     try:
-        with path.open("rb") as file, image.readable(f"{path}: "):
+        with path.open("rb") as file, loading.pillow_errors(f"{path}: "):
             picture = Image.open(_without_pixels(file))
-            metadata.check(picture)
+            read_metadata.sanitize(picture)
             yield picture
     finally:
         Image.MAX_IMAGE_PIXELS = usual
@@ -300,7 +312,7 @@ class _Rows:
     def metadata(self) -> Metadata:
         """What the file holds besides pixels."""
         with _lazily(self._path) as picture:
-            return metadata.of_image(picture)
+            return read_metadata.from_image(picture)
 
     def __call__(self, first: int, last: int) -> tuple[Pixels, Pixels | None]:
         """Rows `first` to before `last`, each time further down, or from the start again."""
@@ -314,7 +326,7 @@ class _Rows:
             self._kept = np.concatenate([self._kept, more])
         self._first = first
         self._progress(last, self.height)
-        colours = container.colours(self.channels)
+        colours = channels.colours(self.channels)
         rgb = np.broadcast_to(self._kept[:, :, :colours], (last - first, self.width, 3))
         return rgb, self._kept[:, :, -1] if colours < self.channels else None
 

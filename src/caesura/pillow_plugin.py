@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 
 from caesura import arguments, codec
 from caesura.format import container
-from caesura.picture import facts, metadata
+from caesura.picture import channels, convert, loading, metadata, read_metadata, source_info
 from caesura.picture import pixels as image
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
@@ -38,7 +38,7 @@ class CaeImageFile(ImageFile.ImageFile):
         self._content = self.fp.read()
         header, payload = container.read(self._content)
         self._size = header.width, header.height
-        self._mode = image.mode(header.channels)
+        self._mode = channels.pillow_mode(header.channels)
         self.info.update(metadata.to_info(payload.metadata))
 
     def draft(
@@ -68,15 +68,15 @@ def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
     settings = {name: given[name] for name in _SETTINGS if name in given}
     strict = arguments.flag("strict", settings.get("strict", False))
-    image.check_whole(picture, strict=strict)  # a copy knows nothing of other frames
-    image.load(picture)
-    kept = image.copied(picture)
-    kept.info.update(metadata.in_info(picture))
+    convert.check_whole(picture, strict=strict)  # a copy knows nothing of other frames
+    loading.load(picture)
+    kept = convert.copied(picture)
+    kept.info.update(read_metadata.info_entries(picture))
     for name in ("icc_profile", "exif", "xmp"):
         if name in given:
             kept.info[name] = _metadata(name, given[name])
     if given.get("icc_profile"):  # it counts more than what the file said of its colours
-        kept.info[facts.KEY] = replace(kept.info[facts.KEY], cicp=None, lost="")
+        kept.info[source_info.KEY] = replace(kept.info[source_info.KEY], cicp=None, lost="")
     file.write(codec.encode(kept, **settings))
 
 

@@ -16,7 +16,7 @@ from caesura.batch.jobs import Encode
 from caesura.batch.plan import Kind, plan
 from caesura.models import bundle as model
 from caesura.models import ladder as rate
-from caesura.picture import formats as pictures
+from caesura.picture import formats
 from cli_helpers import complaint, drawn, files, opened, process, run, strict_json, succeeded
 from train_helpers import save
 
@@ -184,7 +184,7 @@ def test_a_result_that_is_changed_during_the_run_is_kept(photos: Path, tmp_path:
     succeeded(run("encode", "-r", photos, "-o", out))
     save(photos / "a.png", drawn(8, 8))
     age(out / "a.cae", 60)
-    kind = Kind("pictures", pictures.is_picture)
+    kind = Kind("pictures", formats.is_picture)
     (task, *_) = plan([photos], str(out), ".cae", kind, recursive=True, force=False).tasks
     (out / "a.cae").write_bytes(b"changed")
     job = Encode(None, None, model.DEFAULT, None, 1, False, False, 1 << 20, False)
@@ -316,8 +316,8 @@ def test_a_result_is_never_its_own_source(photos: Path, picture: Path) -> None:
 def test_files_that_are_not_taken_are_counted(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "is_picture", lambda path: path.suffix in (".png", ".webp"))
-    monkeypatch.setattr(pictures, "HAS_HEIF", False)
+    monkeypatch.setattr(formats, "is_picture", lambda path: path.suffix in (".png", ".webp"))
+    monkeypatch.setattr(formats, "HAS_HEIF", False)
     for name in ("1.HEIC", "deep/2.heic", "raw.dng", "README"):
         (photos / name).write_bytes(b"")
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
@@ -343,8 +343,8 @@ def test_an_error_of_any_kind_is_one_files_own(
             raise IndexError("out of range")
         return opened(content, name, max_pixels)
 
-    opened = pictures.opened
-    monkeypatch.setattr(pictures, "opened", fails)
+    opened = formats.opened
+    monkeypatch.setattr(formats, "opened", fails)
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
     assert outcome.status == 1
     assert outcome.err.splitlines()[0] == f"caesura: {photos / 'b.JPG'}: IndexError: out of range"

@@ -104,9 +104,8 @@ class Decode:
         """See `Job`."""
         from caesura import codec, large, metrics
         from caesura.format import container
+        from caesura.picture import convert, metadata
         from caesura.picture import formats as pictures
-        from caesura.picture import metadata
-        from caesura.picture import pixels as image
 
         data = source.content
         header = container.read_header(data, max_pixels=self.max_pixels)
@@ -119,10 +118,10 @@ class Decode:
             in_rows
             and header.width * header.height > large.PIXELS
             and large.writes(task.target)
-            and pictures.named(task.target) == self.kind
+            and pictures.format_of(task.target) == self.kind
             and not files.is_device(task.target)
         ):
-            files.keep(task.target, force=task.force)
+            files.check_output(task.target, force=task.force)
             large.decode(
                 data,
                 task.target,
@@ -139,7 +138,7 @@ class Decode:
         else:
             picture = codec.decode(data, region=self.region, scale=self.scale, max_pixels=self.max_pixels)
         if self.strip:
-            picture = image.upright(picture)
+            picture = convert.upright(picture)
         width, height = picture.size
         return Made(pictures.saved(picture, self.kind), width, height, bpp, f"{width} x {height}")
 

@@ -257,7 +257,7 @@ def _renewed(task: Task, records: Records) -> Task:
         reason = f"{error.filename}: {error.strerror}"
     except FileError as error:
         reason = str(error)
-    return replace(task, error=f"{task.source}: {files.there(target)}; {reason}")
+    return replace(task, error=f"{task.source}: {files.exists_message(target)}; {reason}")
 
 
 def _foreign(task: Task, made: Made) -> str:
@@ -316,7 +316,7 @@ def _kept(target: Path, force: bool) -> str:
         there = target != STREAM and not files.is_device(target) and target.exists()
     except OSError as error:
         return f"{target}: {error.strerror}"
-    return files.there(target) if there and not force else ""
+    return files.exists_message(target) if there and not force else ""
 
 
 def _is_folder(path: Path) -> bool:

@@ -74,7 +74,7 @@ def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
             else:
                 size = len(made.content)
                 if task.target != STREAM:
-                    files.keep(task.target, force=task.force)  # before it is noted
+                    files.check_output(task.target, force=task.force)  # before it is noted
                 _note(task, source, files.digest(made.content))
                 files.write(task.target, made.content, force=task.force)
         except CaesuraError as error:
@@ -101,7 +101,7 @@ def one(job: Job, task: Task, step: Step = lambda done, total: None) -> Outcome:
 def _check(task: Task) -> None:
     """Make sure, long after the plan was made, that what is replaced is still what was looked at."""
     if task.replaces and task.target.exists() and files.digest_of(task.target) != task.replaces:
-        raise FileError(f"{files.there(task.target)}; it was changed during this run")
+        raise FileError(f"{files.exists_message(task.target)}; it was changed during this run")
 
 
 def _note(task: Task, source: files.Source, made: str) -> None:

@@ -162,7 +162,7 @@ def decode(
     from caesura.picture import formats as pictures
 
     ending = f".{picture.lower()}"
-    job = Decode(pictures.writer(ending), None, 1, False, strip, max_pixels)
+    job = Decode(pictures.writable_format(ending), None, 1, False, strip, max_pixels)
     archive = Archive(source, destination, job, ending, is_coded, kind, to, column, batch, batch_bytes)
     _run(archive, workers, address, gpus, force, as_json, dry_run)
 

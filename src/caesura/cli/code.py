@@ -144,13 +144,13 @@ def decode(
     from caesura.picture.files import STREAM, is_device
 
     suffix = ".png" if kind is None else f".{kind.lower()}"
-    writer = pictures.writer(suffix)
+    writer = pictures.writable_format(suffix)
     cae = Kind(f"{CODED} files", lambda path: path.suffix.lower() == CODED)
     todo = plan(inputs, output, suffix, cae, recursive=recursive, force=force)
     targets = [task.target for task in todo.tasks if not task.error]
     named = [target.suffix for target in targets if target != STREAM and not is_device(target)]
     if kind is None and named:  # names that were made up here end alike; OUT may end otherwise, of one file
-        writer = pictures.writer(named[0])
+        writer = pictures.writable_format(named[0])
     if recover and (region is not None or scale != "1"):
         raise ConfigError("recover is given with a region or a scale; it takes the whole picture")
     job = Decode(writer, _region(region), _scale(scale), recover, strip, max_pixels)

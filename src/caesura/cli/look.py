@@ -103,6 +103,7 @@ def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
     """A picture's colours and transparency, upright, as it is coded; warnings are told."""
     from caesura import codec
     from caesura.format import container
+    from caesura.picture import convert
     from caesura.picture import formats as pictures
     from caesura.picture import pixels as image
 
@@ -112,8 +113,8 @@ def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
             if data.startswith(container.SIGNATURE):
                 picture = codec.decode(data)
             else:
-                picture = image.codable(pictures.opened(data, str(path), container.MAX_PIXELS))
-            pixels = image.split(image.upright(picture))
+                picture = convert.codable(pictures.opened(data, str(path), container.MAX_PIXELS))
+            pixels = image.split(convert.upright(picture))
         except CaesuraError as error:
             raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from error
     for warning in caught:

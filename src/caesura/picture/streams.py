@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr, which may be closed or full."""
+"""stdin, stdout and stderr where they are closed or cannot be written to."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ _MODES = os.O_WRONLY, os.O_RDONLY, os.O_WRONLY
 
 
 def open_closed() -> None:
-    """Open what was closed when the process began, so that no file of ours takes its number.
+    """Open standard streams that are closed at the start, so that no other file gets their descriptors.
 
-    stdin and stdout are opened the wrong way around: reading and writing fail, as they should. stderr becomes
-    /dev/null, for nobody is left to be told.
+    stdin is opened for writing and stdout for reading, so that using them fails; stderr becomes /dev/null.
     """
     for number, mode in enumerate(_MODES):
         try:
             os.fstat(number)
         except OSError:
-            if os.open(os.devnull, mode) != number:  # the lowest that is free
+            if os.open(os.devnull, mode) != number:  # the lowest free descriptor
                 return
     if sys.stdin is None:
         sys.stdin = os.fdopen(0)
@@ -34,15 +33,15 @@ def open_closed() -> None:
 
 
 def silence(stream: Any) -> None:
-    """Lead what is still written to a stream, also when the process ends, to nowhere."""
-    with contextlib.suppress(OSError, ValueError):  # a stream without a number is a caller's own
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+    """Discard what is written to a stream from now on, also when Python flushes it at exit."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor is not the process's own
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def complain(text: str) -> None:
-    """A line on stderr, if anybody reads it."""
+    """Print a line on stderr; silence stderr if it cannot be written to."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -50,23 +49,23 @@ def complain(text: str) -> None:
 
 
 class Lines:
-    """Lines on stdout and stderr; what cannot be written, since a stream is closed or full, is dropped.
+    """Prints lines on stdout and stderr above a progress bar; a stream that cannot be written to is dropped.
 
     Args:
-        bar: what may be on the terminal; lines go above it.
-        owed: lines on stdout are results.
+        bar: the progress bar.
+        owed: lines on stdout are results, so that losing them is an error.
     """
 
     def __init__(self, bar: Progress, *, owed: bool) -> None:
         self._bar, self._owed = bar, owed
-        self._unheard: list[TextIO] = []  # streams that cannot be written to
+        self._dropped: list[TextIO] = []  # streams that cannot be written to
 
     def say(self, text: str, *, err: bool = False) -> bool:
-        """Write a line; whether the first that is owed is lost, which is told on stderr."""
+        """Print a line; return True if it is the first result that is lost, which is reported on stderr."""
         stream = sys.stderr if err else sys.stdout
-        if stream in self._unheard:
+        if stream in self._dropped:
             return False
-        encoding = stream.encoding or "utf-8"  # names of files may be of bytes that are no text
+        encoding = stream.encoding or "utf-8"  # file names may have bytes that are not text
         text = text.encode(encoding, "backslashreplace").decode(encoding)
         try:
             if self._bar.live.is_started and stream.isatty():
@@ -75,7 +74,7 @@ class Lines:
                 print(text, file=stream, flush=True)
         except OSError as error:
             silence(stream)
-            self._unheard.append(stream)
+            self._dropped.append(stream)
             if self._owed and not err:
                 self.say(f"caesura: stdout: {error.strerror or error}", err=True)
                 return True

@@ -23,8 +23,7 @@ from caesura.errors import ConfigError
 from caesura.format.container import QUALITY_MIN
 from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle, digest, load, read_manifest
 from caesura.models.conditioning import Conditioning
-from caesura.picture import files
-from caesura.picture import pixels as image
+from caesura.picture import files, loading, pixels
 from caesura.train.bundle_files import amend, npz
 from caesura.train.prepare import SUFFIXES
 
@@ -115,7 +114,7 @@ def _coded(
 ) -> tuple[Float, NDArray[np.uint8]]:
     """Decoded latents and decoded pixels of a crop of a photograph."""
     coder = segment_coder(Conditioning(bundle, ladder_position, as_input=True), MIN_EFFORT)
-    rgb = image.to_rgb(image.to_pixels(image.open_image(path)))
+    rgb = pixels.to_rgb(pixels.to_pixels(loading.open_image(path)))
     high, wide = (min(_SIDE, side // bundle.stride * bundle.stride) for side in rgb.shape[:2])
     top, left = (
         int(random.integers(0, side - kept + 1)) for side, kept in zip(rgb.shape, (high, wide), strict=False)
@@ -126,7 +125,7 @@ def _coded(
 
 
 def _psnr(plane: Float, decoded: NDArray[np.uint8], weights: Float) -> float:
-    return metrics.psnr(image.reduce(decoded, PREVIEW_SCALE), preview.pixels(plane, weights))
+    return metrics.psnr(pixels.reduce(decoded, PREVIEW_SCALE), preview.pixels(plane, weights))
 
 
 if __name__ == "__main__":
