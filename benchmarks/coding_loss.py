@@ -31,7 +31,7 @@ from caesura.runtime import transform
 from caesura.train import start
 from caesura.train.cae2017 import priors
 from caesura.train.config import from_dict
-from caesura.train.output import bits
+from caesura.train.forward import bits
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ BENCH = ("bjontegaard", "imagecodecs", "jinja2", "matplotlib", "ssimulacra2")
 RAY = ("fsspec", "pyarrow", "ray", "pandas")
 TRAIN = ("torch", "lightning_fabric")
 EXPORT = ("torch", "onnx", "onnxscript")
-MS_SSIM = ("pytorch_msssim",)
 
 
 def need(extra: str, modules: tuple[str, ...]) -> None:

@@ -77,7 +77,7 @@ def test_a_map_that_is_close_goes_with_the_bundle(
     assert after.id == before.id
     assert (after.preview is None) == (decibels < close)
     assert caesura.encode(drawn(100, 70), model=after) == data
-    assert ("not kept" in fitting.told(decibels)) == (close == 100)
+    assert ("not kept" in fitting.summary(decibels)) == (close == 100)
 
 
 def test_few_pictures_are_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from caesura.picture.pixels import grid, pad
 from caesura.runtime import transform
 from caesura.train import checkpoint
 from caesura.train import loss as losses
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.distortion import Distortion
 from caesura.train.export import export
 from train_helpers import photo, planar
@@ -31,7 +31,7 @@ QUALITY = 40
 
 @pytest.fixture
 def bundle(monkeypatch: pytest.MonkeyPatch) -> Bundle:
-    """The shipped flagship, refined in few steps."""
+    """The shipped photo-psnr, refined in few steps."""
     monkeypatch.setattr(refine, "STEPS", 40)
     return models.load("photo-psnr")
 
@@ -69,9 +69,9 @@ def test_a_picture_of_any_size_is_refined(
 @pytest.fixture(scope="module")
 def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]]:
     """A picture, its distortion, and latents that decode to something like it."""
-    flagship, code = models.load("photo-psnr"), 100 * QUALITY
+    bundle, code = models.load("photo-psnr"), 100 * QUALITY
     crop = np.ascontiguousarray(astronaut[40:150, 160:310])
-    conditioning = Conditioning(flagship, code)
+    conditioning = Conditioning(bundle, code)
     padded = pad(crop, 112, 160)
     return crop, Distortion(crop, conditioning), transform.analyse(padded, conditioning)
 
@@ -80,8 +80,8 @@ def test_the_distortion_is_beta_times_the_squared_error_of_pixels(
     decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]],
 ) -> None:
     crop, distortion, latent = decoded
-    flagship = models.load("photo-psnr")
-    conditioning = Conditioning(flagship, 100 * QUALITY)
+    bundle = models.load("photo-psnr")
+    conditioning = Conditioning(bundle, 100 * QUALITY)
     pixels = transform.synthesise(latent, conditioning)[: crop.shape[0], : crop.shape[1]]
     error = ((pixels.astype(float) - crop) ** 2).mean() / 255**2 * crop.shape[0] * crop.shape[1]
     assert distortion(latent)[0] == pytest.approx(rate.beta(QUALITY) * error, rel=0.02)  # 8-bit pixels
@@ -115,7 +115,7 @@ def perceptual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
     """A tiny model as training starts it, a transform codec, with a mix of losses."""
     folder = tmp_path_factory.mktemp("perceptual")
     settings = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}})
-    model = FlagshipModel(settings, squares())
+    model = Cae2026Model(settings, squares())
     stir(model, 0.002)  # what is zero, graphs leave out
     state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
     run = checkpoint.save(folder / "run", model, AveragedModel(model), [], state)

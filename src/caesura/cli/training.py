@@ -100,8 +100,6 @@ def train(
     settings = configs.load(config or configs.FINE_TUNE, inherited)
     if minutes is not None:
         settings = configs.by_clock(settings, minutes)
-    if settings.loss.distortion == "ms-ssim":
-        extras.need("train", extras.MS_SSIM)
     progress = Progress(transient=True)
     task = progress.add_task("photos")
 
@@ -152,5 +150,5 @@ def export(
         run, name, (out or model.user_models()) / name, licence=licence, data=data, figures=measured
     )
     if photos is not None:
-        typer.echo(preview.told(preview.add(folder, photos)))
+        typer.echo(preview.summary(preview.add(folder, photos)))
     typer.echo(f"exported: {folder}")

@@ -1,4 +1,4 @@
-"""Photographs coded at qualities or ladder positions: what a bundle's measured fields are fitted to."""
+"""Photographs coded at qualities or ladder positions, to which the measured fields of a bundle are fitted."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Pixels = NDArray[np.uint8]
 
 
 class Coded(NamedTuple):
-    """A photograph coded.
+    """A coded photograph.
 
     Attributes:
         header: of the file.
         bits: per pixel, of the whole file.
-        pixels: uint8 (H, W, 3), what it decodes to.
+        pixels: uint8 (H, W, 3), decoded.
     """
 
     header: Header
@@ -44,8 +44,8 @@ def cuts(folder: Path, *, held_out: bool, most: int) -> list[Pixels]:
 
     Args:
         folder: a tree of photographs.
-        held_out: those that `caesura data prepare` holds out of training, or else the others.
-        most: so many of them, drawn alike each time.
+        held_out: whether to take those that `caesura data prepare` holds out of training, or the others.
+        most: the number to take, or fewer if there are fewer; the choice is the same each time.
 
     Raises:
         ConfigError: there are none.
@@ -53,7 +53,7 @@ def cuts(folder: Path, *, held_out: bool, most: int) -> list[Pixels]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     paths = [path for path in found if is_validation(path.name) == held_out]
     if not paths or most < 1:
-        which = "held out" if held_out else "trained on"
+        which = "held out of training" if held_out else "used in training"
         raise ConfigError(
             f"{folder} holds {len(paths)} photographs that are {which} and pictures is {most}; "
             "1 or more are allowed"
@@ -62,13 +62,13 @@ def cuts(folder: Path, *, held_out: bool, most: int) -> list[Pixels]:
     return [_middle(to_rgb(to_pixels(open_image(paths[number])))) for number in chosen]
 
 
-def on_own_scale(bundle: Bundle) -> Bundle:
-    """The bundle with the place on its own scale as the quality, 1 to 100."""
+def by_ladder_position(bundle: Bundle) -> Bundle:
+    """The bundle with a quality scale on which quality is the ladder position, 1 to 100."""
     return dataclasses.replace(bundle, quality_scale=[(1.0, 1.0), (100.0, 100.0)])
 
 
 def code(rgbs: list[Pixels], bundle: Bundle, quality: float) -> Iterator[Coded]:
-    """Each picture coded at one quality and decoded; the bundle need not be one that is found."""
+    """The pictures coded at one quality and decoded; the bundle need not be installed."""
     for rgb in rgbs:
         data = caesura.encode(rgb, quality=quality, model=bundle)
         header, payload = container.read(data)
