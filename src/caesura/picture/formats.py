@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 from PIL import Image, PngImagePlugin
@@ -38,7 +38,7 @@ else:
     HAS_HEIF = True
 
 
-def is_picture(path: Path) -> bool:
+def is_picture(path: PurePath) -> bool:
     """Whether a file's extension is of pictures that can be read here."""
     kind = named(path)
     return kind in Image.OPEN and kind not in _NOT_READ and path.suffix.lower() != ".cae"
@@ -91,7 +91,7 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
         Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = usual, most
 
 
-def named(path: Path) -> str | None:
+def named(path: PurePath) -> str | None:
     """Pillow's name of the format that a file's extension stands for, if any."""
     return Image.registered_extensions().get(path.suffix.lower())
 
