@@ -24,6 +24,7 @@ from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.models import bundle as model
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.picture import pixels as image
 from caesura.runtime import transform
 from caesura.train import start
@@ -75,9 +76,9 @@ def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: p
     """The model's estimate of a picture's size in bytes; `pixels` as from `image.to_pixels`."""
     sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = image.pad(image.to_rgb(pixels), *sides)
-    mix = rate.mixing(rate.quality_code(quality, bundle.quality_scale), len(bundle.log_gain))
-    gain = rate.scale_vector(bundle.log_gain, mix)
-    latent = transform.analyse(padded, bundle) * gain[:, None, None]
+    conditioning = Conditioning(bundle, rate.quality_code(quality, bundle.quality_scale))
+    gain = conditioning.gain[:, 0, 0]
+    latent = transform.analyse(padded, conditioning) * conditioning.gain
     symbols = torch.from_numpy(np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX)).double()
     log_mass = prior.log_mass(symbols[None], torch.from_numpy(gain).double()[None])
     return float(bits(log_mass)) / 8

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from caesura.format.container import Payload, Segment
+from caesura.format.container import Payload, SegmentData
 
 
-def layers(payload: Payload) -> Segment:
+def layers(payload: Payload) -> SegmentData:
     """The only segment of a small picture."""
     (segment,) = payload.segments
     assert segment is not None

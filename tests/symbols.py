@@ -22,7 +22,7 @@ def symbols_of(data: bytes, bundle: Bundle) -> NDArray[np.int16]:
     """The symbols in a file of `cae2017`, int16 (channels, rows, columns)."""
     assert bundle.architecture == "cae2017"
     header, payload = container.read(data)
-    tables = bundle.tables.row(rate.table_row(header.quality, bundle.tables.rows))
+    tables = bundle.tables.row(rate.table_row(header.ladder_position, bundle.tables.rows))
     sides = (header.height, header.width)
     rows, columns = (
         image.padded_side(s, bundle.stride, bundle.smallest_side) // bundle.stride for s in sides

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
@@ -17,32 +18,34 @@ from PIL import Image
 
 from caesura import arguments, metrics
 from caesura.arguments import Content
-from caesura.errors import ConfigError, ImageError
+from caesura.coding.base import MAX_EFFORT
+from caesura.coding.cae2026 import Cae2026, Distortion
+from caesura.errors import ConfigError, DependencyError, ImageError
 from caesura.format import container
-from caesura.format.container import MAX_PIXELS, Header, Payload, Segment
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
-from caesura.models.bundle import PREVIEW_SCALE
+from caesura.format.container import CELL, MAX_PIXELS, Header, Payload
+from caesura.models import bundle as bundles
+from caesura.models.bundle import PREVIEW_SCALE, Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.options import EncodeOptions, Settings, options_of
-from caesura.picture import alpha, metadata
+from caesura.picture import metadata
 from caesura.picture import pixels as image
 from caesura.picture.metadata import Metadata
 from caesura.picture.pixels import ImageLike
-from caesura.ratecontrol.forecast import forecast, usual
-from caesura.ratecontrol.search import Target, search
+from caesura.ratecontrol.search import Target
 from caesura.runtime.parallel import one_blas_thread
-from caesura.tiles import grid as segments
+from caesura.tiles import grid
 from caesura.tiles.decoder import Decoder
-from caesura.tiles.encoder import Encoder, Source, Trials
-from caesura.tiles.grid import common
-from caesura.tiles.layers import Pixels
+from caesura.tiles.encoder import Encoder
+from caesura.tiles.grid import overlap
+from caesura.tiles.layers import Layers, Pixels
+from caesura.tiles.refinement import RefinedStages
+from caesura.tiles.source import Source
+from caesura.tiles.stages import SegmentStages, Stages
+from caesura.tiles.trials import CachedStages, RateControlCache, encode_to_target
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
 Progress = Callable[[int, int], None]
-# What a decoder on another machine, whose floats round otherwise, may be worse by.
-_FLOATS = {"psnr": 2e-4, "ms_ssim": 2e-6}
-_KEPT_PIXELS = 1 << 26  # trials of larger pictures share nothing, for want of memory
 
 
 def encode(
@@ -63,7 +66,7 @@ def encode(
         options: how it is encoded.
         progress: called with the steps done and their number while effort 9 is at work.
         settings: single options by name, in place of those in `options`: `quality`, `target`, `model`,
-            `tune`, `effort`, `strip`, `strict`, `exact` and `max_pixels`, see `EncodeOptions`.
+            `tune`, `effort`, `strip`, `strict`, `exact`, `max_pixels`, `segment_side`; see `EncodeOptions`.
 
     Raises:
         ImageError: the picture cannot be coded as it is, or its file cannot be read as a picture.
@@ -127,72 +130,58 @@ def encode_source(
 ) -> bytes:
     """`encode` of a picture that is read in rows.
 
-    `measure` gives the PSNR or MS-SSIM of what a file of it decodes to, uint8 (H, W, colours), for a target
-    that is about it.
+    `measure` gives the PSNR or MS-SSIM of decoded colours, uint8 (H, W, colours), for a target of that kind.
     """
     bundle, target, max_pixels = options.bundle(), options.target, options.max_pixels
+    picture = source if options.exact else source.cleared()
 
-    def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
-        colours, transparency = source.rows(first, last)
-        if options.exact or transparency is None:
-            return colours, transparency
-        return alpha.cleared(colours, transparency), transparency
-
-    def encoder(code: int, trials: Trials | None = None) -> Encoder:
-        cells = segments.choose(source.height, source.width)
-        header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
+    def encoder(ladder_position: int, cache: RateControlCache | None = None) -> Encoder:
+        side = options.segment_side
+        cells = side // CELL if side else grid.choose_cells(source.height, source.width)
+        header = Header(bundle.id, source.channels, ladder_position, cells, source.width, source.height)
         header.check(max_pixels)
-        return Encoder(header, bundle, options.effort, progress, trials)
+        return _encoder(header, bundle, options, progress, cache)
 
-    def file(encoder: Encoder) -> bytes:
-        payload = Payload(list(encoder.segments(rows)), source.metadata)
+    def write(encoder: Encoder) -> bytes:
+        payload = Payload(list(encoder.segments(picture.rows)), source.metadata)
         return container.write(encoder.header, payload, max_pixels=max_pixels)
 
     if target is None:
-        return file(encoder(options.ladder_position(bundle)))
-    guess = usual(bundle, target, source.pixels)
-    if guess is None:
-        guess = rate.quality_code(target.guess(source.pixels), bundle.quality_scale)
-    slope = None
-    trials = Trials() if source.pixels <= _KEPT_PIXELS else None
-    if trials is not None:
-        coder = encoder(guess, trials)
-        latents = coder.analyse(rows)
-        contrasts = coder.contrasts(rows) if target.name == "ms_ssim" else []
-        guess, slope = forecast(latents, contrasts, bundle, target, source.pixels) or (guess, slope)
-
-    def attempt(code: int) -> tuple[float, bytes]:
-        coder = encoder(code, trials)
-        if target.is_size:
-            data = file(coder)
-            return len(data), data
-        return measure(coder.show(rows)) - _FLOATS[target.name], b""
-
-    found = search(
-        target,
-        attempt,
-        pixels=source.pixels,
-        guess=guess,
-        slope=slope,
-        jump=bundle.ladder_top,
-        explain=_unavoidable if target.is_size else lambda data: "",
-    )
-    return found.result or file(encoder(found.code, trials))
+        return write(encoder(options.ladder_position(bundle)))
+    return encode_to_target(target, picture, bundle, encoder, write, measure)
 
 
-def _unavoidable(data: bytes) -> str:
-    """What of a file's bytes is the same at every quality, as it is said of a target that is too small."""
-    header, payload = container.read(data, max_pixels=container.MAX_SIDE**2)
-    kept = len(container.write_start(header, payload.metadata, max_pixels=container.MAX_SIDE**2))
-    kept -= len(container.write_start(header, Metadata(), max_pixels=container.MAX_SIDE**2))
-    transparency = sum(
-        len(container.write_segment(number, segment))
-        - len(container.write_segment(number, Segment(segment.latents)))
-        for number, segment in enumerate(payload.segments)
-        if segment is not None and segment.alpha is not None
-    )
-    said = f"; {kept} bytes of it are metadata, which strip (--strip) leaves out" if kept else ""
-    return said + (f"; {transparency} bytes of it are transparency" if transparency else "")
+def _encoder(
+    header: Header,
+    bundle: Bundle,
+    options: EncodeOptions,
+    progress: Progress = lambda done, total: None,
+    cache: RateControlCache | None = None,
+) -> Encoder:
+    """The encoder of a picture, with refinement and cache around it where they are wanted."""
+    layers = Layers.of(header, bundle, options.effort, as_input=cache is not None)
+    decodes = layers.conditioning.above_ladder or options.target is not None
+    plain = SegmentStages(layers, decodes=decodes)
+    stages: Stages = plain
+    if options.refines and isinstance(layers.coder, Cae2026):
+        stages = RefinedStages(plain, layers.coder, _distortion, progress)
+    if cache is not None:
+        cache.reset(header.ladder_position, bundle.ladder_top)
+        at_cached = replace(header, ladder_position=cache.cached_position)
+        analysis = SegmentStages(Layers.of(at_cached, bundle, as_input=True), decodes=False)
+        stages = CachedStages(stages, analysis, cache)
+    return Encoder(stages)
+
+
+def _distortion(rgb: Pixels, conditioning: Conditioning) -> Distortion:
+    """The distortion that a model was trained for, by PyTorch."""
+    try:
+        from caesura.train import distortion
+    except ImportError as error:
+        raise DependencyError(
+            f"effort {MAX_EFFORT} needs PyTorch: pip install 'caesura[train]'; below, nothing is needed"
+        ) from error
+    return distortion.Distortion(rgb, conditioning)
 
 
 def decode(
@@ -261,7 +250,7 @@ def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
     """
     content = arguments.content("data", data)
     header, payload, suspect = container.salvage(content, max_pixels=max_pixels)
-    decoder = Decoder(header, models.load_by_id(header.model_id), conceal=True)
+    decoder = Decoder(header, bundles.load_by_id(header.model_id), conceal=True)
     if header.channels > header.colours:  # where a segment has no transparency, it may have had
         decoder.damaged |= suspect
     pixels = np.empty((header.height, header.width, header.channels), np.uint8)
@@ -285,18 +274,18 @@ def _decoded(
     if region is None:  # before anything is made of what the header claims
         header, payload = container.read(data, max_pixels=max_pixels)
         area = slice(0, header.height), slice(0, header.width)
-        decoder = Decoder(header, models.load_by_id(header.model_id), preview=scale == PREVIEW_SCALE)
+        decoder = Decoder(header, bundles.load_by_id(header.model_id), preview=scale == PREVIEW_SCALE)
     else:
         header = container.read_header(data, max_pixels=max_pixels)
         area = _area(region, header)
-        decoder = Decoder(header, models.load_by_id(header.model_id), area, preview=scale == PREVIEW_SCALE)
+        decoder = Decoder(header, bundles.load_by_id(header.model_id), area, preview=scale == PREVIEW_SCALE)
         _, payload = container.read(data, max_pixels=max_pixels, wanted=decoder.needed)
     rows, columns = (_reduced(span, scale) for span in area)
     pixels = np.empty((rows.stop - rows.start, columns.stop - columns.start, header.channels), np.uint8)
     for (down, across), part in decoder.parts(payload.segments):
         reduced = image.reduce(part, scale // decoder.scale)
-        at_rows, from_rows = common(_reduced(down, scale), rows)
-        at_columns, from_columns = common(_reduced(across, scale), columns)
+        at_rows, from_rows = overlap(_reduced(down, scale), rows)
+        at_columns, from_columns = overlap(_reduced(across, scale), columns)
         pixels[from_rows, from_columns] = reduced[at_rows, at_columns]
     return pixels, payload
 

@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 from caesura import arguments
 from caesura.coding.base import DEFAULT_EFFORT, MAX_EFFORT, MIN_EFFORT
 from caesura.errors import ConfigError
-from caesura.format.container import MAX_PIXELS
+from caesura.format.container import CELL, MAX_CELLS, MAX_PIXELS
 from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
@@ -35,10 +35,13 @@ class EncodeOptions:
         exact: keep the colours of fully transparent pixels. Otherwise others are coded there that cost least,
             and these pixels do not count for a target.
         max_pixels: refuse larger pictures.
+        segment_side: pixels a side of the squares that are coded independently, a multiple of 64 up to 2048.
+            Of smaller ones, a region needs fewer pixels around it and damage reaches less far, for more
+            bytes. None takes one segment up to 1536 pixels a side, and 1024 beyond.
 
     Raises:
         TypeError: an option is of another type.
-        ConfigError: `quality` or `effort` is out of range, or both a quality and a target are given.
+        ConfigError: an option is out of range, or both a quality and a target are given.
     """
 
     quality: float | None = None
@@ -50,6 +53,7 @@ class EncodeOptions:
     strict: bool = False
     exact: bool = False
     max_pixels: int = MAX_PIXELS
+    segment_side: int | None = None
 
     def __post_init__(self) -> None:
         arguments.flag("strip", self.strip)
@@ -61,6 +65,12 @@ class EncodeOptions:
         effort = arguments.integer("effort", self.effort, allowed, MIN_EFFORT, MAX_EFFORT)
         object.__setattr__(self, "effort", effort)
         object.__setattr__(self, "max_pixels", arguments.max_pixels(self.max_pixels))
+        if self.segment_side is not None:
+            allowed = f"a multiple of {CELL} up to {CELL * MAX_CELLS} is allowed"
+            side = arguments.integer("segment_side", self.segment_side, allowed, CELL, CELL * MAX_CELLS)
+            if side % CELL:
+                raise ConfigError(f"segment_side is {side}; {allowed}")
+            object.__setattr__(self, "segment_side", side)
         if self.quality is not None:
             if self.target is not None:
                 given = f"quality is {self.quality} and target is {self.target}"
@@ -99,6 +109,7 @@ class Settings(TypedDict, total=False):
     strict: bool
     exact: bool
     max_pixels: int
+    segment_side: int | None
 
 
 def options_of(options: EncodeOptions | None, **settings: Unpack[Settings]) -> EncodeOptions:

@@ -359,7 +359,7 @@ def test_force_does_everything(photos: Path, tmp_path: Path) -> None:
     succeeded(run("encode", "-r", photos, "-o", tmp_path / "out"))
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "--force", "-q", 10)
     assert succeeded(outcome).count("\n") == 4
-    coded = caesura.read_header((tmp_path / "out/a.cae").read_bytes()).quality
+    coded = caesura.read_header((tmp_path / "out/a.cae").read_bytes()).ladder_position
     assert coded == ladder.quality_code(10, bundle.load().quality_scale)
 
 

@@ -89,7 +89,7 @@ def test_encode_takes_a_quality_with_decimals_and_makes_the_outputs_folder(
     succeeded(run("encode", picture, "-q", 12.34, "-o", target))
     assert target.read_bytes() == caesura.encode(drawn(40, 56), quality=12.34)
     expected = rate.quality_code(12.34, model.load().quality_scale)
-    assert caesura.read_header(target.read_bytes()).quality == expected
+    assert caesura.read_header(target.read_bytes()).ladder_position == expected
 
 
 def test_encode_takes_an_effort(picture: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_quality_out_of_range_is_refused(quality: str, picture: Path) -> None:
 @pytest.mark.parametrize("quality", [1, 100])
 def test_the_ends_of_the_quality_scale_are_allowed(quality: int, picture: Path) -> None:
     succeeded(run("encode", picture, "--quality", quality))
-    assert caesura.read_header(picture.with_suffix(".cae").read_bytes()).quality == 100 * quality
+    assert caesura.read_header(picture.with_suffix(".cae").read_bytes()).ladder_position == 100 * quality
 
 
 def test_an_unknown_model_is_named_beside_the_known(picture: Path) -> None:

@@ -16,7 +16,7 @@ import caesura
 from caesura import metrics
 from caesura.cli import app
 from caesura.format import container
-from caesura.format.container import Payload, Segment
+from caesura.format.container import Payload, SegmentData
 from caesura.models import bundle as model
 from cli_helpers import (
     Pixels,
@@ -71,7 +71,9 @@ def test_info_gives_the_same_facts_as_json(tmp_path: Path) -> None:
 def test_info_works_for_a_model_that_is_not_here(tmp_path: Path) -> None:
     path = tmp_path / "foreign.cae"
     path.write_bytes(
-        container.write(container.Header(0x1234ABCD, 3, 5000, 10, 640, 480), Payload([Segment(b"latents")]))
+        container.write(
+            container.Header(0x1234ABCD, 3, 5000, 10, 640, 480), Payload([SegmentData(b"latents")])
+        )
     )
     out = succeeded(run("info", path))
     assert "1234abcd (not installed)" in out

@@ -11,7 +11,6 @@ from PIL import Image
 
 import caesura
 from caesura import large, metrics
-from caesura.tiles import grid as segments
 from cli_helpers import complaint, opened, run, succeeded
 
 
@@ -63,10 +62,9 @@ def test_an_impossible_target_says_what_is_possible(photo: Path) -> None:
 @pytest.fixture
 def coded(photo: Path) -> Path:
     """256 x 256 pixels in 16 segments."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "choose", lambda height, width: 1)
-        succeeded(run("encode", photo, "-q", 60))
-    return photo.with_suffix(".cae")
+    path = photo.with_suffix(".cae")
+    path.write_bytes(caesura.encode(photo, quality=60, segment_side=64))
+    return path
 
 
 def test_a_region_and_a_preview(coded: Path, tmp_path: Path) -> None:

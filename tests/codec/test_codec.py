@@ -31,7 +31,7 @@ from caesura.errors import (
     SignatureError,
 )
 from caesura.format import container
-from caesura.format.container import Payload, Segment
+from caesura.format.container import Payload, SegmentData
 from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import ANALYSIS, TABLES, Bundle
@@ -87,8 +87,8 @@ def test_any_small_picture_at_any_quality_comes_back_in_its_shape(
     data = caesura.encode(pixels, quality=quality, model=either)
     assert caesura.decode_array(data).shape == pixels.shape
     header, payload = container.read(data)
-    assert header.quality == rate.quality_code(quality, either.quality_scale)
-    assert (layers(payload).detail is not None) == (header.quality > either.ladder_top)
+    assert header.ladder_position == rate.quality_code(quality, either.quality_scale)
+    assert (layers(payload).detail is not None) == (header.ladder_position > either.ladder_top)
 
 
 @pytest.mark.parametrize(("mode", "comes_back"), [("L", "L"), ("1", "L"), ("RGB", "RGB"), ("P", "RGB")])
@@ -198,10 +198,10 @@ def test_the_picture_given_is_not_changed(either: Bundle, quality: float) -> Non
 def test_decoded_symbols_coded_again_are_the_same_bytes(bundle: Bundle, quality: float) -> None:
     data = caesura.encode(noise(40, 56), quality=quality, model=bundle)
     header, payload = container.read(data)
-    tables = bundle.tables.row(rate.table_row(header.quality, bundle.tables.rows))
+    tables = bundle.tables.row(rate.table_row(header.ladder_position, bundle.tables.rows))
     pusher = Pusher()
     factorized.push(pusher, symbols_of(data, bundle).astype(np.int32), tables)
-    assert payload == Payload([Segment(pusher.bytes())])
+    assert payload == Payload([SegmentData(pusher.bytes())])
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_a_picture_that_cannot_be_coded_is_refused() -> None:
 def test_an_unknown_model_is_refused(bundle: Bundle) -> None:
     with pytest.raises(ModelError, match="'no-such-model' is not known"):
         caesura.encode(drawn(8, 8, 3), model="no-such-model")
-    data = container.write(container.Header(bundle.id ^ 1, 3, 6000, 1, 8, 8), Payload([Segment(b"")]))
+    data = container.write(container.Header(bundle.id ^ 1, 3, 6000, 1, 8, 8), Payload([SegmentData(b"")]))
     with pytest.raises(ModelError, match=f"{bundle.id ^ 1:08x}, which is not here"):
         caesura.decode(data)
 
@@ -344,7 +344,7 @@ def test_another_format_is_not_decoded() -> None:
 @pytest.mark.parametrize("quality", [50, 90])
 def test_latents_of_another_size_are_refused(either: Bundle, quality: float) -> None:
     header, payload = container.read(caesura.encode(noise(64, 64), quality=quality, model=either))
-    smaller = container.Header(header.model_id, header.channels, header.quality, 1, 8, 8)
+    smaller = container.Header(header.model_id, header.channels, header.ladder_position, 1, 8, 8)
     with pytest.raises(FormatError, match="coded symbols: "):
         caesura.decode(container.write(smaller, payload))
 
@@ -480,6 +480,8 @@ def test_more_effort_is_smaller_at_about_the_same_picture(astronaut: Pixels, fla
 @pytest.mark.parametrize("quality", [1, 50, 100])
 def test_a_detail_chunk_is_there_above_the_ladder_and_nowhere_else(either: Bundle, quality: float) -> None:
     header, payload = container.read(caesura.encode(drawn(16, 16, 3), quality=quality, model=either))
-    wrong, said = (b"", "there") if header.quality <= either.ladder_top else (None, "missing")
-    with pytest.raises(FormatError, match=f"detail: the chunk is {said} at quality {header.quality}"):
-        caesura.decode(container.write(header, Payload([Segment(layers(payload).latents, wrong)])))
+    wrong, said = (b"", "there") if header.ladder_position <= either.ladder_top else (None, "missing")
+    with pytest.raises(
+        FormatError, match=f"detail: the chunk is {said} at ladder position {header.ladder_position}"
+    ):
+        caesura.decode(container.write(header, Payload([SegmentData(layers(payload).latents, wrong)])))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import caesura
 from caesura.errors import CaesuraError, FormatError, TruncatedError
 from caesura.format import container
-from caesura.format.container import Header, Payload, Segment
+from caesura.format.container import Header, Payload, SegmentData
 from container_helpers import layers
 
 START = 5  # bytes of signature and version
@@ -88,7 +88,7 @@ def test_every_truncation_is_noticed(small: bytes) -> None:
     with pytest.raises(FormatError, match="starts with nothing"):
         caesura.decode(b"")
     header, payload = container.read(small)
-    without_detail = container.write(header, Payload([Segment(layers(payload).latents)]))
+    without_detail = container.write(header, Payload([SegmentData(layers(payload).latents)]))
     for length in range(1, len(small)):
         if small[:length] == without_detail:  # whole, but of a quality that needs a detail chunk
             with pytest.raises(FormatError, match="detail: the chunk is missing"):
@@ -140,7 +140,7 @@ def test_forged_latents_give_a_picture_of_that_shape_or_an_error(
 ) -> None:
     header, payload = container.read(data)
     forged = changed(layers(payload).latents[:kept], changes) + more
-    assert_decodes_or_refuses(container.write(header, Payload([Segment(forged, layers(payload).detail)])))
+    assert_decodes_or_refuses(container.write(header, Payload([SegmentData(forged, layers(payload).detail)])))
 
 
 @given(detailed, edits, st.integers(0, 1000), st.binary(max_size=12))
@@ -151,7 +151,9 @@ def test_a_forged_detail_gives_a_picture_of_that_shape_or_an_error(
     header, payload = container.read(data)
     assert layers(payload).detail is not None
     forged = changed(layers(payload).detail[:kept], changes) + more
-    assert_decodes_or_refuses(container.write(header, Payload([Segment(layers(payload).latents, forged)])))
+    assert_decodes_or_refuses(
+        container.write(header, Payload([SegmentData(layers(payload).latents, forged)]))
+    )
 
 
 @given(samples, st.binary(max_size=400), st.booleans())
@@ -163,7 +165,7 @@ def test_a_made_up_payload_gives_a_picture_of_that_shape_or_an_error(
     words = made_up[: len(made_up) // 4 * 4]
     for forged in (made_up, words, words + b"\xff\xff\xff\xff"):
         other = (layers(payload).latents, forged) if in_detail else (forged, layers(payload).detail)
-        assert_decodes_or_refuses(container.write(header, Payload([Segment(*other)])))
+        assert_decodes_or_refuses(container.write(header, Payload([SegmentData(*other)])))
 
 
 @given(samples, edits)
@@ -185,7 +187,7 @@ def test_a_header_that_is_not_of_its_payload_gives_a_picture_of_its_shape_or_an_
     other = Header(header.model_id, channels, quality, 1, width, height)
     assert_decodes_or_refuses(container.write(other, payload))
     detail = b"" if layers(payload).detail is None else None  # for qualities that need what this one has not
-    assert_decodes_or_refuses(container.write(other, Payload([Segment(layers(payload).latents, detail)])))
+    assert_decodes_or_refuses(container.write(other, Payload([SegmentData(layers(payload).latents, detail)])))
 
 
 @given(samples, samples)
@@ -208,6 +210,8 @@ def test_a_payload_of_nothing_or_of_one_byte_repeated_gives_a_picture_or_an_erro
     small: bytes, forged: bytes
 ) -> None:
     header, payload = container.read(small)
-    assert_decodes_or_refuses(container.write(header, Payload([Segment(forged, layers(payload).detail)])))
-    assert_decodes_or_refuses(container.write(header, Payload([Segment(layers(payload).latents, forged)])))
-    assert_decodes_or_refuses(container.write(header, Payload([Segment(forged, forged)])))
+    assert_decodes_or_refuses(container.write(header, Payload([SegmentData(forged, layers(payload).detail)])))
+    assert_decodes_or_refuses(
+        container.write(header, Payload([SegmentData(layers(payload).latents, forged)]))
+    )
+    assert_decodes_or_refuses(container.write(header, Payload([SegmentData(forged, forged)])))

@@ -11,7 +11,7 @@ from PIL import Image
 
 import caesura
 from caesura import codec, metrics
-from caesura.coding import cae2026
+from caesura.coding.cae2026 import Cae2026
 from caesura.errors import ConfigError
 from caesura.format import container
 from caesura.format.container import Header
@@ -19,8 +19,9 @@ from caesura.models import bundle as models
 from caesura.models.bundle import Bundle
 from caesura.options import EncodeOptions
 from caesura.ratecontrol.search import LACK_SHARE, PSNR_ABOVE, Target
-from caesura.tiles import grid as segments
-from caesura.tiles.encoder import Encoder, Source, Trials
+from caesura.tiles.encoder import Encoder
+from caesura.tiles.source import Source
+from caesura.tiles.trials import RateControlCache
 
 Pixels = NDArray[np.uint8]
 
@@ -58,11 +59,11 @@ def test_an_ms_ssim_is_reached_as_closely_as_the_ladder_allows(
 ) -> None:
     bundle = models.load(name)
     data = caesura.encode(part, target=Target(ms_ssim=wanted), model=bundle)
-    code = container.read_header(data).quality
+    code = container.read_header(data).ladder_position
     reached = metrics.ms_ssim(part, caesura.decode_array(data))
     assert reached >= wanted
-    below, source, _ = encoder(part, bundle, code - 1, Trials())
-    neighbour = metrics.ms_ssim(part, below.show(source.rows))
+    below, source, _ = encoder(part, bundle, code - 1, RateControlCache())
+    neighbour = metrics.ms_ssim(part, below.reconstruct(source.rows))
     assert reached <= wanted + (1 - wanted) * LACK_SHARE or neighbour < wanted
 
 
@@ -73,7 +74,7 @@ def test_the_encoder_shows_what_the_file_decodes_to(
 ) -> None:
     picture = np.asarray(Image.fromarray(part).convert(mode)).reshape(256, 256, -1)
     coder, source, colours = encoder(picture, either, code)
-    shown = coder.show(source.rows)
+    shown = coder.reconstruct(source.rows)
     assert shown.shape == colours.shape
     np.testing.assert_array_equal(shown, decoded(coder, source)[:, :, : colours.shape[2]])
 
@@ -82,8 +83,8 @@ def test_the_encoder_shows_what_the_file_decodes_to(
 def test_a_trial_shows_what_the_file_decodes_to_but_for_rounding(
     either: Bundle, part: Pixels, code: int
 ) -> None:
-    coder, source, _ = encoder(part, either, code, Trials())
-    apart = np.abs(coder.show(source.rows).astype(int) - decoded(coder, source))
+    coder, source, _ = encoder(part, either, code, RateControlCache())
+    apart = np.abs(coder.reconstruct(source.rows).astype(int) - decoded(coder, source))
     assert apart.max() <= 1
     assert apart.mean() < 1e-3
 
@@ -91,16 +92,15 @@ def test_a_trial_shows_what_the_file_decodes_to_but_for_rounding(
 @pytest.mark.parametrize("code", [2000, 9000])
 @pytest.mark.parametrize("before", [[], [1900], [9000, 9500], [300, 7000, 8000, 9999, 2400]])
 def test_a_trial_does_not_depend_on_those_before(
-    monkeypatch: pytest.MonkeyPatch, flagship: Bundle, part: Pixels, code: int, before: list[int]
+    flagship: Bundle, part: Pixels, code: int, before: list[int]
 ) -> None:
-    monkeypatch.setattr(segments, "choose", lambda height, width: 2)
-    trials = Trials()
+    cache = RateControlCache()
     for other in before:
-        coder, source, _ = encoder(part, flagship, other, trials)
-        coder.show(source.rows)
-    coder, source, _ = encoder(part, flagship, code, trials)
-    fresh, _, _ = encoder(part, flagship, code, Trials())
-    np.testing.assert_array_equal(coder.show(source.rows), fresh.show(source.rows))
+        coder, source, _ = encoder(part, flagship, other, cache, cells=2)
+        coder.reconstruct(source.rows)
+    coder, source, _ = encoder(part, flagship, code, cache, cells=2)
+    fresh, _, _ = encoder(part, flagship, code, RateControlCache(), cells=2)
+    np.testing.assert_array_equal(coder.reconstruct(source.rows), fresh.reconstruct(source.rows))
     assert list(coder.segments(source.rows)) == list(fresh.segments(source.rows))
 
 
@@ -108,24 +108,24 @@ def test_above_the_ladder_trials_code_latents_once(
     monkeypatch: pytest.MonkeyPatch, flagship: Bundle, part: Pixels
 ) -> None:
     calls = []
-    usual = cae2026.encode
-    monkeypatch.setattr(cae2026, "encode", lambda *given: calls.append(1) or usual(*given))
-    trials = Trials()
+    usual = Cae2026.encode
+    monkeypatch.setattr(Cae2026, "encode", lambda *given: calls.append(1) or usual(*given))
+    cache = RateControlCache()
     for code in (7201, 8000, 9999):
-        coder, source, _ = encoder(part, flagship, code, trials)
-        coder.show(source.rows)
+        coder, source, _ = encoder(part, flagship, code, cache)
+        coder.reconstruct(source.rows)
         list(coder.segments(source.rows))
     assert len(calls) == 1
 
 
 def encoder(
-    picture: Pixels, bundle: Bundle, code: int, trials: Trials | None = None
+    picture: Pixels, bundle: Bundle, code: int, cache: RateControlCache | None = None, cells: int = 4
 ) -> tuple[Encoder, Source, Pixels]:
     """An encoder of a picture, the picture as it takes it, its colours."""
-    source, colours = codec._source(picture, EncodeOptions())
-    cells = segments.choose(source.height, source.width)
+    options = EncodeOptions(target=Target(psnr=40))
+    source, colours = codec._source(picture, options)
     header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
-    return Encoder(header, bundle, 5, lambda done, total: None, trials), source, colours
+    return codec._encoder(header, bundle, options, cache=cache), source, colours
 
 
 def decoded(coder: Encoder, source: Source) -> Pixels:
@@ -143,10 +143,11 @@ def test_the_colours_count_and_not_the_transparency(flagship: Bundle, part: Pixe
 
 def test_the_picture_is_analysed_once(part: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    usual = codec.Encoder._window
-    monkeypatch.setattr(segments, "choose", lambda height, width: 2)
-    monkeypatch.setattr(codec.Encoder, "_window", lambda *given: calls.append(1) or usual(*given))
-    caesura.encode(part, target=Target(bpp=0.5))  # the first guess is near: the same analysis serves
+    usual = Cae2026.analyse
+    monkeypatch.setattr(Cae2026, "analyse", lambda *given: calls.append(1) or usual(*given))
+    caesura.encode(
+        part, target=Target(bpp=0.5), segment_side=128
+    )  # the first guess is near: the same analysis serves
     assert len(calls) == 4  # segments
 
 

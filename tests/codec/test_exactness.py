@@ -256,7 +256,7 @@ def coded(request: pytest.FixtureRequest, crop: Pixels, flagship: Bundle) -> Cod
 def test_the_decoder_pops_what_the_encoder_pushed(coded: Coded, flagship: Bundle) -> None:
     header, payload = container.read(coded.data)
     count = 1 if layers(payload).detail is None else 2
-    assert count == 1 + (header.quality > flagship.ladder_top)
+    assert count == 1 + (header.ladder_position > flagship.ladder_top)
     pixels, popped = decoded(coded.data)
     assert (len(popped.indices), len(popped.symbols)) == (PASSES * count, PASSES * count + 1)
     assert any(symbols.any() for symbols in popped.symbols)
@@ -343,8 +343,8 @@ def test_training_has_the_coders_indices_before_they_are_rounded(flagship: Bundl
     coder, chosen = Indices(control, hyper, 1, symbols.shape[1:]), np.zeros(symbols.shape, np.uint8)
     for number in range(PASSES):
         for part in parts(number, channels):
-            chosen[part.at] = coder.of(number, part)
-            coder.learn(part, symbols[part.at])
+            chosen[part.at] = coder.index(number, part)
+            coder.update(part, symbols[part.at])
 
     with torch.no_grad():
         order = trained.groups(channels, *symbols.shape[1:])

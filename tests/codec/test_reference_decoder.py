@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 import caesura
 import reference_decoder
 from caesura.models import bundle as models
-from caesura.tiles import grid as segments
 from symbols import decoded
 
 FILES = sorted((Path(__file__).parents[1] / "golden").glob("*.cae"))
@@ -66,10 +65,9 @@ def test_pictures_of_several_segments(
     shape: tuple[int, int],
 ) -> None:
     monkeypatch.setenv("CAESURA_THREADS", "1")  # so that ours are popped in order
-    monkeypatch.setattr(segments, "choose", lambda height, width: 1)
     pixels = coffee[200 : 200 + shape[0], 100 : 100 + shape[1]]
-    data = caesura.encode(pixels, quality=quality, model=model)
-    above = caesura.read_header(data).quality > models.load(model).ladder_top
+    data = caesura.encode(pixels, quality=quality, model=model, segment_side=64)
+    above = caesura.read_header(data).ladder_position > models.load(model).ladder_top
     found = referred(data)
     assert len(found) == -(-shape[0] // 64) * -(-shape[1] // 64)
     popped = iter(decoded(data)[1].symbols)

@@ -18,7 +18,6 @@ from caesura.format import container
 from caesura.format.container import Payload
 from caesura.models import bundle as models
 from caesura.runtime import transform
-from caesura.tiles import grid as segments
 
 Pixels = NDArray[np.uint8]
 WIDTH, HEIGHT = 350, 200
@@ -29,9 +28,7 @@ def file(request: pytest.FixtureRequest, coffee: Pixels) -> tuple[bytes, Pixels]
     """A file of 4 x 6 segments with transparency, and what it decodes to."""
     model, quality = request.param
     pixels = np.dstack([coffee[100:300, 150:500], coffee[100:300, 150:500, :1]])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "choose", lambda height, width: 1)
-        data = caesura.encode(pixels, quality=quality, model=model)
+    data = caesura.encode(pixels, quality=quality, model=model, segment_side=64)
     return data, caesura.decode_array(data)
 
 
@@ -55,9 +52,7 @@ def test_a_region_is_that_part_of_the_picture(file: tuple[bytes, Pixels], data: 
 
 def test_a_region_needs_no_segments_but_its_own_and_those_around(coffee: Pixels) -> None:
     picture = np.concatenate([coffee, coffee[::-1]], axis=1)[:130]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "choose", lambda height, width: 1)
-        data = bytearray(caesura.encode(picture, model="photo-psnr"))
+    data = bytearray(caesura.encode(picture, model="photo-psnr", segment_side=64))
     expected = caesura.decode_array(bytes(data))
     data[-10] ^= 1  # in the last segment
     found = caesura.decode_array(bytes(data), region=(10, 20, 100, 50))
@@ -239,9 +234,7 @@ def test_of_a_file_without_segments_nothing_is_recovered(file: tuple[bytes, Pixe
 def test_a_lost_row_is_made_up_from_above_and_below(coffee: Pixels) -> None:
     picture = np.concatenate([coffee, coffee[:, ::-1]], axis=1)[:384, :576]  # 6 x 9 segments
     picture[:, :] = np.linspace(0, 255, 384)[:, None, None]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "choose", lambda height, width: 1)
-        data = caesura.encode(picture, model="photo-psnr")
+    data = caesura.encode(picture, model="photo-psnr", segment_side=64)
     header, payload = container.read(data)
     for row in (1, 2, 5):
         left = [s for number, s in enumerate(payload.segments) if number // 9 != row]
@@ -275,7 +268,7 @@ def test_a_lost_layer_leaves_the_layers_below(coffee: Pixels) -> None:
     (segment,) = payload.segments
     assert segment is not None
     for detail, alpha in ((None, segment.alpha), (segment.detail, b"no PNG"), (b"odd", segment.alpha)):
-        forged = container.write(header, Payload([container.Segment(segment.latents, detail, alpha)]))
+        forged = container.write(header, Payload([container.SegmentData(segment.latents, detail, alpha)]))
         recovered = caesura.recover(forged)
         assert recovered.damaged == [(0, 0, 60, 60)]
         assert metrics.psnr(picture[:, :, :3], np.asarray(recovered.picture)[:, :, :3]) > 33
@@ -297,9 +290,8 @@ def test_any_damage_behind_the_header_gives_a_picture(
     assert caesura.recover(bytes(data)).picture.size == (WIDTH, HEIGHT)
 
 
-def test_metadata_that_is_whole_is_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "choose", lambda height, width: 1)
+def test_metadata_that_is_whole_is_recovered() -> None:
     picture = Image.new("RGB", (100, 20))
     picture.info["icc_profile"] = b"a profile"
-    data = caesura.encode(picture)
+    data = caesura.encode(picture, segment_side=64)
     assert caesura.recover(data[:-3]).picture.info["icc_profile"] == b"a profile"

@@ -16,16 +16,18 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import caesura
-from caesura.coding import cae2026, detail
+from caesura.coding import detail
+from caesura.coding.cae2026 import Cae2026
 from caesura.entropy import grouped
 from caesura.entropy.control import INDICES
 from caesura.entropy.passes import PASSES
 from caesura.errors import FormatError
 from caesura.format import container
-from caesura.format.container import QUALITY_MAX, Payload, Segment
+from caesura.format.container import QUALITY_MAX, Payload, SegmentData
 from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from cli_helpers import drawn
 from container_helpers import layers
 
@@ -206,8 +208,8 @@ def test_symbols_come_back_exactly(
     base = (rgb + random.normal(0, noise, rgb.shape)).round().clip(0, 255).astype(np.uint8)
     magnitudes = magnitudes_of(base, model, random)
     with recorded() as (pushed, popped):
-        payload = detail.encode(rgb, base, magnitudes, code, model)
-        restored = detail.decode(payload, base, magnitudes, code, model)
+        payload = detail.encode(rgb, base, magnitudes, Conditioning(model, code))
+        restored = detail.decode(payload, base, magnitudes, Conditioning(model, code))
     assert len(popped) == PASSES
     assert popped == pushed
     assert restored.shape == rgb.shape
@@ -227,8 +229,8 @@ def test_the_error_is_the_quantizers_whatever_the_picture(
     rgb = random.choice(np.array([0, 255], np.uint8), (48, 32, 3))
     base = np.full_like(rgb, base_level)
     magnitudes = magnitudes_of(base, never_zero, random)
-    payload = detail.encode(rgb, base, magnitudes, code, never_zero)
-    restored = detail.decode(payload, base, magnitudes, code, never_zero)
+    payload = detail.encode(rgb, base, magnitudes, Conditioning(never_zero, code))
+    restored = detail.decode(payload, base, magnitudes, Conditioning(never_zero, code))
     assert root_mean_square(rgb, restored) <= detail.ROUND_UP * step_of(code, never_zero) + 0.5
 
 
@@ -238,8 +240,10 @@ def test_steps_fall_and_so_does_the_error(never_zero: Bundle) -> None:
     magnitudes = magnitudes_of(base, never_zero, random)
     errors, sizes = [], []
     for code in codes(never_zero):
-        payload = detail.encode(rgb, base, magnitudes, code, never_zero)
-        errors.append(root_mean_square(rgb, detail.decode(payload, base, magnitudes, code, never_zero)))
+        payload = detail.encode(rgb, base, magnitudes, Conditioning(never_zero, code))
+        errors.append(
+            root_mean_square(rgb, detail.decode(payload, base, magnitudes, Conditioning(never_zero, code)))
+        )
         sizes.append(len(payload))
     assert errors == sorted(errors, reverse=True)
     assert sizes == sorted(sizes)
@@ -249,8 +253,10 @@ def test_steps_fall_and_so_does_the_error(never_zero: Bundle) -> None:
 def test_a_base_without_error_stays_as_it_is(flagship: Bundle, place: int) -> None:
     base, code = drawn(32, 48), codes(flagship)[place]
     magnitudes = magnitudes_of(base, flagship, np.random.default_rng(0))
-    payload = detail.encode(base, base, magnitudes, code, flagship)
-    np.testing.assert_array_equal(detail.decode(payload, base, magnitudes, code, flagship), base)
+    payload = detail.encode(base, base, magnitudes, Conditioning(flagship, code))
+    np.testing.assert_array_equal(
+        detail.decode(payload, base, magnitudes, Conditioning(flagship, code)), base
+    )
 
 
 def test_the_pictures_given_are_not_changed(flagship: Bundle) -> None:
@@ -258,7 +264,12 @@ def test_the_pictures_given_are_not_changed(flagship: Bundle) -> None:
     magnitudes = magnitudes_of(base, flagship, np.random.default_rng(0))
     given_arrays = (rgb, base, magnitudes)
     before = [array.copy() for array in given_arrays]
-    detail.decode(detail.encode(*given_arrays, 9000, flagship), base, magnitudes, 9000, flagship)
+    detail.decode(
+        detail.encode(*given_arrays, Conditioning(flagship, 9000)),
+        base,
+        magnitudes,
+        Conditioning(flagship, 9000),
+    )
     for array, copy in zip(given_arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -270,15 +281,18 @@ def test_garbage_is_refused_or_gives_a_picture(flagship: Bundle, data: bytes) ->
     magnitudes = np.zeros((flagship.channels, 1, 1), np.uint8)
     for payload in (data, data[: len(data) // 4 * 4] + b"\xff\xff\xff\xff"):
         with contextlib.suppress(FormatError):
-            assert detail.decode(payload, base, magnitudes, QUALITY_MAX, flagship).shape == base.shape
+            assert (
+                detail.decode(payload, base, magnitudes, Conditioning(flagship, QUALITY_MAX)).shape
+                == base.shape
+            )
 
 
 def test_data_left_over_is_refused(flagship: Bundle) -> None:
     base, rgb = np.zeros((16, 16, 3), np.uint8), drawn(16, 16)
     magnitudes = np.zeros((flagship.channels, 1, 1), np.uint8)
-    payload = detail.encode(rgb, base, magnitudes, QUALITY_MAX, flagship)
+    payload = detail.encode(rgb, base, magnitudes, Conditioning(flagship, QUALITY_MAX))
     with pytest.raises(FormatError, match="left over"):
-        detail.decode(b"word" + payload, base, magnitudes, QUALITY_MAX, flagship)
+        detail.decode(b"word" + payload, base, magnitudes, Conditioning(flagship, QUALITY_MAX))
 
 
 # ---- the chunk
@@ -294,14 +308,14 @@ def test_files_have_the_chunk_above_the_ladder_and_only_there(flagship: Bundle) 
     top, above = qualities(flagship)
     for quality, expected in ((1, False), (top, False), (above, True), (100, True)):
         header, payload = container.read(caesura.encode(drawn(20, 17), quality=quality, model=flagship))
-        assert (header.quality > flagship.ladder_top) is expected
+        assert (header.ladder_position > flagship.ladder_top) is expected
         assert (layers(payload).detail is not None) is expected
 
 
 def test_a_file_above_the_ladder_without_the_chunk_is_refused(flagship: Bundle) -> None:
     header, payload = container.read(caesura.encode(drawn(20, 17), quality=100, model=flagship))
     with pytest.raises(FormatError, match="detail: the chunk is missing at quality 10000"):
-        caesura.decode(container.write(header, Payload([Segment(layers(payload).latents)])))
+        caesura.decode(container.write(header, Payload([SegmentData(layers(payload).latents)])))
 
 
 @pytest.mark.parametrize("superfluous", [b"", b"\x01\0\0\x80"])
@@ -309,15 +323,17 @@ def test_a_file_on_the_ladder_with_the_chunk_is_refused(flagship: Bundle, superf
     header, payload = container.read(
         caesura.encode(drawn(20, 17), quality=qualities(flagship)[0], model=flagship)
     )
-    with pytest.raises(FormatError, match=f"detail: the chunk is there at quality {header.quality}"):
-        caesura.decode(container.write(header, Payload([Segment(layers(payload).latents, superfluous)])))
+    with pytest.raises(
+        FormatError, match=f"detail: the chunk is there at ladder position {header.ladder_position}"
+    ):
+        caesura.decode(container.write(header, Payload([SegmentData(layers(payload).latents, superfluous)])))
 
 
 def test_an_architecture_without_the_layer_refuses_the_chunk() -> None:
     header, payload = container.read(caesura.encode(drawn(20, 17), quality=100, model="cae2017"))
     assert layers(payload).detail is None
     with pytest.raises(FormatError, match="detail: the chunk is there"):
-        caesura.decode(container.write(header, Payload([Segment(layers(payload).latents, b"")])))
+        caesura.decode(container.write(header, Payload([SegmentData(layers(payload).latents, b"")])))
 
 
 def test_a_chunk_of_other_data_is_refused(flagship: Bundle) -> None:
@@ -325,7 +341,7 @@ def test_a_chunk_of_other_data_is_refused(flagship: Bundle) -> None:
     assert layers(payload).detail is not None
     for wrong in (layers(payload).detail + b"x", b"word" + layers(payload).detail):
         with pytest.raises(FormatError, match=r"4-byte words|left over"):
-            caesura.decode(container.write(header, Payload([Segment(layers(payload).latents, wrong)])))
+            caesura.decode(container.write(header, Payload([SegmentData(layers(payload).latents, wrong)])))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (17, 3), (33, 31, 1)])
@@ -343,8 +359,8 @@ def test_noise_reaches_the_quality_of_the_last_step(
     data = caesura.encode(noise, quality=100, model=never_zero)
     header, payload = container.read(data)
     restored = caesura.decode_array(data)
-    step = step_of(header.quality, never_zero)
+    step = step_of(header.ladder_position, never_zero)
     assert root_mean_square(noise, restored) <= detail.ROUND_UP * step + 0.5
-    at = cae2026.Rate(header.quality, never_zero)
-    base = cae2026.synthesise(cae2026.decode(layers(payload).latents, (3, 2), at).plane, at)
+    coder = Cae2026(Conditioning(never_zero, header.ladder_position))
+    base = coder.synthesise(coder.decode(layers(payload).latents, (3, 2)).latents)
     assert root_mean_square(noise, restored) < root_mean_square(noise, base)

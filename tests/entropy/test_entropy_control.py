@@ -165,14 +165,14 @@ def found(case: Case, *, late: bool = False) -> Integers:
     for number in range(PASSES):
         made = parts(number, control.channels)
         for part in made:
-            chosen = indices.of(number, part)
+            chosen = indices.index(number, part)
             assert chosen.dtype == np.uint8
             assert chosen.shape == symbols[part.at].shape
             result[part.at] = chosen
             if not late:
-                indices.learn(part, symbols[part.at])
+                indices.update(part, symbols[part.at])
         for part in made if late else []:
-            indices.learn(part, symbols[part.at])
+            indices.update(part, symbols[part.at])
     np.testing.assert_array_equal(indices.magnitudes, size_of(symbols))
     return result
 

@@ -20,27 +20,27 @@ from caesura.errors import (
     VersionError,
 )
 from caesura.format import container
-from caesura.format.container import MAX_PIXELS, MAX_SIDE, Header, Payload, Segment
+from caesura.format.container import MAX_PIXELS, MAX_SIDE, Header, Payload, SegmentData
 
 START = bytes.fromhex("89 43 41 45 01")
-HEADER = Header(model_id=0xDEADBEEF, channels=3, quality=6000, cells=5, width=300, height=5)
+HEADER = Header(model_id=0xDEADBEEF, channels=3, ladder_position=6000, cells=5, width=300, height=5)
 LATENTS = bytes(range(200))  # its length takes two bytes
-FILE = container.write(HEADER, Payload([Segment(LATENTS)]))
-SMALL = container.write(HEADER, Payload([Segment(b"latents!", b"detail")]))
+FILE = container.write(HEADER, Payload([SegmentData(LATENTS)]))
+SMALL = container.write(HEADER, Payload([SegmentData(b"latents!", b"detail")]))
 
 sides = st.integers(1, MAX_SIDE)
 headers = st.builds(
     Header,
     model_id=st.integers(0, 2**32 - 1),
     channels=st.integers(1, 4),
-    quality=st.integers(100, 10000),
+    ladder_position=st.integers(100, 10000),
     cells=st.integers(1, 32),
     width=sides,
     height=sides,
 ).filter(lambda header: header.width * header.height <= MAX_PIXELS and header.segments <= 9)
 layer = st.binary(max_size=300)
 segments = st.builds(
-    Segment, latents=layer, detail=st.one_of(st.none(), layer), alpha=st.one_of(st.none(), layer)
+    SegmentData, latents=layer, detail=st.one_of(st.none(), layer), alpha=st.one_of(st.none(), layer)
 )
 
 
@@ -63,13 +63,13 @@ def chunk(kind: bytes, payload: bytes, length: bytes | None = None) -> bytes:
 
 
 def header_chunk(header: Header = HEADER, extra: bytes = b"") -> bytes:
-    fields = struct.pack("<IBHB", header.model_id, header.channels, header.quality, header.cells)
+    fields = struct.pack("<IBHB", header.model_id, header.channels, header.ladder_position, header.cells)
     return chunk(b"H", fields + varint(header.width) + varint(header.height) + extra)
 
 
 @given(files())
-@example((HEADER, Payload([Segment(b"", b"")])))  # a detail of nothing is not the same as no detail
-@example((HEADER, Payload([Segment(b"", None)])))
+@example((HEADER, Payload([SegmentData(b"", b"")])))  # a detail of nothing is not the same as no detail
+@example((HEADER, Payload([SegmentData(b"", None)])))
 def test_what_is_written_is_read_back(file: tuple[Header, Payload]) -> None:
     data = container.write(*file)
     assert container.read(data) == file
@@ -106,17 +106,17 @@ def test_the_layout_is_signature_version_header_and_the_layers_of_each_segment(
 
 
 def test_the_bytes_of_a_small_file_never_change() -> None:
-    header = Header(model_id=1, channels=3, quality=100, cells=1, width=1, height=1)
-    data = container.write(header, Payload([Segment(b"")]))
+    header = Header(model_id=1, channels=3, ladder_position=100, cells=1, width=1, height=1)
+    data = container.write(header, Payload([SegmentData(b"")]))
     assert data.hex() == "8943414501480a0100000003640001010118fc2fc54c0100f79cda9f"
-    assert container.write(header, Payload([Segment(b"", b"")])).hex() == data.hex() + "4401004fcdc991"
+    assert container.write(header, Payload([SegmentData(b"", b"")])).hex() == data.hex() + "4401004fcdc991"
 
 
 @given(st.integers(1, 16383), st.integers(1, 16383), st.integers(0, 2_000_000))
 @example(16383, 16383, 2_000_000)
 def test_overhead_of_one_segment_is_at_most_32_bytes(width: int, height: int, size: int) -> None:
     header = dataclasses.replace(HEADER, cells=32, width=width, height=height)
-    assert len(container.write(header, Payload([Segment(bytes(size))]))) - size <= 32
+    assert len(container.write(header, Payload([SegmentData(bytes(size))]))) - size <= 32
 
 
 @pytest.mark.parametrize("start", [b"\x89PNG\r\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"\x89CAF\x01", b"x"])
@@ -156,7 +156,7 @@ def test_a_file_without_latents_is_truncated() -> None:
 
 def test_a_file_without_its_last_segments_is_truncated() -> None:
     header = dataclasses.replace(HEADER, cells=1)
-    data = container.write(header, Payload([Segment(LATENTS)] * 5))
+    data = container.write(header, Payload([SegmentData(LATENTS)] * 5))
     with pytest.raises(TruncatedError, match="ends after 4 of 5 segments"):
         container.read(data[: -len(chunk(b"L", b"4" + LATENTS))])
 
@@ -198,9 +198,9 @@ WRONG_FIELDS = [
     ("channels", 5, FormatError, "channels is 5"),
     ("cells", 0, FormatError, "segments have 0 cells a side; 1 to 32 of 64 pixels are allowed"),
     ("cells", 33, FormatError, "segments have 33 cells"),
-    ("quality", 0, FormatError, "quality is 0; 100 to 10000 hundredths are allowed"),
-    ("quality", 99, FormatError, "quality is 99"),
-    ("quality", 10001, FormatError, "quality is 10001"),
+    ("ladder_position", 0, FormatError, "ladder position is 0; 100 to 10000 hundredths are allowed"),
+    ("ladder_position", 99, FormatError, "ladder position is 99"),
+    ("ladder_position", 10001, FormatError, "ladder position is 10001"),
     ("width", 0, LimitError, "width is 0; 1 to 1048576 pixels are allowed"),
     ("width", MAX_SIDE + 1, LimitError, "width is 1048577"),
     ("width", 2**35 - 1, LimitError, "width is 34359738367"),
@@ -215,7 +215,7 @@ def test_reader_and_writer_refuse_the_same_headers(
 ) -> None:
     header = dataclasses.replace(HEADER, **{field: value})
     with pytest.raises(error, match=message):
-        container.write(header, Payload([Segment(b"")]))
+        container.write(header, Payload([SegmentData(b"")]))
     with pytest.raises(error, match=message):
         container.read(START + header_chunk(header) + chunk(b"L", b""))
     with pytest.raises(error, match=message):
@@ -225,7 +225,7 @@ def test_reader_and_writer_refuse_the_same_headers(
 @pytest.mark.parametrize("model_id", [-1, 2**32])
 def test_a_model_id_beyond_32_bits_is_not_written(model_id: int) -> None:
     with pytest.raises(FormatError, match=f"model id is {model_id}; 32 bits are allowed"):
-        container.write(dataclasses.replace(HEADER, model_id=model_id), Payload([Segment(b"")]))
+        container.write(dataclasses.replace(HEADER, model_id=model_id), Payload([SegmentData(b"")]))
 
 
 def test_max_pixels_counts_pixels_not_sides() -> None:
@@ -234,7 +234,7 @@ def test_max_pixels_counts_pixels_not_sides() -> None:
         with pytest.raises(LimitError, match="300 x 5 = 1500 pixels; max_pixels allows 1499"):
             call(FILE, max_pixels=300 * 5 - 1)
     with pytest.raises(LimitError, match="max_pixels allows 1499"):
-        container.write(HEADER, Payload([Segment(b"")]), max_pixels=300 * 5 - 1)
+        container.write(HEADER, Payload([SegmentData(b"")]), max_pixels=300 * 5 - 1)
 
 
 def test_sides_that_are_allowed_one_by_one_can_be_too_many_pixels() -> None:
@@ -315,7 +315,7 @@ def test_an_unknown_uppercase_chunk_is_refused(kind: str) -> None:
 def test_an_unknown_chunk_of_any_other_type_is_skipped(kind: int, payload: bytes) -> None:
     unknown = chunk(bytes([kind]), payload)
     behind, between = FILE + unknown, START + header_chunk() + unknown + chunk(b"L", b"\0" + LATENTS)
-    assert container.read(behind) == container.read(between) == (HEADER, Payload([Segment(LATENTS)]))
+    assert container.read(behind) == container.read(between) == (HEADER, Payload([SegmentData(LATENTS)]))
 
 
 def test_a_damaged_chunk_is_noticed_even_if_it_would_be_skipped() -> None:

@@ -12,7 +12,6 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,6 @@ sys.path.insert(0, str(HERE.parent))
 import caesura  # noqa: E402
 from caesura.models import bundle as models  # noqa: E402
 from caesura.models.bundle import Bundle  # noqa: E402
-from caesura.tiles import grid as segments  # noqa: E402
 from symbols import decoded, symbols_of  # noqa: E402
 
 METADATA = ("icc_profile", "exif", "xmp")
@@ -55,8 +53,7 @@ def files(bundle: Bundle) -> dict[str, bytes]:
     }
     made["grey-50"] = caesura.encode(Image.fromarray(photo).convert("L"), quality=50, model=bundle)
     made["noise-100"] = caesura.encode(noise, quality=100, model=bundle)
-    with mock.patch.object(segments, "choose", return_value=1):
-        made["segments-60"] = caesura.encode(photo, quality=60, model=bundle)
+    made["segments-60"] = caesura.encode(photo, quality=60, model=bundle, segment_side=64)
     if bundle.detail is not None:
         made["all-chunks-90"] = caesura.encode(with_everything(photo), quality=90, model=bundle, exact=True)
     return made

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from caesura.errors import ModelError
 from caesura.models import bundle as models
 from caesura.models.bundle import ANALYSIS, CONTROL, DETAIL, FILES, MANIFEST, PREVIEW, SCALES, TABLES, Bundle
+from caesura.models.conditioning import Conditioning
 from model_helpers import SHIPPED, MakeBundle, folder_of, set_models
 
 
@@ -195,7 +196,7 @@ def test_a_graph_that_is_none_is_refused_when_it_is_used(tmp_path: Path, make_bu
 
     loaded = models.load(make_bundle(tmp_path / "graphless", {ANALYSIS: b"no graph"}))
     with pytest.raises(ModelError, match=r"graphless: analysis\.onnx cannot be loaded"):
-        transform.analyse(np.zeros((64, 64, 3), np.uint8), loaded)
+        transform.analyse(np.zeros((64, 64, 3), np.uint8), Conditioning(loaded, 5000))
 
 
 def test_one_broken_bundle_does_not_hide_the_others(

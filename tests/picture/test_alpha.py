@@ -18,7 +18,7 @@ import caesura
 from caesura import metrics
 from caesura.errors import FormatError
 from caesura.format import container
-from caesura.format.container import Payload, Segment
+from caesura.format.container import Payload, SegmentData
 from caesura.picture import alpha
 from caesura.ratecontrol.search import PSNR_ABOVE, Target
 from container_helpers import layers
@@ -173,6 +173,6 @@ def test_a_file_whose_alpha_does_not_fit_is_refused(astronaut: NDArray[np.uint8]
     header, payload = container.read(
         caesura.encode(np.dstack([astronaut[:20, :20], astronaut[:20, :20, :1]]))
     )
-    forged = Segment(layers(payload).latents, None, alpha.encode(np.zeros((20, 21), np.uint8)))
+    forged = SegmentData(layers(payload).latents, None, alpha.encode(np.zeros((20, 21), np.uint8)))
     with pytest.raises(FormatError, match="alpha: 21 x 20; 20 x 20 is expected"):
         caesura.decode(container.write(header, Payload([forged])))

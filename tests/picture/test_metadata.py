@@ -22,7 +22,7 @@ import caesura
 import caesura.pillow_plugin
 from caesura.errors import FormatError, ImageError, LimitError
 from caesura.format import container
-from caesura.format.container import Header, Payload, Segment
+from caesura.format.container import Header, Payload, SegmentData
 from caesura.picture import carried, extended_xmp, metadata
 from caesura.picture import exif as tags
 from caesura.picture import formats as pictures
@@ -58,8 +58,8 @@ def jpeg(**settings: bytes) -> Image.Image:
 @given(contents, contents, contents)
 def test_files_give_back_every_byte(icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> None:
     kept = Metadata(icc, exif, xmp)
-    data = container.write(Header(1, 3, 100, 1, 1, 1), Payload([Segment(b"latents")], metadata=kept))
-    assert container.read(data)[1] == Payload([Segment(b"latents")], metadata=kept)
+    data = container.write(Header(1, 3, 100, 1, 1, 1), Payload([SegmentData(b"latents")], metadata=kept))
+    assert container.read(data)[1] == Payload([SegmentData(b"latents")], metadata=kept)
 
 
 def test_what_a_photo_holds_comes_back() -> None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 import caesura
 from caesura import metrics
-from caesura.coding import cae2026
+from caesura.coding.cae2026 import Cae2026
 from caesura.format.container import QUALITY_MAX
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.ratecontrol.forecast import forecast
 from caesura.ratecontrol.search import Target
 
@@ -23,7 +24,7 @@ PIXELS = 256 * 256
 
 @pytest.fixture
 def latents(flagship: Bundle, part: Pixels) -> NDArray[np.float32]:
-    return cae2026.analyse(part, cae2026.Rate(4000, flagship))
+    return Cae2026(Conditioning(flagship, 4000)).analyse(part)
 
 
 @pytest.fixture

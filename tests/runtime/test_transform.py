@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from caesura.errors import ConfigError, DependencyError
-from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
 
 Pixels = NDArray[np.uint8]
@@ -21,19 +21,15 @@ CPU = ["CPUExecutionProvider"]
 SIDES = range(6)  # in strides above the smallest side
 
 
-def mix_of(bundle: Bundle) -> Float:
-    """A rate between two anchors."""
-    return rate.mixing(3210, len(bundle.log_gain), bundle.ladder_top)
+POSITION = 3210  # between two anchors
 
 
 def analyse(pixels: Pixels, bundle: Bundle) -> Float:
-    """At that rate, if the transform depends on it."""
-    return transform.analyse(pixels, bundle, None if bundle.architecture == "cae2017" else mix_of(bundle))
+    return transform.analyse(pixels, Conditioning(bundle, POSITION))
 
 
 def synthesise(latent: Float, bundle: Bundle) -> Pixels:
-    """At that rate, if the transform depends on it."""
-    return transform.synthesise(latent, bundle, None if bundle.architecture == "cae2017" else mix_of(bundle))
+    return transform.synthesise(latent, Conditioning(bundle, POSITION))
 
 
 def levels_apart(one: Pixels, other: Pixels) -> int:
@@ -61,9 +57,9 @@ def test_all_sizes_from_the_smallest_go_through(coffee: Pixels, either: Bundle, 
 
 def test_unrounded_latents_hold_the_picture(coffee: Pixels, either: Bundle) -> None:
     pixels = coffee[96:288, 200:456]
-    mix = mix_of(either)
-    there, back_again = (rate.scale_vector(log, mix) for log in (either.log_gain, either.log_inverse))
-    back = synthesise(analyse(pixels, either) * (there * back_again)[:, None, None], either)
+    conditioning = Conditioning(either, POSITION)
+    scaled = analyse(pixels, either) * conditioning.gain * conditioning.inverse_gain
+    back = synthesise(scaled, either)
     flat = pixels.mean(axis=(0, 1))
     assert np.square(back - pixels.astype(float)).mean() < np.square(flat - pixels).mean() / 10
 
@@ -113,21 +109,21 @@ def test_a_latent_reaches_no_further_than_the_halo(coffee: Pixels, either: Bundl
 def planes(coffee: Pixels, flagship: Bundle) -> dict[str, Float]:
     """What each network gives of a picture of 4 x 6 cells."""
     latent = analyse(coffee[50:306, 100:484], flagship)
-    return networks(latent, flagship, mix_of(flagship))
+    return networks(latent, Conditioning(flagship, POSITION))
 
 
 def networks(
-    latent: Float, flagship: Bundle, before: Float, mix: Float | transform.Fed | None = None
+    latent: Float, before: Conditioning, conditioning: Conditioning | None = None
 ) -> dict[str, Float]:
-    """Hyperlatent, features and each pass' means, each network fed with the whole planes before it.
+    """Hyperlatents, features and each pass' means, each network given the whole planes before it.
 
-    `before` is the rate of the hyperlatent that is rounded, `mix` that of the others, the same unless given.
+    `before` conditions the hyperlatents that are rounded, `conditioning` the others, the same unless given.
     """
-    mix = before if mix is None else mix
-    hyper = transform.hyper_analyse(10 * latent, flagship, mix)
-    rounded = np.rint(transform.hyper_analyse(10 * latent, flagship, before)).astype(np.int32)
-    features = transform.hyper_synthesise(rounded, flagship, mix)
-    means = [transform.means(number, features, latent, flagship, mix) for number in range(4)]
+    conditioning = conditioning or before
+    hyper = transform.hyper_analyse(10 * latent, conditioning)
+    rounded = np.rint(transform.hyper_analyse(10 * latent, before)).astype(np.int32)
+    features = transform.hyper_synthesise(rounded, conditioning)
+    means = [transform.means(number, features, latent, conditioning) for number in range(4)]
     return {"latent": latent, "hyper": hyper, "features": features} | {
         f"means {number}": plane for number, plane in enumerate(means)
     }
@@ -142,38 +138,33 @@ def test_the_planes_of_the_hyperprior_have_the_sizes_told(planes: dict[str, Floa
     assert len({plane.tobytes() for plane in planes.values()}) == len(planes)
 
 
-def test_the_rate_changes_what_the_flagships_transforms_give(coffee: Pixels, flagship: Bundle) -> None:
-    pixels, anchors = coffee[96:160, 96:160], len(flagship.log_gain)
-    low, high = (rate.mixing(code, anchors, flagship.ladder_top) for code in (100, flagship.ladder_top))
-    latent = transform.analyse(pixels, flagship, low)
-    assert not np.array_equal(latent, transform.analyse(pixels, flagship, high))
-    restored = [transform.synthesise(latent, flagship, mix) for mix in (low, high)]
+def test_the_position_changes_what_the_flagships_transforms_give(coffee: Pixels, flagship: Bundle) -> None:
+    pixels = coffee[96:160, 96:160]
+    low, high = (Conditioning(flagship, position) for position in (100, flagship.ladder_top))
+    latent = transform.analyse(pixels, low)
+    assert not np.array_equal(latent, transform.analyse(pixels, high))
+    restored = [transform.synthesise(latent, conditioning) for conditioning in (low, high)]
     assert not np.array_equal(*restored)
 
 
-@pytest.mark.parametrize("code", [100, 3210, 7200])
-def test_a_rate_that_is_fed_gives_the_same_but_for_rounding(
-    coffee: Pixels, flagship: Bundle, code: int
+@pytest.mark.parametrize("position", [100, 3210, 7200])
+def test_weights_as_an_input_give_the_same_but_for_rounding(
+    coffee: Pixels, flagship: Bundle, position: int
 ) -> None:
     pixels = coffee[50:306, 100:484]
-    mix = rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)
-    fed = transform.Fed(mix)
-    latent = transform.analyse(pixels, flagship, mix)
-    np.testing.assert_allclose(transform.analyse(pixels, flagship, fed), latent, atol=1e-4)
-    for name, plane in networks(latent, flagship, mix).items():
-        np.testing.assert_allclose(networks(latent, flagship, mix, fed)[name], plane, rtol=1e-4, atol=1e-3)
-    shown = transform.synthesise(latent, flagship, mix)
-    assert levels_apart(transform.synthesise(latent, flagship, fed), shown) <= 1
+    folded, given = (Conditioning(flagship, position, as_input=as_input) for as_input in (False, True))
+    latent = transform.analyse(pixels, folded)
+    np.testing.assert_allclose(transform.analyse(pixels, given), latent, atol=1e-4)
+    for name, plane in networks(latent, folded).items():
+        np.testing.assert_allclose(networks(latent, folded, given)[name], plane, rtol=1e-4, atol=1e-3)
+    restored = transform.synthesise(latent, folded)
+    assert levels_apart(transform.synthesise(latent, given), restored) <= 1
 
 
-def test_a_graph_that_is_fed_is_loaded_once(coffee: Pixels, flagship: Bundle) -> None:
+def test_a_graph_with_weights_as_an_input_is_loaded_once(coffee: Pixels, flagship: Bundle) -> None:
     transform._session.cache_clear()
-    for code in (500, 2500, 4500):
-        transform.analyse(
-            coffee[:64, :64],
-            flagship,
-            transform.Fed(rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)),
-        )
+    for position in (500, 2500, 4500):
+        transform.analyse(coffee[:64, :64], Conditioning(flagship, position, as_input=True))
     assert transform._session.cache_info().currsize == 1
 
 

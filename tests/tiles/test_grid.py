@@ -16,7 +16,7 @@ from caesura.errors import FormatError
 from caesura.format import container
 from caesura.format.container import CELL, MAX_CELLS
 from caesura.models.bundle import Bundle
-from caesura.tiles import grid as segments
+from caesura.tiles import grid
 from caesura.tiles.grid import Grid, Mosaic
 
 Pixels = NDArray[np.uint8]
@@ -34,63 +34,65 @@ grids = st.builds(
 
 
 @given(grids)
-def test_segments_cover_a_picture_once(grid: Grid) -> None:
-    covered = np.zeros((grid.rows, grid.columns), int)
-    for number, place in enumerate(grid):
-        assert place.number == number
-        covered[place.row.kept, place.column.kept] += 1
-        assert max(place.shape) <= grid.side
+def test_segments_cover_a_picture_once(picture: Grid) -> None:
+    covered = np.zeros((picture.rows, picture.columns), int)
+    for number, segment in enumerate(picture):
+        assert segment.number == number
+        covered[segment.rows.kept, segment.columns.kept] += 1
+        assert max(segment.shape) <= picture.side
     assert (covered == 1).all()
 
 
 @given(grids)
-def test_a_window_sees_the_halo_and_not_beyond_the_picture(grid: Grid) -> None:
-    for place in grid:
-        for span, end in ((place.row, grid.rows), (place.column, grid.columns)):
-            assert span.seen.start == max(0, span.kept.start - grid.halo)
-            assert span.seen.stop == min(end, span.kept.stop + grid.halo)
-            assert span.kept.start - span.seen.start == span.inner.start
+def test_a_window_has_the_halo_and_not_beyond_the_picture(picture: Grid) -> None:
+    for segment in picture:
+        for span, end in ((segment.rows, picture.rows), (segment.columns, picture.columns)):
+            assert span.window.start == max(0, span.kept.start - picture.halo)
+            assert span.window.stop == min(end, span.kept.stop + picture.halo)
+            assert span.kept.start - span.window.start == span.inner.start
             assert span.inner.stop - span.inner.start == len(span)
 
 
 @given(grids)
-def test_groups_are_whole_rows_in_order(grid: Grid) -> None:
-    found = list(segments.groups(grid))
-    assert [place.number for group in found for place in group] == [place.number for place in grid]
-    for group in found:
-        across = len({place.column.kept.start for place in grid})
-        assert len(group) % across == 0
-        assert len(group) - across < 8
+def test_strips_are_whole_rows_in_order(picture: Grid) -> None:
+    found = list(grid.strips(picture))
+    assert [segment.number for strip in found for segment in strip] == [segment.number for segment in picture]
+    for strip in found:
+        across = len({segment.columns.kept.start for segment in picture})
+        assert len(strip) % across == 0
+        assert len(strip) - across < 8
 
 
 @given(grids, st.integers(1, 5))
-def test_blocks_are_rectangles_of_all_segments(grid: Grid, side: int) -> None:
-    for group in segments.groups(grid, side):
-        found = segments.blocks(group, side)
-        assert sorted(place.number for block in found for place in block) == [p.number for p in group]
+def test_blocks_are_rectangles_of_all_segments(picture: Grid, side: int) -> None:
+    for strip in grid.strips(picture, side):
+        found = grid.blocks(strip, side)
+        assert sorted(segment.number for block in found for segment in block) == [p.number for p in strip]
         for block in found:
             assert len(block) <= side**2
-            whole = grid.block(block)
+            whole = picture.merged(block)
             assert whole.shape[0] * whole.shape[1] == sum(p.shape[0] * p.shape[1] for p in block)
-            assert whole.row.seen.start == max(0, whole.row.kept.start - grid.halo)
-            assert whole.column.seen.stop == min(grid.columns, whole.column.kept.stop + grid.halo)
+            assert whole.rows.window.start == max(0, whole.rows.kept.start - picture.halo)
+            assert whole.columns.window.stop == min(picture.columns, whole.columns.kept.stop + picture.halo)
 
 
 @given(grids, st.randoms())
-def test_a_mosaic_gives_back_what_was_put_in(grid: Grid, random: object) -> None:
-    plane = np.random.default_rng(0).standard_normal((2, grid.rows, grid.columns)).astype(np.float32)
-    mosaic, places = Mosaic(grid.side), list(grid)
-    random.shuffle(places)  # type: ignore[attr-defined]
-    for place in places:
-        mosaic.put(place, plane[:, place.row.kept, place.column.kept])
-    for place in grid:
-        np.testing.assert_array_equal(mosaic.window(place), plane[:, place.row.seen, place.column.seen])
-        mosaic.forget_above(place.row.seen.start)
+def test_a_mosaic_gives_back_what_was_put_in(picture: Grid, random: object) -> None:
+    plane = np.random.default_rng(0).standard_normal((2, picture.rows, picture.columns)).astype(np.float32)
+    mosaic, shuffled = Mosaic(picture.side), list(picture)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    for segment in shuffled:
+        mosaic.put(segment, plane[:, segment.rows.kept, segment.columns.kept])
+    for segment in picture:
+        np.testing.assert_array_equal(
+            mosaic.window(segment), plane[:, segment.rows.window, segment.columns.window]
+        )
+        mosaic.forget_above(segment.rows.window.start)
 
 
 @given(st.integers(1, 1 << 20), st.integers(1, 1 << 20))
 def test_small_pictures_are_one_segment_and_others_have_allowed_ones(height: int, width: int) -> None:
-    cells = segments.choose(height, width)
+    cells = grid.choose_cells(height, width)
     assert 1 <= cells <= MAX_CELLS
     header = container.Header(1, 3, 100, cells, width, height)
     assert (header.segments == 1) == (max(height, width) <= 24 * CELL)
@@ -99,19 +101,13 @@ def test_small_pictures_are_one_segment_and_others_have_allowed_ones(height: int
 # ---- pictures of several segments
 
 
-@pytest.fixture
-def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of 64 x 64."""
-    monkeypatch.setattr(segments, "choose", lambda height, width: 1)
-
-
 @pytest.mark.parametrize("quality", [20, 60, 95])
 @pytest.mark.parametrize("shape", [(65, 64), (64, 130), (150, 200), (1, 300), (300, 1)])
 def test_segments_of_any_number_give_the_picture(
-    either: Bundle, coffee: Pixels, shape: tuple[int, int], quality: float, small_segments: None
+    either: Bundle, coffee: Pixels, shape: tuple[int, int], quality: float
 ) -> None:
     pixels = coffee[30 : 30 + shape[0], 100 : 100 + shape[1]]
-    data = caesura.encode(pixels, quality=quality, model=either)
+    data = caesura.encode(pixels, quality=quality, model=either, segment_side=64)
     header, payload = container.read(data)
     assert len(payload.segments) == header.segments > 1
     decoded = caesura.decode_array(data)
@@ -119,11 +115,10 @@ def test_segments_of_any_number_give_the_picture(
     assert metrics.psnr(pixels, decoded) > (22 if quality == 20 else 27)
 
 
-def error_along_borders(pixels: Pixels, side: int, quality: float, model: Bundle) -> float:
+def error_along_borders(pixels: Pixels, side: int, quality: float, model: Bundle, **given: int) -> float:
     """Mean squared error on both sides of where segments of `side` pixels meet."""
-    error = (
-        caesura.decode_array(caesura.encode(pixels, quality=quality, model=model)).astype(float) - pixels
-    ) ** 2
+    data = caesura.encode(pixels, quality=quality, model=model, **given)
+    error = (caesura.decode_array(data).astype(float) - pixels) ** 2
     along = np.concatenate([np.arange(side, 512, side) - 1, np.arange(side, 512, side)])
     return float(error[along].mean() + error[:, along].mean())
 
@@ -132,9 +127,7 @@ def error_along_borders(pixels: Pixels, side: int, quality: float, model: Bundle
 def test_no_seam_shows(either: Bundle, astronaut: Pixels, quality: float) -> None:
     """Pixels along the borders are as good as where there are none."""
     whole = error_along_borders(astronaut, CELL, quality, either)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "choose", lambda height, width: 1)
-        apart = error_along_borders(astronaut, CELL, quality, either)
+    apart = error_along_borders(astronaut, CELL, quality, either, segment_side=CELL)
     assert abs(10 * np.log10(apart / whole)) < 0.2
 
 
@@ -142,16 +135,14 @@ def test_no_seam_shows(either: Bundle, astronaut: Pixels, quality: float) -> Non
 def test_segments_cost_little(either: Bundle, astronaut: Pixels, quality: float) -> None:
     picture = astronaut[:256, :256]
     whole = caesura.encode(picture, quality=quality, model=either)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "choose", lambda height, width: 2)
-        quarters = caesura.encode(picture, quality=quality, model=either)
+    quarters = caesura.encode(picture, quality=quality, model=either, segment_side=128)
     assert len(quarters) < 1.05 * len(whole) + 4 * 20
 
 
-def test_transparency_is_kept_in_every_segment_that_has_it(small_segments: None) -> None:
+def test_transparency_is_kept_in_every_segment_that_has_it() -> None:
     pixels = np.full((100, 150, 4), 255, np.uint8)
     pixels[80:, 140:, 3] = np.arange(10)
-    data = caesura.encode(pixels, model="photo-psnr")
+    data = caesura.encode(pixels, model="photo-psnr", segment_side=64)
     _, payload = container.read(data)
     there = [segment is not None and segment.alpha is not None for segment in payload.segments]
     assert there == [False] * 5 + [True]
@@ -166,13 +157,13 @@ def test_transparency_without_its_channel_is_refused(coffee: Pixels) -> None:
 
 
 def test_segments_are_worked_on_side_by_side_with_the_same_result(
-    flagship: Bundle, coffee: Pixels, small_segments: None, monkeypatch: pytest.MonkeyPatch
+    flagship: Bundle, coffee: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = []
     for threads in ("1", "3"):
         monkeypatch.setenv("CAESURA_THREADS", threads)
         monkeypatch.setattr("caesura.runtime.parallel._WORTH_THREADS", 0)
-        data = caesura.encode(coffee[:150, :200], quality=90, model=flagship)
+        data = caesura.encode(coffee[:150, :200], quality=90, model=flagship, segment_side=64)
         results.append((data, caesura.decode_array(data)))
     assert results[0][0] == results[1][0]
     assert np.abs(results[0][1].astype(int) - results[1][1]).max() <= 1

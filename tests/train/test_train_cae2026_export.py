@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 import caesura
 from cae2026_helpers import BETAS, CHANNELS, HYPERLATENTS, SIDE, config, squares, stir
 from cae2026_helpers import transform as transform_settings
-from caesura.coding import cae2026
+from caesura.coding.cae2026 import Cae2026
 from caesura.entropy.control import INDICES
 from caesura.entropy.passes import PASSES, parts
 from caesura.entropy.tables import TOTAL, Table
@@ -26,6 +26,7 @@ from caesura.format import container
 from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
 from caesura.tiles.grid import Grid, Mosaic
 from caesura.train import checkpoint, start, work
@@ -204,7 +205,7 @@ def test_the_analysis_graph_agrees_with_torch(
     exported: Exported, half: FlagshipModel, mix: NDArray[np.float32], height: int, width: int
 ) -> None:
     pixels = photo(height, width, 80, 120)
-    latent = transform.analyse(pixels, exported.bundle, mix)
+    latent = transform.analyse(pixels, conditioned(exported.bundle, mix))
     assert latent.shape == (CHANNELS, height // 16, width // 16)
     with torch.no_grad():
         rounded, exact = (
@@ -222,7 +223,7 @@ def test_the_synthesis_graph_agrees_with_torch(
 ) -> None:
     with torch.no_grad():
         latent = half.analysis(planar(photo(16 * rows, 16 * columns, 80, 120)), torch.from_numpy(mix)[None])
-    pixels = transform.synthesise(latent[0].numpy(), exported.bundle, mix)
+    pixels = transform.synthesise(latent[0].numpy(), conditioned(exported.bundle, mix))
     assert pixels.shape == (16 * rows, 16 * columns, 3)
     assert pixels.dtype == np.uint8
     for model, levels in ((half, 0.501), (exported.model, 1.5)):
@@ -238,9 +239,9 @@ def test_the_hyper_graphs_agree_with_torch(
 ) -> None:
     random = np.random.default_rng(rows)
     scaled = (10 * random.standard_t(2, (CHANNELS, 4 * rows, 4 * columns))).astype(np.float32)
-    hyper = transform.hyper_analyse(scaled, exported.bundle, mix)
+    hyper = transform.hyper_analyse(scaled, conditioned(exported.bundle, mix))
     integers = np.rint(5 * random.standard_normal((HYPERLATENTS, rows, columns))).astype(np.int32)
-    features = transform.hyper_synthesise(integers, exported.bundle, mix)
+    features = transform.hyper_synthesise(integers, conditioned(exported.bundle, mix))
     at = torch.from_numpy(mix)[None]
     with torch.no_grad():
         expected = half.hyper_analysis(torch.from_numpy(scaled)[None], at)[0]
@@ -265,7 +266,7 @@ def test_the_graphs_of_means_agree_with_torch(
     random = np.random.default_rng(number)
     features = random.standard_normal((8, rows, columns)).astype(np.float32)
     known = (20 * random.standard_normal((CHANNELS, rows, columns))).astype(np.float32)
-    means = transform.means(number, features, known, exported.bundle, mix)
+    means = transform.means(number, features, known, conditioned(exported.bundle, mix))
     deviation = half.deviation[:, None, None]
     with torch.no_grad():
         expected = half.means[number](
@@ -282,20 +283,27 @@ def test_windows_give_what_the_whole_gives(exported: Exported) -> None:
     """The halo is as wide as what both transforms see."""
     bundle, mix = exported.bundle, mix_of(1.3)
     pixels = photo(256, 320, 60, 100)
-    latent = transform.analyse(pixels, bundle, mix)
-    restored = transform.synthesise(latent, bundle, mix)
+    latent = transform.analyse(pixels, conditioned(bundle, mix))
+    restored = transform.synthesise(latent, conditioned(bundle, mix))
     grid = Grid(16, 20, 4, bundle.halo // 16)
     mosaic = Mosaic(grid.side)
     for place in grid:
-        mosaic.put(place, latent[:, place.row.kept, place.column.kept])
+        mosaic.put(place, latent[:, place.rows.kept, place.columns.kept])
     for place in grid:
-        rows, columns = place.row, place.column
-        window = pixels[in_pixels(rows.seen), in_pixels(columns.seen)]
-        part = transform.analyse(window, bundle, mix)[:, rows.inner, columns.inner]
+        rows, columns = place.rows, place.columns
+        window = pixels[in_pixels(rows.window), in_pixels(columns.window)]
+        part = transform.analyse(window, conditioned(bundle, mix))[:, rows.inner, columns.inner]
         np.testing.assert_allclose(part, latent[:, rows.kept, columns.kept], atol=1e-4, rtol=1e-5)
-        back = transform.synthesise(mosaic.window(place), bundle, mix)
+        back = transform.synthesise(mosaic.window(place), conditioned(bundle, mix))
         found = back[in_pixels(rows.inner), in_pixels(columns.inner)].astype(int)
         assert np.abs(found - restored[in_pixels(rows.kept), in_pixels(columns.kept)]).max() <= 1
+
+
+def conditioned(bundle: Bundle, mix: NDArray[np.float32]) -> Conditioning:
+    """A conditioning of these weights, which need not be a ladder position's."""
+    conditioning = Conditioning(bundle, 100)
+    vars(conditioning)["anchor_weights"] = mix
+    return conditioning
 
 
 def in_pixels(span: slice) -> slice:
@@ -327,11 +335,11 @@ def test_the_halo_covers_what_the_transforms_see_and_not_much_more(exported: Exp
 def test_a_pixel_beyond_the_halo_changes_nothing_and_one_within_reach_does(exported: Exported) -> None:
     bundle, mix = exported.bundle, mix_of(0)
     pixels = photo(208, 208, 80, 120)
-    before = transform.analyse(pixels, bundle, mix)[:, 6, 6]
+    before = transform.analyse(pixels, conditioned(bundle, mix))[:, 6, 6]
     for row, changes in ((96 - bundle.halo - 1, False), (112 + bundle.halo, False), (90, True), (117, True)):
         other = pixels.copy()
         other[row, 104] ^= 128
-        after = transform.analyse(other, bundle, mix)[:, 6, 6]
+        after = transform.analyse(other, conditioned(bundle, mix))[:, 6, 6]
         assert np.array_equal(before, after) != changes
 
 
@@ -348,7 +356,7 @@ def test_a_picture_goes_through_the_bundle_and_back(
     data = caesura.encode(picture, quality=quality, model="small")
     header, payload = container.read(data)
     assert header.model_id == exported.bundle.id
-    assert header.quality == round(100 * quality)
+    assert header.ladder_position == round(100 * quality)
     assert (layers(payload).detail is not None) == (quality > 72)
     decoded = np.asarray(caesura.decode(data))
     assert decoded.shape == (picture.shape if channels == 3 else size)
@@ -409,19 +417,20 @@ def test_any_number_of_latents_is_coded_as_the_model_codes_it(
 ) -> None:
     """Sides that neither 4, a hyperlatent's, nor 2, a cell's, divides are padded alike."""
     pixels = photo(16 * rows, 16 * columns, 80, 120)
-    at = cae2026.Rate(rate.quality_code(quality, exported.bundle.quality_scale), exported.bundle)
-    coded = cae2026.encode(cae2026.analyse(pixels, at), at, effort=1)
+    conditioning = Conditioning(exported.bundle, rate.quality_code(quality, exported.bundle.quality_scale))
+    coder = Cae2026(conditioning, effort=1)
+    coded = coder.encode(coder.analyse(pixels))
     symbols, indices = (np.zeros((CHANNELS, rows, columns), int) for _ in range(2))
     for number, by_part in enumerate(coded.passes):
         for part, (found, index) in zip(parts(number, CHANNELS), by_part, strict=True):
             symbols[part.at], indices[part.at] = found, index
-    mix = torch.from_numpy(at.mix)[None]
+    mix = torch.from_numpy(conditioning.anchor_weights)[None]
     with torch.no_grad():
         target, hyperlatent = half.analyse(planar(pixels), mix)
         expected = half.code(target, hyperlatent, mix)
-    assert np.array_equal(coded.hyper, hyperlatent[0].round().numpy())
+    assert np.array_equal(coded.hyperlatents, hyperlatent[0].round().numpy())
     assert np.array_equal(symbols, expected.symbols[0].numpy())
-    np.testing.assert_allclose(coded.plane, expected.latent[0].numpy(), atol=1e-3, rtol=1e-4)
+    np.testing.assert_allclose(coded.decoded.latents, expected.latent[0].numpy(), atol=1e-3, rtol=1e-4)
     exact = clip_index(expected.indices)[0].numpy() - certain_zeros(half.shape)
     assert np.abs(indices - exact.clip(0, INDICES - 1)).max() < 1.5  # of 64; integers round step by step
     assert symbols.any()
@@ -448,8 +457,8 @@ def test_the_graphs_without_a_fine_stage_agree_with_torch(
 ) -> None:
     half, at = light.half(), torch.from_numpy(mix)[None]
     pixels = photo(16 * rows, 16 * columns, 80, 120)
-    latent = transform.analyse(pixels, light.bundle, mix)
-    restored = transform.synthesise(latent, light.bundle, mix)
+    latent = transform.analyse(pixels, conditioned(light.bundle, mix))
+    restored = transform.synthesise(latent, conditioned(light.bundle, mix))
     with torch.no_grad():
         expected = half.analysis(planar(pixels), at)[0].numpy()
         decoded = half.synthesis(torch.from_numpy(latent)[None], at)[0].clamp(0, 1)

@@ -23,6 +23,7 @@ from caesura.errors import ConfigError, ModelError
 from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.picture import pixels as image
 from caesura.runtime import transform
 from caesura.train import checkpoint, start
@@ -204,7 +205,7 @@ def test_a_graph_tells_nothing_of_the_machine_it_was_made_on(exported: Exported,
 @pytest.mark.parametrize(("height", "width"), [(24, 24), (64, 48), (96, 200)])
 def test_the_analysis_graph_agrees_with_torch(exported: Exported, height: int, width: int) -> None:
     pixels = photo(height, width, 80, 120)
-    latent = transform.analyse(pixels, exported.bundle)
+    latent = transform.analyse(pixels, Conditioning(exported.bundle, 5000))
     assert latent.shape == (8, height // 8, width // 8)
     with torch.no_grad():
         rounded, exact = (m.analysis(planar(pixels))[0].numpy() for m in (exported.half(), exported.model))
@@ -216,7 +217,7 @@ def test_the_analysis_graph_agrees_with_torch(exported: Exported, height: int, w
 def test_the_synthesis_graph_agrees_with_torch(exported: Exported, rows: int, columns: int) -> None:
     random = torch.Generator().manual_seed(rows)
     latent = 4 * torch.randn(8, rows, columns, generator=random)
-    pixels = transform.synthesise(latent.numpy(), exported.bundle)
+    pixels = transform.synthesise(latent.numpy(), Conditioning(exported.bundle, 5000))
     assert pixels.shape == (8 * rows, 8 * columns, 3)
     assert pixels.dtype == np.uint8
     for network, levels in ((exported.half(), 0.501), (exported.model, 1.5)):
@@ -226,9 +227,9 @@ def test_the_synthesis_graph_agrees_with_torch(exported: Exported, rows: int, co
 
 
 def test_the_zero_padded_graphs_take_a_single_latent(plain: Exported) -> None:
-    latent = transform.analyse(photo(8, 8), plain.bundle)
+    latent = transform.analyse(photo(8, 8), Conditioning(plain.bundle, 5000))
     assert latent.shape == (8, 1, 1)
-    assert transform.synthesise(latent, plain.bundle).shape == (8, 8, 3)
+    assert transform.synthesise(latent, Conditioning(plain.bundle, 5000)).shape == (8, 8, 3)
 
 
 def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[int, int, int, int]:

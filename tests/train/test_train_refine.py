@@ -11,10 +11,12 @@ from torch.optim.swa_utils import AveragedModel
 
 import caesura
 from cae2026_helpers import config, squares, stir
-from caesura.coding import cae2026, refine
+from caesura.coding import refine
+from caesura.coding.cae2026 import Cae2026
 from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.picture import pixels as image
 from caesura.runtime import transform
 from caesura.train import checkpoint
@@ -69,9 +71,9 @@ def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion
     """A picture, its distortion, and latents that decode to something like it."""
     flagship, code = models.load("photo-psnr"), 100 * QUALITY
     crop = np.ascontiguousarray(astronaut[40:150, 160:310])
-    mix = rate.mixing(code, len(flagship.log_gain), flagship.ladder_top)
+    conditioning = Conditioning(flagship, code)
     padded = image.pad(crop, 112, 160)
-    return crop, Distortion(crop, mix, flagship), transform.analyse(padded, flagship, mix)
+    return crop, Distortion(crop, conditioning), transform.analyse(padded, conditioning)
 
 
 def test_the_distortion_is_beta_times_the_squared_error_of_pixels(
@@ -79,8 +81,8 @@ def test_the_distortion_is_beta_times_the_squared_error_of_pixels(
 ) -> None:
     crop, distortion, latent = decoded
     flagship = models.load("photo-psnr")
-    mix = rate.mixing(100 * QUALITY, len(flagship.log_gain), flagship.ladder_top)
-    pixels = transform.synthesise(latent, flagship, mix)[: crop.shape[0], : crop.shape[1]]
+    conditioning = Conditioning(flagship, 100 * QUALITY)
+    pixels = transform.synthesise(latent, conditioning)[: crop.shape[0], : crop.shape[1]]
     error = ((pixels.astype(float) - crop) ** 2).mean() / 255**2 * crop.shape[0] * crop.shape[1]
     assert distortion(latent)[0] == pytest.approx(rate.beta(QUALITY) * error, rel=0.02)  # 8-bit pixels
 
@@ -123,8 +125,9 @@ def perceptual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
         yield models.load("eye")
 
 
-def at(bundle: Bundle) -> cae2026.Rate:
-    return cae2026.Rate(rate.quality_code(QUALITY, bundle.quality_scale), bundle)
+def coder_of(bundle: Bundle) -> tuple[Cae2026, Conditioning]:
+    conditioning = Conditioning(bundle, rate.quality_code(QUALITY, bundle.quality_scale))
+    return Cae2026(conditioning, effort=8), conditioning
 
 
 def perceptual_bits(pixels: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
@@ -135,32 +138,32 @@ def perceptual_bits(pixels: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> fl
 
 
 def test_the_perceptual_distortion_is_that_of_training_times_the_pixels(perceptual: Bundle) -> None:
-    pixels, here = photo(96, 128, 60, 160), at(perceptual)
-    latent = cae2026.analyse(pixels, here)
-    decoded = cae2026.synthesise(latent, here)
-    value, gradient = Distortion(pixels, here.mix, perceptual)(latent)
+    pixels, (coder, here) = photo(96, 128, 60, 160), coder_of(perceptual)
+    latent = coder.analyse(pixels)
+    decoded = coder.synthesise(latent)
+    value, gradient = Distortion(pixels, here)(latent)
     assert value == pytest.approx(perceptual_bits(pixels, decoded), rel=0.02)  # 8-bit pixels
     step = np.float32(-1e-3 * value / (gradient**2).sum()) * gradient
-    moved, _ = Distortion(pixels, here.mix, perceptual)(latent + step)
+    moved, _ = Distortion(pixels, here)(latent + step)
     assert moved - value == pytest.approx(float((step * gradient).sum()), rel=0.1)
 
 
 @pytest.mark.parametrize("shape", [(20, 33), (37, 70), (64, 17)])
 def test_pixels_beyond_the_picture_cost_nothing(perceptual: Bundle, shape: tuple[int, int]) -> None:
-    pixels, here = photo(*shape, 60, 160), at(perceptual)
+    pixels, (coder, here) = photo(*shape, 60, 160), coder_of(perceptual)
     rows, columns = image.grid(*shape, 16, 16)
     padded = image.pad(pixels, 16 * rows, 16 * columns)
-    latent = cae2026.analyse(padded, here)
+    latent = coder.analyse(padded)
     restored = padded.copy()
-    restored[: shape[0], : shape[1]] = cae2026.synthesise(latent, here)[: shape[0], : shape[1]]
-    value, gradient = Distortion(pixels, here.mix, perceptual)(latent)
+    restored[: shape[0], : shape[1]] = coder.synthesise(latent)[: shape[0], : shape[1]]
+    value, gradient = Distortion(pixels, here)(latent)
     assert value == pytest.approx(perceptual_bits(padded, restored), rel=0.03)
     assert np.isfinite(gradient).all()
 
 
 def test_tiles_come_close_to_the_whole(perceptual: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels, here = photo(192, 256, 60, 160), at(perceptual)
-    distortion, latent = Distortion(pixels, here.mix, perceptual), cae2026.analyse(pixels, here)
+    pixels, (coder, here) = photo(192, 256, 60, 160), coder_of(perceptual)
+    distortion, latent = Distortion(pixels, here), coder.analyse(pixels)
     value, gradient = distortion(latent)
     monkeypatch.setattr("caesura.train.distortion._TILE", 6)
     tiled, slope = distortion(latent)
@@ -170,13 +173,16 @@ def test_tiles_come_close_to_the_whole(perceptual: Bundle, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("shape", [(96, 128), (37, 70)])
 def test_refining_for_the_eye_never_costs_more(perceptual: Bundle, shape: tuple[int, int]) -> None:
-    pixels, here = photo(*shape, 60, 160), at(perceptual)
+    pixels, (coder, here) = photo(*shape, 60, 160), coder_of(perceptual)
     rows, columns = image.grid(*shape, 16, 16)
-    start = cae2026.encode(cae2026.analyse(image.pad(pixels, 16 * rows, 16 * columns), here), here, effort=8)
-    distortion = Distortion(pixels, here.mix, perceptual)
+    start = coder.encode(coder.analyse(image.pad(pixels, 16 * rows, 16 * columns)))
+    distortion = Distortion(pixels, here)
     inner = slice(0, rows), slice(0, columns)
-    better = cae2026.refine(start, start.plane.copy(), inner, pixels, lambda done, total: None)
-    costs = [coded.bits + distortion(np.ascontiguousarray(coded.plane))[0] for coded in (start, better)]
+    window = start.decoded.latents.copy()
+    better = coder.refine(start, window, inner, distortion, lambda done, total: None)
+    costs = [
+        coded.bits + distortion(np.ascontiguousarray(coded.decoded.latents))[0] for coded in (start, better)
+    ]
     assert costs[1] < costs[0]
 
 

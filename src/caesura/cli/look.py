@@ -37,7 +37,7 @@ def info(
         "colour": ("grey" if header.colours == 1 else "RGB")
         + (" with transparency" if header.channels > header.colours else ""),
         "bpp": round(8 * len(data) / (header.width * header.height), 4),
-        "quality": ladder.quality_of(header.quality, scale),
+        "quality": ladder.quality_of(header.ladder_position, scale),
         "model": f"{header.model_id:08x} ({installed[0].name if installed else 'not installed'})",
     }
     if as_json:

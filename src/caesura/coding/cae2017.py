@@ -1,93 +1,71 @@
-"""One segment with `cae2017`: analysis, rounding, the factorized prior.
+"""One segment with `cae2017`: analysis, rounding, the factorized prior (Theis et al. 2017, sections 2 and 3).
 
 encode: pixels -> analysis -> * gain -> round -> entropy code -> payload
-decode: payload -> entropy decode -> * inverse -> latents
+decode: payload -> entropy decode -> * inverse gain -> latents
         latents -> synthesis -> pixels
 """
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caesura.coding import rounding
+from caesura.coding.base import Decoded
 from caesura.entropy import factorized
 from caesura.entropy.coder import Popper, Pusher
-from caesura.entropy.tables import Table
-from caesura.models import ladder as rate
-from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
 
 Float = NDArray[np.float32]
 
 
-class Rate:
-    """What a place on the model's scale fixes."""
+class Encoded(NamedTuple):
+    """Symbols, int32 (channels, h, w); see `base.Encoded`."""
 
-    def __init__(self, code: int, bundle: Bundle, *, one_of_many: bool = False) -> None:
-        del one_of_many  # the transforms are the same at all rates
-        self.bundle = bundle
-        mix = rate.mixing(code, len(bundle.log_gain))
-        self.gain = rate.scale_vector(bundle.log_gain, mix)[:, None, None]
-        self.inverse = rate.scale_vector(bundle.log_inverse, mix)[:, None, None]
-        self._row = rate.table_row(code, bundle.tables.rows)
-
-    @cached_property
-    def tables(self) -> list[Table]:
-        """A table a channel."""
-        return self.bundle.tables.row(self._row)
-
-
-class Coded(NamedTuple):
-    """Latents in symbols, int (C, h, w)."""
-
-    symbols: NDArray[np.int32] | NDArray[np.int16]
-    rate: Rate
+    symbols: NDArray[np.int32]
+    conditioning: Conditioning
 
     @property
-    def plane(self) -> Float:
-        """Decoded latents, float32 (C, h, w)."""
-        plane: Float = self.symbols.astype(np.float32) * self.rate.inverse
-        return plane
+    def decoded(self) -> Decoded:
+        """See `base.Encoded`."""
+        return _scaled(self.symbols, self.conditioning)
 
-    @property
-    def magnitudes(self) -> None:
-        """There is no detail layer that would need them."""
-
-
-def analyse(pixels: NDArray[np.uint8], at: Rate) -> Float:
-    """uint8 (H, W, 3) to latents, float32 (C, H / stride, W / stride)."""
-    return transform.analyse(pixels, at.bundle)
+    def pack(self) -> bytes:
+        """See `base.Encoded`."""
+        pusher = Pusher()
+        factorized.push(pusher, self.symbols, self.conditioning.tables)
+        return pusher.bytes()
 
 
-def encode(latent: Float, at: Rate, effort: int) -> Coded:
-    """Latents to symbols; there is one effort only."""
-    del effort
-    return Coded(rounding.nearest(latent * at.gain), at)
+class Cae2017:
+    """See `base.SegmentCoder`."""
+
+    def __init__(self, conditioning: Conditioning) -> None:
+        self._conditioning = conditioning
+
+    def analyse(self, pixels: NDArray[np.uint8]) -> Float:
+        """See `base.SegmentCoder`."""
+        return transform.analyse(pixels, self._conditioning)
+
+    def encode(self, latents: Float) -> Encoded:
+        """See `base.SegmentCoder`."""
+        return Encoded(rounding.nearest(latents * self._conditioning.gain), self._conditioning)
+
+    def decode(self, payload: bytes, shape: tuple[int, int]) -> Decoded:
+        """See `base.SegmentCoder`."""
+        popper = Popper(payload)
+        channels = self._conditioning.bundle.channels
+        symbols = factorized.pop(popper, (channels, *shape), self._conditioning.tables)
+        popper.finish()
+        return _scaled(symbols, self._conditioning)
+
+    def synthesise(self, latents: Float) -> NDArray[np.uint8]:
+        """See `base.SegmentCoder`."""
+        return transform.synthesise(latents, self._conditioning)
 
 
-def pack(coded: Coded) -> bytes:
-    """Symbols to a payload."""
-    pusher = Pusher()
-    factorized.push(pusher, coded.symbols, coded.rate.tables)
-    return pusher.bytes()
-
-
-def decode(payload: bytes, shape: tuple[int, int], at: Rate) -> Coded:
-    """The mirror of `encode` and `pack`, for a segment of this shape, in latents.
-
-    Raises:
-        FormatError: the payload is not what `pack` gives for these arguments.
-    """
-    popper = Popper(payload)
-    symbols = factorized.pop(popper, (at.bundle.channels, *shape), at.tables)
-    popper.finish()
-    return Coded(symbols, at)
-
-
-def synthesise(latent: Float, at: Rate) -> NDArray[np.uint8]:
-    """The mirror of `analyse`."""
-    return transform.synthesise(latent, at.bundle)
+def _scaled(symbols: NDArray[np.int32] | NDArray[np.int16], conditioning: Conditioning) -> Decoded:
+    return Decoded(symbols.astype(np.float32) * conditioning.inverse_gain, None)

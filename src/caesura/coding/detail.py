@@ -1,12 +1,11 @@
-"""The detail layer: what the latents leave of a picture, in a complete orthonormal transform.
+"""The detail layer: the residual that the latents leave, in a complete orthonormal transform.
 
 encode: pixels - base -> colour rotation, 8x8 DCT -> / step -> round -> entropy code -> payload
 decode: payload -> entropy decode -> * step -> inverse DCT, rotation -> + base -> pixels
 
-Present only above the ladder's top, where photographs are kept rather than sent. The transform being
-orthonormal and complete, the error is that of the quantizer, whatever the picture: noise and screenshots
-reach any quality too. Table indices come from magnitudes alone: those of the latents' symbols over each
-block, and those of symbols of earlier passes.
+It is there only above the ladder's top. As the transform is orthonormal and complete, the error is that of
+the quantizer, whatever the picture: noise and screenshots reach any quality as well. Table indices come from
+magnitudes alone: those of the latents' symbols over each block, and those of symbols of earlier passes.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from caesura.entropy.coder import Popper, Pusher
 from caesura.entropy.control import Control, Indices
 from caesura.entropy.passes import PASSES, parts
 from caesura.format.container import QUALITY_MAX
-from caesura.models import ladder as rate
-from caesura.models.bundle import Bundle
+from caesura.models import ladder
+from caesura.models.conditioning import Conditioning
 
 BLOCK = 8
 BANDS = 3 * BLOCK**2
@@ -34,53 +33,51 @@ _COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6
 Pixels = NDArray[np.uint8]
 
 
-def encode(rgb: Pixels, base: Pixels, magnitudes: NDArray[np.uint8], code: int, bundle: Bundle) -> bytes:
-    """What `base` leaves of a picture, as a payload.
+def encode(rgb: Pixels, base: Pixels, magnitudes: NDArray[np.uint8], conditioning: Conditioning) -> bytes:
+    """The payload of the difference between a picture and its `base`.
 
     Args:
         rgb, base: uint8 (H, W, 3), H and W multiples of 16.
-        magnitudes: uint8 (channels, H / 16, W / 16) of the latents' symbols.
-        code: place on the model's scale, above the ladder's top.
-        bundle: the model.
+        magnitudes: of the latents' symbols, uint8 (channels, H / 16, W / 16).
+        conditioning: the model at a position above the ladder's top.
     """
-    control, row, step = _settings(code, bundle)
+    control, row, step = _settings(conditioning)
     symbols = _symbols(rgb, base, step)
     indices = Indices(control, magnitudes, row, symbols.shape[1:])
     coded = []
     for number in range(PASSES):
-        places = parts(number, BANDS)
-        chosen = [indices.of(number, part) for part in places]
-        coded.append([(symbols[part.at], mine) for part, mine in zip(places, chosen, strict=True)])
-        for part in places:
-            indices.learn(part, symbols[part.at])
+        in_pass = parts(number, BANDS)
+        coded.append([(symbols[part.at], indices.index(number, part)) for part in in_pass])
+        for part in in_pass:
+            indices.update(part, symbols[part.at])
     pusher = Pusher()
     grouped.push_passes(pusher, coded, control.tables)
     return pusher.bytes()
 
 
-def decode(payload: bytes, base: Pixels, magnitudes: NDArray[np.uint8], code: int, bundle: Bundle) -> Pixels:
-    """The mirror of `encode`: add what the payload holds to `base`.
+def decode(payload: bytes, base: Pixels, magnitudes: NDArray[np.uint8], conditioning: Conditioning) -> Pixels:
+    """The mirror of `encode`: `base` and the difference in the payload, uint8 (H, W, 3).
 
     Raises:
         FormatError: the payload is not what `encode` gives for these arguments.
     """
-    control, row, step = _settings(code, bundle)
+    control, row, step = _settings(conditioning)
     popper = Popper(payload)
     symbols = np.empty((BANDS, base.shape[0] // BLOCK, base.shape[1] // BLOCK), np.int32)
     indices = Indices(control, magnitudes, row, symbols.shape[1:])
     for number in range(PASSES):
-        places = parts(number, BANDS)
-        chosen = [indices.of(number, part) for part in places]
-        for part, mine in zip(places, grouped.pop_pass(popper, chosen, control.tables), strict=True):
-            symbols[part.at] = mine
-            indices.learn(part, mine)
+        in_pass = parts(number, BANDS)
+        chosen = [indices.index(number, part) for part in in_pass]
+        for part, found in zip(in_pass, grouped.pop_pass(popper, chosen, control.tables), strict=True):
+            symbols[part.at] = found
+            indices.update(part, found)
     popper.finish()
     return _restored(symbols, base, step)
 
 
-def show(rgb: Pixels, base: Pixels, code: int, bundle: Bundle) -> Pixels:
-    """What `decode` makes of what `encode` gives for these arguments, without coding it."""
-    _, _, step = _settings(code, bundle)
+def reconstruct(rgb: Pixels, base: Pixels, conditioning: Conditioning) -> Pixels:
+    """What `decode` gives for the payload of `encode`, without entropy coding: uint8 (H, W, 3)."""
+    _, _, step = _settings(conditioning)
     return _restored(_symbols(rgb, base, step), base, step)
 
 
@@ -117,11 +114,13 @@ def backward(bands: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3, 4)).reshape(high * BLOCK, wide * BLOCK, 3)
 
 
-def _settings(code: int, bundle: Bundle) -> tuple[Control, int, float]:
+def _settings(conditioning: Conditioning) -> tuple[Control, int, float]:
+    """Entropy control, its row and the quantization step."""
+    bundle, position = conditioning.bundle, conditioning.ladder_position
     assert bundle.detail is not None  # of an architecture that has the layer
-    row = rate.table_row(code, len(bundle.detail.bias), QUALITY_MAX, bundle.ladder_top)
+    row = ladder.table_row(position, len(bundle.detail.bias), QUALITY_MAX, bundle.ladder_top)
     first, last = bundle.detail_log_step
-    share = (code - bundle.ladder_top) / (QUALITY_MAX - bundle.ladder_top)
+    share = (position - bundle.ladder_top) / (QUALITY_MAX - bundle.ladder_top)
     return bundle.detail, row, math.exp(first + (last - first) * share)
 
 
@@ -131,8 +130,8 @@ def transform() -> NDArray[np.float32]:
 
     Bands are dealt out by rising frequency, so that each of the four groups has the same mix.
     """
-    frequency, place = np.arange(BLOCK)[:, None], np.arange(BLOCK)
-    cosines = np.cos(math.pi * (2 * place + 1) * frequency / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
+    frequency, offset = np.arange(BLOCK)[:, None], np.arange(BLOCK)
+    cosines = np.cos(math.pi * (2 * offset + 1) * frequency / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     cosines[0] /= math.sqrt(2)
     full = np.einsum("ur,vc,kl->uvkrcl", cosines, cosines, _COLOURS).reshape(BLOCK, BLOCK, 3, BANDS)
     order = sorted(np.ndindex(BLOCK, BLOCK, 3), key=lambda band: (band[0] + band[1], band[2], band[0]))

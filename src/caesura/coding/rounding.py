@@ -1,9 +1,8 @@
-"""Rate-distortion optimised rounding: a symbol goes to where rate + distortion is least, not to where it is
-nearest.
+"""Rate-distortion optimised rounding: a value is rounded to the symbol of least rate + distortion.
 
 With the quantization step as unit, an entropy-coded uniform quantizer at high rate balances D = step^2 / 12
-against R = const - log2(step) at 6 / ln 2 bits per squared step; rounding with that slope in mind makes
-zeros and small symbols win wherever they cost little.
+against R = const - log2(step) at 6 / ln 2 bits per squared step. With that slope, zeros and small symbols win
+wherever they cost little.
 """
 
 from __future__ import annotations
@@ -30,15 +29,16 @@ def optimised(
     values: NDArray[np.float32],
     indices: NDArray[np.uint8],
     control: Control,
-    strength: float | NDArray[np.float32],
+    rate_weight: float | NDArray[np.float32],
 ) -> NDArray[np.int32]:
-    """The nearest symbol or the one below it in magnitude, whichever costs less.
+    """The nearest symbol or the one below it in magnitude, whichever costs less in rate and distortion.
 
     Args:
-        values: what is rounded, in steps.
-        indices: each one's table index, shaped alike.
-        control: whose tables they are.
-        strength: weight of the rate, one or one for each; 1 as high-rate theory has it, 0 for plain rounding.
+        values: in quantization steps, float32.
+        indices: their table indices, shaped alike.
+        control: has the tables.
+        rate_weight: of the rate against the distortion, one or one for each value; 1 as in high-rate theory,
+            0 for plain rounding.
 
     Returns:
         int32 symbols, shaped alike.
@@ -50,26 +50,26 @@ def optimised(
     bits = _bits(control)
     saved = bits[index, upper + _REACH] - bits[index, lower + _REACH]
     lost = (value - lower) ** 2 - (value - upper) ** 2
-    weight = np.broadcast_to(strength, values.shape).reshape(-1)[open_]
+    weight = np.broadcast_to(rate_weight, values.shape).reshape(-1)[open_]
     symbols.reshape(-1)[open_] = np.where(weight * saved > SLOPE * lost, lower, upper)
     return symbols
 
 
 def cost(symbols: NDArray[np.int32], indices: NDArray[np.uint8], control: Control) -> float:
-    """What symbols cost with the tables of their indices, in bits; those beyond 64 as if they were 64."""
+    """Bits of symbols with the tables of their indices; symbols beyond 64 count as 64."""
     return float(_bits(control)[indices, symbols.clip(-_REACH, _REACH) + _REACH].sum(dtype=np.float64))
 
 
 @lru_cache(maxsize=8)
 def _bits(control: Control) -> NDArray[np.float32]:
-    """What each symbol of -REACH .. REACH costs with each table: float32 (tables, 2 * REACH + 1)."""
+    """Bits of each symbol of -REACH .. REACH with each table: float32 (tables, 2 * REACH + 1)."""
     return np.stack([_table_bits(table) for table in control.tables])
 
 
 def _table_bits(table: Table) -> NDArray[np.float32]:
     bits = PRECISION - np.log2(table.frequencies)
-    place = np.arange(-_REACH, _REACH + 1) - table.low
-    outside = (place < 0) | (place >= table.escape)
-    distance = np.where(place < 0, -place, place - table.escape + 1)
+    offset = np.arange(-_REACH, _REACH + 1) - table.low
+    outside = (offset < 0) | (offset >= table.escape)
+    distance = np.where(offset < 0, -offset, offset - table.escape + 1)
     escaped = bits[table.escape] + 6 + 2 * np.log2(np.maximum(distance, 1))
-    return np.where(outside, escaped, bits[np.clip(place, 0, table.escape)]).astype(np.float32)
+    return np.where(outside, escaped, bits[np.clip(offset, 0, table.escape)]).astype(np.float32)

@@ -37,7 +37,7 @@ class Pusher:
         self._coder = _library().stack.AnsCoder()
 
     def indices(self, indices: NDArray[np.int32], table: Table) -> None:
-        """Push places in a table, int32 (n,), 0 to `table.escape`."""
+        """Push indices into a table's frequencies, int32 (n,), 0 to `table.escape`."""
         self._coder.encode_reverse(indices, _model(table))
 
     def uniform(self, values: NDArray[np.int32], sizes: NDArray[np.int32]) -> None:
@@ -66,7 +66,7 @@ class Popper:
         self._coder = _library().stack.AnsCoder(words)
 
     def indices(self, count: int, table: Table) -> NDArray[np.int32]:
-        """Pop `count` places in a table, int32 (count,)."""
+        """Pop `count` indices into a table's frequencies, int32 (count,)."""
         indices: NDArray[np.int32] = self._coder.decode(_model(table), count)
         return indices
 

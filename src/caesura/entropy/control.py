@@ -52,7 +52,7 @@ class Control:
         far: int8 (PASSES - 1, C, C), channel, channel it looks at.
         limit: inputs of `base` lie within -limit .. limit.
         tables: the INDICES tables.
-        lowest: index that symbols may have; 0 says that a symbol is certainly zero.
+        lowest: smallest index; index 0 means that the symbol is zero and is not coded.
     """
 
     bias: NDArray[np.int32]
@@ -108,7 +108,7 @@ class Control:
 class Indices:
     """The indices of one plane, pass after pass; encoder and decoder go through the same calls.
 
-    for number in range(PASSES): for part in parts(number, C): of(number, part), then learn(part, symbols)
+    for number in range(PASSES): for part in parts(number, C): index(number, part), then update(part, symbols)
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Indices:
                 here[:] = spread[:, : here.shape[1], : here.shape[2]] + bias
         self._magnitudes = np.zeros((channels, rows + 2, columns + 2), np.float32)
 
-    def of(self, number: int, part: Part) -> NDArray[np.uint8]:
+    def index(self, number: int, part: Part) -> NDArray[np.uint8]:
         """Indices of one part of pass `number`: uint8, shaped like the part."""
         sums = self._sums[part.at]
         if number and sums.size:
@@ -146,15 +146,15 @@ class Indices:
         clipped: NDArray[np.uint8] = indices.clip(self._control.lowest, INDICES - 1).astype(np.uint8)
         return clipped
 
-    def learn(self, part: Part, symbols: NDArray[np.int32]) -> None:
-        """Take in the symbols of a part, int32, shaped like it."""
+    def update(self, part: Part, symbols: NDArray[np.int32]) -> None:
+        """Add the symbols of a part, int32, shaped like it."""
         channels, rows, columns = part.at
         inner = self._magnitudes[channels, 1:-1, 1:-1]
         inner[:, rows, columns] = magnitude(symbols)
 
     @property
     def magnitudes(self) -> NDArray[np.uint8]:
-        """Magnitudes of all symbols taken in: uint8 (C, h, w)."""
+        """Magnitudes of all symbols so far, zero elsewhere: uint8 (C, h, w)."""
         return self._magnitudes[:, 1:-1, 1:-1].astype(np.uint8)
 
     def _near(self, number: int, part: Part, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -171,7 +171,7 @@ class Indices:
         return total
 
     def _far(self, number: int, part: Part, sums: NDArray[np.float32]) -> None:
-        """Add to the sums what the groups known at the same positions say."""
+        """Add the contribution of groups of earlier passes at the same positions."""
         weights = self._control.far[number - 1, part.channels].astype(np.float32)
         for earlier in range(number):
             known = next(p for p in parts(earlier, self._control.channels) if p.corner == part.corner)

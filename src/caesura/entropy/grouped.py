@@ -1,6 +1,6 @@
-"""Symbols whose tables an index chooses, one by one: sorted by index, so that each table codes one run.
+"""Symbols that each have a table index: sorted by index, so that each table codes one run.
 
-Index 0 says that a symbol is zero; nothing is coded for it.
+Index 0 means that the symbol is zero; it is not coded.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def pop(popper: Popper, indices: Indices, tables: Sequence[Table]) -> Symbols:
 
 
 def _runs(indices: Indices, tables: Sequence[Table]) -> Iterator[tuple[NDArray[np.int64], Table]]:
-    """For each index above 0 that occurs, rising: its places, in their order, and its table."""
+    """For each index above 0 that occurs, rising: the offsets of its symbols, in order, and its table."""
     ends = np.cumsum(np.bincount(indices, minlength=len(tables)))
     order = np.argsort(indices, kind="stable")
     for index in range(1, len(tables)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PASSES = 4
-_CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))  # diagonal neighbours come before the others
+_CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))  # offsets; diagonal neighbours come before the others
 
 
 class Part(NamedTuple):
@@ -20,7 +20,7 @@ class Part(NamedTuple):
         corner: 0 to 3.
         group: of channels, 0 to 3.
         channels: the group's channels.
-        row, column: the corner's place in its cell.
+        row, column: the corner's offset in its cell.
         at: index of the part in an array (channels, h, w).
     """
 
@@ -39,9 +39,10 @@ class Part(NamedTuple):
 def parts(number: int, channels: int) -> list[Part]:
     """The four parts of pass `number`, 0 to 3; `channels` is a multiple of 4."""
     size = channels // PASSES
+    groups = [corner ^ number for corner in range(PASSES)]
     return [
-        Part(corner, corner ^ number, slice((corner ^ number) * size, ((corner ^ number) + 1) * size), *place)
-        for corner, place in enumerate(_CORNERS)
+        Part(corner, group, slice(group * size, (group + 1) * size), *offset)
+        for corner, (group, offset) in enumerate(zip(groups, _CORNERS, strict=True))
     ]
 
 

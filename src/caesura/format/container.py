@@ -56,17 +56,22 @@ class Header:
     Attributes:
         model_id: 32-bit id of the bundle.
         channels: 1 (grey) or 3 (RGB), one more with transparency.
-        quality: the place on the model's own scale, in hundredths, 100 to 10000.
+        ladder_position: on the model's own scale of qualities, in hundredths, 100 to 10000.
         cells: side of a segment, in cells of 64 pixels, 1 to 32.
         width, height: of the picture, in pixels.
     """
 
     model_id: int
     channels: int
-    quality: int
+    ladder_position: int
     cells: int
     width: int
     height: int
+
+    @property
+    def quality(self) -> int:
+        """The former name of `ladder_position`."""
+        return self.ladder_position
 
     @property
     def colours(self) -> int:
@@ -93,9 +98,9 @@ class Header:
         if self.channels not in (1, 2, 3, 4):
             allowed = "1 (grey) and 3 (RGB) are allowed, one more with transparency"
             raise FormatError(f"header: channels is {self.channels}; {allowed}")
-        if not QUALITY_MIN <= self.quality <= QUALITY_MAX:
+        if not QUALITY_MIN <= self.ladder_position <= QUALITY_MAX:
             allowed = f"{QUALITY_MIN} to {QUALITY_MAX} hundredths are allowed"
-            raise FormatError(f"header: quality is {self.quality}; {allowed}")
+            raise FormatError(f"header: ladder position is {self.ladder_position}; {allowed}")
         if not 1 <= self.cells <= MAX_CELLS:
             allowed = f"1 to {MAX_CELLS} of {CELL} pixels are allowed"
             raise FormatError(f"header: segments have {self.cells} cells a side; {allowed}")
@@ -108,7 +113,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Segment:
+class SegmentData:
     """What a file holds of one segment.
 
     Attributes:
@@ -131,7 +136,7 @@ class Payload:
         metadata: what travels with the picture.
     """
 
-    segments: Sequence[Segment | None]
+    segments: Sequence[SegmentData | None]
     metadata: Metadata = field(default_factory=Metadata)
 
 
@@ -152,13 +157,13 @@ def write_start(header: Header, metadata: Metadata, *, max_pixels: int = MAX_PIX
         FormatError: the header does not pass `Header.check`.
     """
     header.check(max_pixels)
-    fields = _FIXED.pack(header.model_id, header.channels, header.quality, header.cells)
+    fields = _FIXED.pack(header.model_id, header.channels, header.ladder_position, header.cells)
     sides = _varint(header.width) + _varint(header.height)
     kept = b"".join(_chunk(METADATA[name], pack(content)) for name, content in metadata.items())
     return SIGNATURE + bytes([VERSION]) + _chunk(HEADER, fields + sides) + kept
 
 
-def write_segment(number: int, segment: Segment) -> bytes:
+def write_segment(number: int, segment: SegmentData) -> bytes:
     """A segment's chunks."""
     layers = ((kind, getattr(segment, name)) for kind, name in _LAYERS.items())
     return b"".join(
@@ -219,7 +224,7 @@ def read(
             raise FormatError(f"chunk type {chunk.kind:#04x} is needed to decode the file and not known here")
     if len(segments) < header.segments:
         raise TruncatedError(f"the file ends after {len(segments)} of {header.segments} segments")
-    found = [None if layers is None else Segment(**layers) for layers in segments]
+    found = [None if layers is None else SegmentData(**layers) for layers in segments]
     return header, Payload(found, Metadata(**kept))
 
 
@@ -264,7 +269,7 @@ def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
         elif (name := _METADATA_OF.get(chunk.kind)) and name not in kept:
             with contextlib.suppress(FormatError):
                 kept[name] = unpack(name, chunk.data[chunk.body : chunk.end])
-    found = [Segment(**mine) if "latents" in mine else None for mine in layers]
+    found = [SegmentData(**mine) if "latents" in mine else None for mine in layers]
     if not any(found):
         raise TruncatedError(f"none of {header.segments} segments is left")
     if lost or last + 1 < header.segments:
@@ -336,12 +341,12 @@ def _header(chunk: _Chunk | None, max_pixels: int) -> Header:
         )
     if len(payload) < _FIXED.size:
         raise FormatError(f"header: {len(payload)} bytes; at least {_FIXED.size + 2} are needed")
-    model_id, channels, quality, cells = _FIXED.unpack_from(payload)
+    model_id, channels, ladder_position, cells = _FIXED.unpack_from(payload)
     width, position = _read_varint(payload, _FIXED.size, "header: width")
     height, position = _read_varint(payload, position, "header: height")
     if position != len(payload):
         raise FormatError(f"header: {len(payload)} bytes; {position} are used")
-    header = Header(model_id, channels, quality, cells, width, height)
+    header = Header(model_id, channels, ladder_position, cells, width, height)
     header.check(max_pixels)
     return header
 

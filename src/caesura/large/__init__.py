@@ -25,7 +25,7 @@ from caesura.picture import carried, files, pixels
 from caesura.picture.metadata import Metadata
 from caesura.runtime.parallel import one_blas_thread
 from caesura.tiles.decoder import Decoder
-from caesura.tiles.encoder import Source
+from caesura.tiles.source import Source
 
 Progress = Callable[[int, int], None]
 

@@ -114,6 +114,11 @@ class Bundle:
         """Number of latent channels."""
         return int(self.log_gain.shape[1])
 
+    @property
+    def is_conditioned(self) -> bool:
+        """Whether the networks take the ladder position, as weights of its anchors."""
+        return self.architecture != "cae2017"
+
 
 def load(model: str | Path | Bundle = DEFAULT) -> Bundle:
     """Load a bundle by name or folder; loaded ones are kept.

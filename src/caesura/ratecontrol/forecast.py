@@ -134,6 +134,24 @@ def forecast(
     return Forecast(round(place), slope)
 
 
+def pixel_variance(pixels: NDArray[np.uint8], stride: int) -> Float:
+    """The variance within each square of `stride` pixels a side, the mean over colours.
+
+    Args:
+        pixels: uint8 (H, W, colours), H and W multiples of `stride`.
+        stride: pixels per latent.
+
+    Returns:
+        float32 (H / stride, W / stride).
+    """
+    high, wide, colours = pixels.shape
+    squares = pixels.reshape(high // stride, stride, wide // stride, stride, colours)
+    # Copied such that each square's pixels are next to one another: three times as fast.
+    flat = squares.transpose(0, 2, 4, 1, 3).reshape(high // stride, wide // stride, colours, -1)
+    variance: Float = flat.astype(np.float32).var(axis=-1).mean(axis=-1)
+    return variance
+
+
 def sample(latents: Sequence[Float], contrasts: Sequence[Float]) -> Sample:
     """So many of the latents as are enough, evenly; arguments as for `forecast`."""
     flat = [one.reshape(len(one), -1) for one in latents]

@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from caesura.errors import ConfigError, DependencyError, ModelError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.runtime.parallel import threads
 
 Float = NDArray[np.float32]
 
 _SESSIONS = 64  # kept loaded
-_FED = b"fed"
-_MIX = "mix"  # what graphs call the rate
+_AS_INPUT = b"as input"
+_ANCHOR_WEIGHTS = "mix"  # the input's name in the graphs
 _DEVICES: dict[str, list[Any]] = {
     "cpu": ["CPUExecutionProvider"],
     # Without TF32, whose 10 bits would move pixels by more than other machines' rounding does, and without
@@ -40,79 +41,66 @@ _DEVICES: dict[str, list[Any]] = {
 }
 
 
-class Fed(NamedTuple):
-    """A rate that graphs are fed with as they run, instead of being loaded for it.
-
-    One loading does for all rates, and each run takes an eighth longer: for a picture that is tried at many.
-    """
-
-    mix: Float
-
-
-Mix = Float | Fed
-
-
-def analyse(pixels: NDArray[np.uint8], bundle: Bundle, mix: Mix | None = None) -> Float:
-    """Pixels to latents.
+def analyse(pixels: NDArray[np.uint8], conditioning: Conditioning) -> Float:
+    """Latents of pixels.
 
     Args:
-        pixels: uint8 (H, W, 3); H and W multiples of the bundle's stride and at least its smallest side.
-        bundle: the model.
-        mix: float32 (anchors,), the rate, where the transforms depend on it.
+        pixels: uint8 (H, W, 3); H and W multiples of the model's stride and at least its smallest side.
+        conditioning: the model at a ladder position.
 
     Returns:
         float32 (channels, H / stride, W / stride).
     """
-    return _run(bundle, models.ANALYSIS, mix, input=pixels)
+    return _run(conditioning, bundles.ANALYSIS, input=pixels)
 
 
-def synthesise(latent: Float, bundle: Bundle, mix: Mix | None = None) -> NDArray[np.uint8]:
-    """Latents to pixels; the mirror of `analyse`.
+def synthesise(latents: Float, conditioning: Conditioning) -> NDArray[np.uint8]:
+    """Pixels of latents; the mirror of `analyse`.
 
     Args:
-        latent: float32 (channels, h, w).
-        bundle: the model.
-        mix: float32 (anchors,), the rate, where the transforms depend on it.
+        latents: float32 (channels, h, w).
+        conditioning: the model at a ladder position.
 
     Returns:
         uint8 (h * stride, w * stride, 3).
     """
-    return _run(bundle, models.SYNTHESIS, mix, input=latent)
+    return _run(conditioning, bundles.SYNTHESIS, input=latents)
 
 
-def hyper_analyse(scaled: Float, bundle: Bundle, mix: Mix) -> Float:
-    """Scaled latents, float32 (channels, 4h, 4w), to the hyperlatent, float32 (hyperlatents, h, w)."""
-    return _run(bundle, models.HYPER_ANALYSIS, mix, input=scaled)
+def hyper_analyse(scaled: Float, conditioning: Conditioning) -> Float:
+    """Hyperlatents, float32 (D, h, w), of latents in quantization steps, float32 (channels, 4h, 4w)."""
+    return _run(conditioning, bundles.HYPER_ANALYSIS, input=scaled)
 
 
-def hyper_synthesise(hyper: NDArray[np.integer[Any]], bundle: Bundle, mix: Mix) -> Float:
-    """The hyperlatent, integers (D, h, w), to features, float32 (F, 4h, 4w)."""
-    return _run(bundle, models.HYPER_SYNTHESIS, mix, input=hyper.astype(np.float32))
+def hyper_synthesise(hyperlatents: NDArray[np.integer[Any]], conditioning: Conditioning) -> Float:
+    """Features, float32 (F, 4h, 4w), of hyperlatents, integers (D, h, w)."""
+    return _run(conditioning, bundles.HYPER_SYNTHESIS, input=hyperlatents.astype(np.float32))
 
 
-def means(number: int, features: Float, known: Float, bundle: Bundle, mix: Mix) -> Float:
+def means(number: int, features: Float, known: Float, conditioning: Conditioning) -> Float:
     """The means of pass `number`, each channel's where the pass codes it.
 
     Args:
         number: 0 to 3.
         features: float32 (F, 2h, 2w), from `hyper_synthesise`.
         known: float32 (channels, 2h, 2w), latents decoded so far, zero elsewhere.
-        bundle: the model.
-        mix: float32 (anchors,), the rate.
+        conditioning: the model at a ladder position.
 
     Returns:
         float32 (channels, h, w), one of each cell of 2x2, in units of `known`.
     """
-    return _run(bundle, models.MEANS[number], mix, input=features, known=known)
+    return _run(conditioning, bundles.MEANS[number], input=features, known=known)
 
 
-def _run(bundle: Bundle, graph: str, mix: Mix | None, **inputs: NDArray[Any]) -> NDArray[Any]:
+def _run(conditioning: Conditioning, graph: str, **inputs: NDArray[Any]) -> NDArray[Any]:
+    bundle, weights = conditioning.bundle, conditioning.anchor_weights
     feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-    if isinstance(mix, Fed):
-        session = _session(bundle, graph, _FED, threads(), device())
-        feeds[_MIX] = mix.mix
-    else:
-        session = _session(bundle, graph, None if mix is None else mix.tobytes(), threads(), device())
+    folded: bytes | None = None
+    if bundle.is_conditioned:
+        folded = _AS_INPUT if conditioning.as_input else weights.tobytes()
+        if conditioning.as_input:
+            feeds[_ANCHOR_WEIGHTS] = weights
+    session = _session(bundle, graph, folded, threads(), device())
     try:
         output: NDArray[Any] = session.run(None, feeds)[0]
     except Exception as error:  # as below
@@ -139,11 +127,11 @@ def device() -> str:
 
 @lru_cache(maxsize=_SESSIONS)
 def _session(
-    bundle: Bundle, graph: str, mix: bytes | None, threads: int, device: str
+    bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str
 ) -> onnxruntime.InferenceSession:
-    """A graph loaded for one rate, float32 bytes: the runtime folds what depends on it into the weights.
+    """A graph loaded for anchor weights, float32 bytes, which the runtime folds into its constants.
 
-    Or for all, `_FED`, to be given to it as it runs.
+    Or for all, `_AS_INPUT`, to be given them as it runs. None for a graph that takes none.
     """
     _share_memory()
     options = onnxruntime.SessionOptions()
@@ -152,11 +140,15 @@ def _session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     model, anchors = bundle.graphs[graph], len(bundle.log_gain)
-    if mix is not None:
-        rate = np.frombuffer(mix, np.float32) if mix != _FED else np.zeros(anchors, np.float32)
-        options.add_external_initializers([_MIX], [onnxruntime.OrtValue.ortvalue_from_numpy(rate)])
-    if mix == _FED:
-        model += _input(_MIX, anchors)
+    if weights is not None:
+        constant = (
+            np.zeros(anchors, np.float32) if weights == _AS_INPUT else np.frombuffer(weights, np.float32)
+        )
+        options.add_external_initializers(
+            [_ANCHOR_WEIGHTS], [onnxruntime.OrtValue.ortvalue_from_numpy(constant)]
+        )
+    if weights == _AS_INPUT:
+        model += _input(_ANCHOR_WEIGHTS, anchors)
     try:
         session = onnxruntime.InferenceSession(model, options, providers=_DEVICES[device])
     except Exception as error:  # the library raises many kinds, none with a common base but this
@@ -167,11 +159,10 @@ def _session(
 
 
 def _input(name: str, length: int) -> bytes:
-    """What, behind a model, declares an input of its graph, float32 (length,).
+    """Bytes that, appended to a serialized ONNX model, declare an input of its graph, float32 (length,).
 
-    Messages of protocol buffers that follow one another are one, their lists joined: this is a model of
-    nothing but a graph of nothing but an input. An initializer of that name is then its value unless another
-    is given.
+    Concatenated protocol buffer messages are merged and their lists joined: this is a model with nothing but
+    a graph with nothing but an input. An initializer of that name is then the input's default.
     """
 
     def field(number: int, value: bytes) -> bytes:

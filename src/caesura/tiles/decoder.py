@@ -9,28 +9,30 @@ import itertools
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caesura.coding import detail, preview
+from caesura.coding.base import Decoded
 from caesura.errors import FormatError, TruncatedError
-from caesura.format.container import Header, Segment
+from caesura.format.container import Header, SegmentData
 from caesura.models.bundle import PREVIEW_SCALE, Bundle
-from caesura.picture import alpha
-from caesura.picture import pixels as image
+from caesura.picture import alpha, pixels
 from caesura.runtime.parallel import each
-from caesura.tiles.grid import USUAL_CELLS, Place, blocks, common, groups
+from caesura.tiles import grid
+from caesura.tiles.grid import USUAL_CELLS, Segment, overlap
 from caesura.tiles.layers import Area, Layers, Pixels
 
-
-def _there(segments: Sequence[Segment | None], place: Place) -> Segment:
-    """A segment, or one of nothing in place of one that is lost."""
-    return segments[place.number] or Segment(b"")
+Magnitudes = NDArray[np.uint8] | None  # of a segment's symbols; None without a detail layer
 
 
-class Decoder(Layers):
+def _or_empty(data: Sequence[SegmentData | None], segment: Segment) -> SegmentData:
+    """A segment's data, or none of any layer if it is lost."""
+    return data[segment.number] or SegmentData(b"")
+
+
+class Decoder:
     """Decodes one picture, or the segments of a region of it.
 
     Attributes:
@@ -53,146 +55,153 @@ class Decoder(Layers):
         Args:
             header: of the file.
             bundle: the model that it names.
-            region: rows and columns in pixels, all unless given.
-            conceal: make up what is missing or damaged from what is around it, instead of raising.
+            region: rows and columns in pixels; the whole picture unless given.
+            conceal: fill in what is missing or damaged from what is around it, instead of raising.
             preview: give pixels at an eighth of the sides, by the latents alone, if the model can and the
-                picture is opaque: latents do not tell the colours that are seen from those beside them.
+                picture is opaque: latents do not tell visible colours from hidden ones beside them.
         """
-        super().__init__(header, bundle)
+        self.header, self._layers = header, Layers.of(header, bundle)
+        self._conditioning, self._grid, self._mosaic = (
+            self._layers.conditioning,
+            self._layers.grid,
+            self._layers.mosaic,
+        )
         self._conceals = conceal
-        # Small segments' pixels are made together: each alone would see a halo many times its size.
+        # Small segments' pixels are made together: the window of each alone would be many times its size.
         self._block = max(1, USUAL_CELLS // header.cells)
         self._preview = bundle.preview if preview and header.channels == header.colours else None
         self.scale = 1 if self._preview is None else PREVIEW_SCALE
         self.damaged: set[int] = set()
         rows, columns = region or (slice(0, header.height), slice(0, header.width))
-        self._shown = self._grid.within(self._in_latents(rows), self._in_latents(columns))
+        self._shown = self._grid.within(self._layers.in_latents(rows), self._layers.in_latents(columns))
         first, last = self._shown[0], self._shown[-1]
         self._taken = self._grid.within(
-            slice(first.row.seen.start, last.row.seen.stop),
-            slice(first.column.seen.start, last.column.seen.stop),
+            slice(first.rows.window.start, last.rows.window.stop),
+            slice(first.columns.window.start, last.columns.window.stop),
         )
-        self.needed = {place.number for place in self._taken}
+        self.needed = {segment.number for segment in self._taken}
 
     def areas(self, numbers: Set[int]) -> list[Area]:
         """Where segments lie in the picture, in pixels."""
-        return [self._area(place) for place in self._grid if place.number in numbers]
+        return [self._layers.area(segment) for segment in self._grid if segment.number in numbers]
 
-    def parts(self, segments: Sequence[Segment | None]) -> Iterator[tuple[Area, Pixels]]:
+    def parts(self, data: Sequence[SegmentData | None]) -> Iterator[tuple[Area, Pixels]]:
         """Segment by segment where it lies in the picture, in pixels, and uint8 (h, w, channels) of `scale`.
 
         Args:
-            segments: of the whole picture; None is allowed for those that are not needed, or are concealed.
+            data: the segments of the whole picture; None is allowed for those that are not needed, or are
+                concealed.
 
         Raises:
             FormatError: a segment is not what the encoder gives for this header and model.
         """
         waiting, magnitudes = deque(self._taken), {}
-        lost: list[Place] = []
-        for places in groups(self._shown, self._block):
-            end = places[-1].row.seen.stop
+        lost: list[Segment] = []
+        for strip in grid.strips(self._shown, self._block):
+            end = strip[-1].rows.window.stop
             # What is lost is guessed from the row below as well.
             ahead = end + self._grid.side if self._conceals else end
             taken = []
-            while waiting and waiting[0].row.kept.start < ahead:
+            while waiting and waiting[0].rows.kept.start < ahead:
                 taken.append(waiting.popleft())
-            found = each(partial(self._latents, segments), taken, self._work)
-            for place, (plane, of_symbols) in zip(taken, found, strict=True):
-                if plane is None:
-                    lost.append(place)
+            found = each(partial(self._latents, data), taken, self._layers.work)
+            for segment, decoded in zip(taken, found, strict=True):
+                if decoded is None:
+                    lost.append(segment)
                 else:
-                    self._mosaic.put(place, plane)
-                magnitudes[place.number] = of_symbols
-            while lost and lost[0].row.kept.start < end:
-                place = lost.pop(0)
-                self._mosaic.put(place, self._mosaic.guess(place, self._bundle.channels))
-            del found  # so that rows that are forgotten take no memory while others are decoded
-            made = each(partial(self._pixels, segments, magnitudes), blocks(places, self._block), self._work)
+                    self._mosaic.put(segment, decoded.latents)
+                magnitudes[segment.number] = None if decoded is None else decoded.magnitudes
+            while lost and lost[0].rows.kept.start < end:
+                segment = lost.pop(0)
+                channels = self._conditioning.bundle.channels
+                self._mosaic.put(segment, self._mosaic.guess(segment, channels))
+            del found, decoded  # so that rows that are forgotten take no memory while others are decoded
+            blocks = grid.blocks(strip, self._block)
+            made = each(partial(self._pixels, data, magnitudes), blocks, self._layers.work)
             parts = {number: pixels for block in made for number, pixels in block}
             del made
-            for place in places:
-                magnitudes.pop(place.number)
-                yield self._area(place), parts.pop(place.number)
-            self._mosaic.forget_above(places[-1].row.kept.stop - self._grid.halo)
+            for segment in strip:
+                magnitudes.pop(segment.number)
+                yield self._layers.area(segment), parts.pop(segment.number)
+            self._mosaic.forget_above(strip[-1].rows.kept.stop - self._grid.halo)
 
-    def bands(self, segments: Sequence[Segment | None]) -> Iterator[Pixels]:
+    def bands(self, data: Sequence[SegmentData | None]) -> Iterator[Pixels]:
         """The picture from top to bottom, a row of segments at a time, uint8 (h, width, channels)."""
-        for _, row in itertools.groupby(self.parts(segments), key=lambda part: part[0][0].start):
+        for _, row in itertools.groupby(self.parts(data), key=lambda part: part[0][0].start):
             yield np.concatenate([pixels for _, pixels in row], axis=1)
 
-    def _latents(self, segments: Sequence[Segment | None], place: Place) -> tuple[Any, Any]:
-        """A segment's latents, and the magnitudes of its symbols if the detail layer needs them.
-
-        None if they are to be concealed.
-        """
+    def _latents(self, data: Sequence[SegmentData | None], segment: Segment) -> Decoded | None:
+        """A segment's latents; None if they are to be concealed."""
         try:
-            return self._decoded(segments[place.number], place)
+            return self._decoded(data[segment.number], segment)
         except FormatError:
             if not self._conceals:
                 raise
-            self.damaged.add(place.number)
-            return None, None
+            self.damaged.add(segment.number)
+            return None
 
-    def _decoded(self, segment: Segment | None, place: Place) -> tuple[Any, Any]:
-        if segment is None:
-            raise TruncatedError(f"segment {place.number} is missing")
-        if self._above != (segment.detail is not None):
+    def _decoded(self, data: SegmentData | None, segment: Segment) -> Decoded:
+        if data is None:
+            raise TruncatedError(f"segment {segment.number} is missing")
+        if (above := self._conditioning.above_ladder) != (data.detail is not None):
             if not self._conceals:
-                there = "missing" if self._above else "there"
-                raise FormatError(f"detail: the chunk is {there} at quality {self.header.quality}")
-            self.damaged.add(place.number)
-        decoded = self._architecture.decode(segment.latents, place.shape, self._at)
-        return decoded.plane, decoded.magnitudes if self._above else None
+                there, position = "missing" if above else "there", self.header.ladder_position
+                raise FormatError(f"detail: the chunk is {there} at ladder position {position}")
+            self.damaged.add(segment.number)
+        return self._layers.coder.decode(data.latents, segment.shape)
 
     def _pixels(
-        self, segments: Sequence[Segment | None], magnitudes: Mapping[int, Any], places: list[Place]
+        self,
+        data: Sequence[SegmentData | None],
+        magnitudes: Mapping[int, Magnitudes],
+        block: list[Segment],
     ) -> list[tuple[int, Pixels]]:
         """Number and pixels of each of a block's segments, uint8 (h, w, channels), cropped to the picture."""
         if self._preview is not None:
-            return [(p.number, self._reduced(_there(segments, p), p, self._preview)) for p in places]
-        whole = self._grid.block(places)
-        base = self._base(whole)
+            return [(one.number, self._reduced(_or_empty(data, one), one, self._preview)) for one in block]
+        whole = self._grid.merged(block)
+        rows, columns = self._layers.in_pixels(whole.rows.kept), self._layers.in_pixels(whole.columns.kept)
+        base = self._layers.base(whole)
         found = []
-        for place in places:
-            rows, _ = common(self._in_pixels(whole.row.kept), self._in_pixels(place.row.kept))
-            columns, _ = common(self._in_pixels(whole.column.kept), self._in_pixels(place.column.kept))
-            mine, of_symbols = base[rows, columns], magnitudes[place.number]
-            found.append((place.number, self._sound(_there(segments, place), place, mine, of_symbols)))
+        for segment in block:
+            down, _ = overlap(rows, self._layers.in_pixels(segment.rows.kept))
+            across, _ = overlap(columns, self._layers.in_pixels(segment.columns.kept))
+            own = _or_empty(data, segment), segment, base[down, across], magnitudes[segment.number]
+            found.append((segment.number, self._concealed(*own)))
         return found
 
-    def _sound(self, segment: Segment, place: Place, base: Pixels, of_symbols: Any) -> Pixels:
+    def _concealed(self, data: SegmentData, segment: Segment, base: Pixels, magnitudes: Magnitudes) -> Pixels:
         """A segment's pixels; without the layers on top of its base where these are to be concealed."""
         try:
-            return self._layered(segment, place, base, of_symbols)
+            return self._layered(data, segment, base, magnitudes)
         except FormatError:
             if not self._conceals:
                 raise
-            self.damaged.add(place.number)
-            return self._layered(Segment(b""), place, base, None)
+            self.damaged.add(segment.number)
+            return self._layered(SegmentData(b""), segment, base, None)
 
-    def _layered(self, segment: Segment, place: Place, rgb: Pixels, of_symbols: Any) -> Pixels:
+    def _layered(self, data: SegmentData, segment: Segment, rgb: Pixels, magnitudes: Magnitudes) -> Pixels:
         """The base's pixels with the layers on top of them, cropped to the picture."""
-        header = self.header
-        if segment.detail is not None and of_symbols is not None:
-            rgb = detail.decode(segment.detail, rgb, of_symbols, header.quality, self._bundle)
-        pixels = self._coloured(place, rgb)
-        transparency = self._transparency(segment, *pixels.shape[:2])
-        return pixels if transparency is None else np.dstack([pixels, transparency])
+        if data.detail is not None and magnitudes is not None:
+            rgb = detail.decode(data.detail, rgb, magnitudes, self._conditioning)
+        colours = self._layers.coloured(segment, rgb)
+        transparency = self._transparency(data, *colours.shape[:2])
+        return colours if transparency is None else np.dstack([colours, transparency])
 
-    def _reduced(self, segment: Segment, place: Place, weights: NDArray[np.float32]) -> Pixels:
+    def _reduced(self, data: SegmentData, segment: Segment, weights: NDArray[np.float32]) -> Pixels:
         """The pixels of a preview, without synthesis and detail layer."""
-        rows, columns = (span.stop - span.start for span in self._area(place))
+        rows, columns = (span.stop - span.start for span in self._layers.area(segment))
         high, wide = (-(-side // self.scale) for side in (rows, columns))
-        rgb = preview.pixels(self._mosaic.of(place), weights)[:high, :wide]
-        self._transparency(segment, rows, columns)  # there must be none
-        return image.from_rgb(rgb, self.header.colours)
+        rgb = preview.pixels(self._mosaic.of(segment), weights)[:high, :wide]
+        self._transparency(data, rows, columns)  # there must be none
+        return pixels.from_rgb(rgb, self.header.colours)
 
-    def _transparency(self, segment: Segment, height: int, width: int) -> Pixels | None:
+    def _transparency(self, data: SegmentData, height: int, width: int) -> Pixels | None:
         """A segment's alpha, uint8 (h, w), None in a picture without."""
         if self.header.channels == self.header.colours:
-            if segment.alpha is not None:
+            if data.alpha is not None:
                 raise FormatError(f"alpha: the chunk is there with {self.header.channels} channels")
             return None
-        if segment.alpha is None:
+        if data.alpha is None:
             return np.full((height, width), alpha.OPAQUE, np.uint8)
-        return alpha.decode(segment.alpha, height, width)
+        return alpha.decode(data.alpha, height, width)

@@ -1,8 +1,8 @@
-"""Segments: the squares of a picture whose symbols are coded alone. So they decode side by side, a region
-decodes without the rest, and damage stays where it is.
+"""Segments: the squares of a picture whose symbols are coded independently of one another.
 
-The entropy coder, the hyperprior and the means see one segment; the transforms see across: each segment's
-pixels come from a window of latents wider by a halo, so that no seam shows.
+They are coded in parallel, a region decodes without the rest, and damage stays where it is. Entropy coder,
+hyperprior and means see one segment. The transforms see across: the pixels of a segment come from a window of
+latents that is wider by a halo, so that no seam shows.
 """
 
 from __future__ import annotations
@@ -18,32 +18,38 @@ from numpy.typing import NDArray
 from caesura.format.container import CELL
 
 USUAL_CELLS = 16
-_ALONE_CELLS = 24  # up to here a picture is one segment
-_GROUP = 8  # segments that are worked on together: enough for all processors, not the whole picture
+_MOST_OF_ONE = 24  # cells a side of the largest picture that is one segment
+_STRIP = 8  # segments that are coded together: enough for all processors, not the whole picture
 
 Float = NDArray[np.float32]
 
 
-def choose(height: int, width: int) -> int:
+def choose_cells(height: int, width: int) -> int:
     """Cells a side of the segments of a picture, 1 to MAX_CELLS."""
     cells = -(-max(height, width) // CELL)
-    return cells if cells <= _ALONE_CELLS else USUAL_CELLS
+    return cells if cells <= _MOST_OF_ONE else USUAL_CELLS
 
 
 class Span:
-    """One direction of a segment: what it keeps, what its window sees, where the first lies in the second."""
+    """Rows or columns of a segment, in latents.
+
+    Attributes:
+        kept: its own.
+        window: its own and the halo, as far as the picture goes.
+        inner: its own, counted from the start of the window.
+    """
 
     def __init__(self, start: int, stop: int, end: int, halo: int) -> None:
         first, last = max(0, start - halo), min(end, stop + halo)
         self.kept = slice(start, stop)
-        self.seen = slice(first, last)
+        self.window = slice(first, last)
         self.inner = slice(start - first, stop - first)
 
     def __len__(self) -> int:
         return self.kept.stop - self.kept.start
 
     def overlaps(self, other: slice) -> bool:
-        """Whether anything of its own lies in `other`."""
+        """Whether its own and `other` have any in common."""
         return bool(self.kept.start < other.stop and other.start < self.kept.stop)
 
 
@@ -52,17 +58,22 @@ def spans(length: int, side: int, halo: int) -> list[Span]:
     return [Span(start, min(start + side, length), length, halo) for start in range(0, length, side)]
 
 
-class Place(NamedTuple):
-    """A segment of a picture, spans in latents."""
+class Segment(NamedTuple):
+    """A segment of a picture.
+
+    Attributes:
+        number: its position in the file, from 0: row after row, each from left to right.
+        rows, columns: in latents.
+    """
 
     number: int
-    row: Span
-    column: Span
+    rows: Span
+    columns: Span
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of latents."""
-        return len(self.row), len(self.column)
+        return len(self.rows), len(self.columns)
 
 
 @dataclass(frozen=True)
@@ -70,9 +81,9 @@ class Grid:
     """The segments of one picture.
 
     Attributes:
-        rows, columns: of latents, the whole picture.
+        rows, columns: of the picture, in latents.
         side: of a segment, in latents.
-        halo: of a window, in latents.
+        halo: on each side of a segment in its window, in latents.
     """
 
     rows: int
@@ -80,43 +91,43 @@ class Grid:
     side: int
     halo: int
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[Segment]:
         """Row after row of segments, each from left to right."""
         pairs = itertools.product(
             spans(self.rows, self.side, self.halo), spans(self.columns, self.side, self.halo)
         )
         for number, (row, column) in enumerate(pairs):
-            yield Place(number, row, column)
+            yield Segment(number, row, column)
 
-    def within(self, rows: slice, columns: slice) -> list[Place]:
+    def within(self, rows: slice, columns: slice) -> list[Segment]:
         """The segments that have latents in these rows and columns."""
-        return [place for place in self if place.row.overlaps(rows) and place.column.overlaps(columns)]
+        return [one for one in self if one.rows.overlaps(rows) and one.columns.overlaps(columns)]
 
-    def block(self, places: Sequence[Place]) -> Place:
-        """All of a rectangle of segments as if it were one, with the first one's number."""
-        (number, row, column), (_, last_row, last_column) = places[0], places[-1]
-        return Place(
+    def merged(self, block: Sequence[Segment]) -> Segment:
+        """A rectangle of segments as one segment, with the number of the first."""
+        (number, rows, columns), (_, last_rows, last_columns) = block[0], block[-1]
+        return Segment(
             number,
-            Span(row.kept.start, last_row.kept.stop, self.rows, self.halo),
-            Span(column.kept.start, last_column.kept.stop, self.columns, self.halo),
+            Span(rows.kept.start, last_rows.kept.stop, self.rows, self.halo),
+            Span(columns.kept.start, last_columns.kept.stop, self.columns, self.halo),
         )
 
 
-def groups(places: Iterable[Place], rows: int = 1) -> Iterator[list[Place]]:
+def strips(segments: Iterable[Segment], rows: int = 1) -> Iterator[list[Segment]]:
     """Whole rows of segments, a multiple of `rows`, as many at a time as keep all processors busy."""
-    group: list[Place] = []
-    for number, (_, row) in enumerate(itertools.groupby(places, key=lambda place: place.row.kept.start), 1):
-        group += row
-        if len(group) >= _GROUP * rows**2 and number % rows == 0:
-            yield group
-            group = []
-    if group:
-        yield group
+    strip: list[Segment] = []
+    for number, row in enumerate(_rows(segments), 1):
+        strip += row
+        if len(strip) >= _STRIP * rows**2 and number % rows == 0:
+            yield strip
+            strip = []
+    if strip:
+        yield strip
 
 
-def blocks(places: Sequence[Place], side: int) -> list[list[Place]]:
+def blocks(strip: Sequence[Segment], side: int) -> list[list[Segment]]:
     """Whole rows of segments as rectangles of at most `side` segments each way, row by row."""
-    rows = [list(row) for _, row in itertools.groupby(places, key=lambda place: place.row.kept.start)]
+    rows = list(_rows(strip))
     return [
         list(itertools.chain.from_iterable(row[left : left + side] for row in rows[top : top + side]))
         for top in range(0, len(rows), side)
@@ -124,42 +135,48 @@ def blocks(places: Sequence[Place], side: int) -> list[list[Place]]:
     ]
 
 
+def _rows(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
+    for _, row in itertools.groupby(segments, key=lambda segment: segment.rows.kept.start):
+        yield list(row)
+
+
 class Mosaic:
-    """Latents of segments, given back as windows across their borders."""
+    """Decoded latents of segments, which are read as windows across their borders."""
 
     def __init__(self, side: int) -> None:
-        """Start; `side` is that of the grid's segments."""
+        """Start empty; `side` is that of the grid's segments, in latents."""
         self._side = side
-        self._tiles: dict[tuple[int, int], tuple[Place, Float]] = {}  # by row and column of the grid
+        self._tiles: dict[tuple[int, int], tuple[Segment, Float]] = {}  # by row and column of the grid
 
-    def put(self, place: Place, latents: Float) -> None:
-        """Take in a segment's latents, float32 (C, h, w)."""
-        self._tiles[self._key(place)] = place, latents
+    def put(self, segment: Segment, latents: Float) -> None:
+        """Add a segment's latents, float32 (C, h, w)."""
+        self._tiles[self._key(segment)] = segment, latents
 
     def forget_above(self, row: int) -> None:
         """Drop segments that end above a row of latents."""
-        self._tiles = {key: tile for key, tile in self._tiles.items() if tile[0].row.kept.stop > row}
+        self._tiles = {key: tile for key, tile in self._tiles.items() if tile[0].rows.kept.stop > row}
 
-    def _key(self, place: Place) -> tuple[int, int]:
-        return place.row.kept.start // self._side, place.column.kept.start // self._side
+    def _key(self, segment: Segment) -> tuple[int, int]:
+        return segment.rows.kept.start // self._side, segment.columns.kept.start // self._side
 
-    def _within(self, rows: slice, columns: slice) -> Iterator[tuple[Place, Float]]:
+    def _within(self, rows: slice, columns: slice) -> Iterator[tuple[Segment, Float]]:
         """Segments that have latents in these rows and columns."""
         ranges = (range(span.start // self._side, -(-span.stop // self._side)) for span in (rows, columns))
         for key in itertools.product(*ranges):
             if key in self._tiles:
                 yield self._tiles[key]
 
-    def guess(self, place: Place, channels: int) -> Float:
+    def guess(self, segment: Segment, channels: int) -> Float:
         """Latents for a segment that was lost, float32 (channels, h, w), from the borders of those around it.
 
-        A border's mean reaches far, its pattern three positions or so; zero, a grey, if none is left.
+        The weight of a border's mean falls slowly with the distance, that of its pattern within about three
+        latents. Without any neighbour they are zero, which is grey.
         """
-        height, width = place.shape
+        height, width = segment.shape
         down, across = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
         total = np.zeros((channels, height, width), np.float32)
         weights = np.zeros((height, width), np.float32)
-        row, column = self._key(place)
+        row, column = self._key(segment)
         borders = (
             ((row - 1, column), np.s_[:, -1:, :], down + 1 + 0 * across),
             ((row + 1, column), np.s_[:, :1, :], height - down + 0 * across),
@@ -176,24 +193,24 @@ class Mosaic:
         result: Float = (total / np.maximum(weights, 1e-9)).astype(np.float32)
         return result
 
-    def of(self, place: Place) -> Float:
-        """What was put for a segment."""
-        return self._tiles[self._key(place)][1]
+    def of(self, segment: Segment) -> Float:
+        """A segment's latents, float32 (C, h, w)."""
+        return self._tiles[self._key(segment)][1]
 
-    def window(self, place: Place) -> Float:
-        """What a segment's window sees, float32 (C, h, w); zero where nothing has been put."""
-        row, column = place.row.seen, place.column.seen
-        seen = list(self._within(row, column))
-        channels = len(seen[0][1])
-        result = np.zeros((channels, row.stop - row.start, column.stop - column.start), np.float32)
-        for other, latents in seen:
-            rows, mine = common(other.row.kept, row)
-            columns, also = common(other.column.kept, column)
-            result[:, mine, also] = latents[:, rows, columns]
+    def window(self, segment: Segment) -> Float:
+        """The latents of a segment's window, float32 (C, h, w); zero where none have been added."""
+        rows, columns = segment.rows.window, segment.columns.window
+        tiles = list(self._within(rows, columns))
+        channels = len(tiles[0][1])
+        result = np.zeros((channels, rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        for other, latents in tiles:
+            from_rows, to_rows = overlap(other.rows.kept, rows)
+            from_columns, to_columns = overlap(other.columns.kept, columns)
+            result[:, to_rows, to_columns] = latents[:, from_rows, from_columns]
         return result
 
 
-def common(span: slice, seen: slice) -> tuple[slice, slice]:
-    """Where two spans overlap: within the first, within the second."""
-    start, stop = max(span.start, seen.start), min(span.stop, seen.stop)
-    return slice(start - span.start, stop - span.start), slice(start - seen.start, stop - seen.start)
+def overlap(one: slice, other: slice) -> tuple[slice, slice]:
+    """Where two ranges overlap, counted from the start of the first and from that of the second."""
+    start, stop = max(one.start, other.start), min(one.stop, other.stop)
+    return slice(start - one.start, stop - one.start), slice(start - other.start, stop - other.start)

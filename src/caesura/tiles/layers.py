@@ -1,64 +1,81 @@
-"""A picture as segments at a rate: what encoder and decoder share.
+"""What encoder and decoder of one picture share: the grid of segments, the latents so far, the layers.
 
-Both work on some rows of segments at a time, so that memory grows with the width alone.
-What happens within a segment is in the module of the model's architecture, `cae2017` or `cae2026`.
+A segment's pixels are its base, which the latents give, and on top of it the detail layer above the ladder's
+top; transparency is a layer of its own. Encoder and decoder work on some rows of segments at a time, so that
+memory grows with the width of a picture alone.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.coding import cae2017, cae2026
+from caesura.coding.architectures import segment_coder
+from caesura.coding.base import DEFAULT_EFFORT, SegmentCoder
 from caesura.format.container import CELL, Header
 from caesura.models.bundle import Bundle
-from caesura.picture import pixels as image
-from caesura.tiles.grid import Grid, Mosaic, Place
+from caesura.models.conditioning import Conditioning
+from caesura.picture import pixels
+from caesura.tiles.grid import Grid, Mosaic, Segment
+from caesura.tiles.source import in_pixels
 
 Pixels = NDArray[np.uint8]
-Area = tuple[slice, slice]
-
-ARCHITECTURES: dict[str, Any] = {"cae2017": cae2017, "cae2026": cae2026}
+Area = tuple[slice, slice]  # rows and columns, in pixels
 
 
 class Layers:
-    """What encoder and decoder share: the model at a rate, the grid of segments."""
+    """One picture at one ladder position.
 
-    def __init__(self, header: Header, bundle: Bundle, *, one_of_many: bool = False) -> None:
-        self.header, self._bundle = header, bundle
-        self._architecture = ARCHITECTURES[bundle.architecture]
-        self._at = self._architecture.Rate(header.quality, bundle, one_of_many=one_of_many)
-        self._above = header.quality > bundle.ladder_top  # where the detail layer is
-        stride = bundle.stride
-        size = image.grid(header.height, header.width, stride, bundle.smallest_side)
-        self._grid = Grid(*size, header.cells * CELL // stride, bundle.halo // stride)
-        self._work = size[0] * size[1] * bundle.channels
-        self._mosaic = Mosaic(self._grid.side)
+    Attributes:
+        header: of the file.
+        conditioning: the model that it names, at its ladder position.
+        coder: of single segments.
+        grid: its segments.
+        mosaic: decoded latents of segments.
+        work: elements of all latents together, see `parallel.each`.
+    """
 
-    def _base(self, place: Place) -> Pixels:
+    def __init__(self, header: Header, conditioning: Conditioning, coder: SegmentCoder) -> None:
+        self.header, self.conditioning, self.coder = header, conditioning, coder
+        bundle = conditioning.bundle
+        rows, columns = pixels.grid(header.height, header.width, bundle.stride, bundle.smallest_side)
+        side, halo = header.cells * CELL // bundle.stride, bundle.halo // bundle.stride
+        self.grid = Grid(rows, columns, side, halo)
+        self.mosaic = Mosaic(side)
+        self.work = rows * columns * bundle.channels
+
+    @classmethod
+    def of(
+        cls, header: Header, bundle: Bundle, effort: int = DEFAULT_EFFORT, *, as_input: bool = False
+    ) -> Layers:
+        """Those of a header, with the model that it names; see `Conditioning` for `as_input`."""
+        conditioning = Conditioning(bundle, header.ladder_position, as_input)
+        return cls(header, conditioning, segment_coder(conditioning, effort))
+
+    def base(self, segment: Segment) -> Pixels:
         """A segment's pixels by its latents and those around it, uint8 (H, W, 3), of whole latents."""
-        window = self._architecture.synthesise(self._mosaic.window(place), self._at)
-        base: Pixels = window[self._in_pixels(place.row.inner), self._in_pixels(place.column.inner)]
-        return base
+        window = self.coder.synthesise(self.mosaic.window(segment))
+        return window[self.in_pixels(segment.rows.inner), self.in_pixels(segment.columns.inner)]
 
-    def _coloured(self, place: Place, rgb: Pixels) -> Pixels:
+    def coloured(self, segment: Segment, rgb: Pixels) -> Pixels:
         """A segment's colours, uint8 (h, w, colours), cropped to the picture."""
-        rows, columns = self._area(place)
+        rows, columns = self.area(segment)
         cropped = rgb[: rows.stop - rows.start, : columns.stop - columns.start]
-        return image.from_rgb(cropped, self.header.colours)
+        return pixels.from_rgb(cropped, self.header.colours)
 
-    def _area(self, place: Place) -> Area:
-        """Where a segment lies in the picture, in pixels."""
-        rows, columns = self._in_pixels(place.row.kept), self._in_pixels(place.column.kept)
+    def area(self, segment: Segment) -> Area:
+        """Where a segment lies in the picture."""
+        rows, columns = self.in_pixels(segment.rows.kept), self.in_pixels(segment.columns.kept)
         return (
             slice(rows.start, min(rows.stop, self.header.height)),
             slice(columns.start, min(columns.stop, self.header.width)),
         )
 
-    def _in_pixels(self, span: slice) -> slice:
-        return slice(span.start * self._bundle.stride, span.stop * self._bundle.stride)
+    def in_pixels(self, span: slice) -> slice:
+        """A range of latents in pixels."""
+        return in_pixels(span, self.conditioning.bundle.stride)
 
-    def _in_latents(self, span: slice) -> slice:
-        return slice(span.start // self._bundle.stride, -(-span.stop // self._bundle.stride))
+    def in_latents(self, span: slice) -> slice:
+        """The range of latents that covers a range of pixels."""
+        stride = self.conditioning.bundle.stride
+        return slice(span.start // stride, -(-span.stop // stride))

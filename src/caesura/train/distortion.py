@@ -11,6 +11,7 @@ from torch import Tensor
 
 from caesura.errors import ConfigError
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.picture import pixels as image
 from caesura.tiles.grid import Grid, Span
 from caesura.train import loss, models, start
@@ -30,38 +31,38 @@ class Distortion:
     SSIMULACRA 2 has norms over a picture, and scales that small tiles are left without.
     """
 
-    def __init__(self, rgb: NDArray[np.uint8], mix: Float, bundle: Bundle) -> None:
+    def __init__(self, rgb: NDArray[np.uint8], conditioning: Conditioning) -> None:
         """Prepare.
 
         Args:
             rgb: uint8 (H, W, 3), the picture.
-            mix: float32 (anchors,), the rate.
-            bundle: the model, trained for "mse" or "perceptual".
+            conditioning: a model trained for "mse" or "perceptual", at a ladder position.
 
         Raises:
             ConfigError: the model was tuned for MS-SSIM.
         """
+        bundle, weights = conditioning.bundle, conditioning.anchor_weights
         self._model, config = _model(bundle)
         self._loss = config.loss
         if self._loss.distortion == "ms-ssim":
             raise ConfigError(f"effort is 9; model {bundle.name} is tuned for ms-ssim, 1 to 8 is allowed")
         self._rgb, self._bundle = rgb, bundle
-        self._mix = torch.from_numpy(mix)[None]
-        self._beta = float(np.exp(mix @ np.log(self._loss.betas)))
+        self._anchor_weights = torch.from_numpy(weights)[None]
+        self._beta = float(np.exp(weights @ np.log(self._loss.betas)))
 
     def __call__(self, latent: Float) -> tuple[float, Float]:
         """Decoded latents, float32 (C, h, w), to the distortion and its gradient, float32 (C, h, w)."""
         total, gradient = 0.0, np.zeros_like(latent)
         _, rows, columns = latent.shape
         for _, row, column in Grid(rows, columns, _TILE, self._bundle.halo // self._bundle.stride):
-            seen = torch.from_numpy(latent[:, row.seen, column.seen].copy())[None].requires_grad_()
-            decoded = self._model.synthesis(seen, self._mix).clamp(0, 1)
+            seen = torch.from_numpy(latent[:, row.window, column.window].copy())[None].requires_grad_()
+            decoded = self._model.synthesis(seen, self._anchor_weights).clamp(0, 1)
             cost = self._of_tile(
                 decoded[..., self._pixels(row.inner), self._pixels(column.inner)], row, column
             )
             (slope,) = torch.autograd.grad(cost, seen)
             total += float(cost.detach())
-            gradient[:, row.seen, column.seen] += slope[0].numpy()
+            gradient[:, row.window, column.window] += slope[0].numpy()
         return total, gradient
 
     def _of_tile(self, decoded: Tensor, row: Span, column: Span) -> Tensor:

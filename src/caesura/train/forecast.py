@@ -22,11 +22,13 @@ from rich.progress import track
 from caesura import metrics
 from caesura.models import bundle as models
 from caesura.models import fitted
-from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.models.fitted import Fitted, Line, Top
 from caesura.ratecontrol import forecast
 from caesura.tiles.encoder import Encoder
+from caesura.tiles.layers import Layers
+from caesura.tiles.stages import SegmentStages
 from caesura.train import coded
 from caesura.train.amend import amend
 from caesura.train.coded import Coded, Pixels
@@ -101,7 +103,7 @@ def _line(estimated: Float, measured: Float, positions: list[float]) -> tuple[Li
 
 def analysed(picture: Pixels, one: Coded, bundle: Bundle) -> tuple[list[Plane], list[Plane]]:
     """Latents and contrasts, as `forecast.forecast` takes them, of a picture, uint8 (H, W, 3), coded."""
-    encoder = Encoder(one.header, bundle, 1, lambda done, total: None)
+    encoder = Encoder(SegmentStages(Layers.of(one.header, bundle), decodes=False))
 
     def rows(first: int, last: int) -> tuple[Pixels, None]:
         return picture[first:last], None
@@ -112,8 +114,7 @@ def analysed(picture: Pixels, one: Coded, bundle: Bundle) -> tuple[list[Plane], 
 def _both(picture: Pixels, one: Coded, ladder: Bundle) -> Float:
     """The logarithms estimated and measured, float64 (3, 2)."""
     some = forecast.sample(*analysed(picture, one, ladder))
-    mix = rate.mixing(one.header.quality, len(ladder.log_gain), ladder.ladder_top)
-    gain = rate.scale_vector(ladder.log_gain, mix)[:, None]
+    gain = Conditioning(ladder, one.header.ladder_position).gain[:, 0]
     pixels = picture.shape[0] * picture.shape[1]
     estimated = (
         forecast.log_bits(some, gain, pixels),

@@ -17,13 +17,15 @@ from rich.progress import track
 
 from caesura import metrics
 from caesura.coding import preview
+from caesura.coding.architectures import segment_coder
+from caesura.coding.base import MIN_EFFORT
 from caesura.errors import ConfigError
 from caesura.format.container import QUALITY_MIN
 from caesura.models import bundle as models
 from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.picture import files
 from caesura.picture import pixels as image
-from caesura.tiles.layers import ARCHITECTURES
 from caesura.train.amend import amend
 from caesura.train.arrays import pack
 from caesura.train.prepare import SUFFIXES
@@ -114,16 +116,15 @@ def _coded(
     path: Path, code: int, bundle: Bundle, random: np.random.Generator
 ) -> tuple[Float, NDArray[np.uint8]]:
     """Decoded latents of a crop of a photograph, and its pixels by them, at a place on the model's scale."""
-    architecture = ARCHITECTURES[bundle.architecture]
-    at = architecture.Rate(code, bundle, one_of_many=True)
+    coder = segment_coder(Conditioning(bundle, code, as_input=True), MIN_EFFORT)
     rgb = image.to_rgb(image.to_pixels(image.open_image(path)))
     high, wide = (min(_SIDE, side // bundle.stride * bundle.stride) for side in rgb.shape[:2])
     top, left = (
         int(random.integers(0, side - kept + 1)) for side, kept in zip(rgb.shape, (high, wide), strict=False)
     )
     rgb = np.ascontiguousarray(rgb[top : top + high, left : left + wide])
-    plane = architecture.encode(architecture.analyse(rgb, at), at, 1).plane
-    return plane, architecture.synthesise(plane, at)
+    latents = coder.encode(coder.analyse(rgb)).decoded.latents
+    return latents, coder.synthesise(latents)
 
 
 def _psnr(plane: Float, decoded: NDArray[np.uint8], weights: Float) -> float:

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caesura.bench.machine import threads_are
-from caesura.coding import cae2017, cae2026
+from caesura.coding.cae2017 import Cae2017
+from caesura.coding.cae2026 import Cae2026, control_of
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper
 from caesura.entropy.control import Indices
 from caesura.entropy.passes import PASSES, parts
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.picture import pixels as image
 from caesura.runtime.parallel import one_blas_thread
 
@@ -49,12 +51,12 @@ def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: i
     """Measure on the symbols of a picture, uint8 (H, W, 3)."""
     sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = image.pad(pixels, *sides)
-    code = rate.quality_code(quality, bundle.quality_scale)
+    conditioning = Conditioning(bundle, rate.quality_code(quality, bundle.quality_scale))
     with threads_are(1):
         if bundle.architecture == "cae2026":
-            calls, symbols, coded = _flagship(padded, bundle, code)
+            calls, symbols, coded = _flagship(padded, conditioning)
         else:
-            calls, symbols, coded = _paper(padded, bundle, code)
+            calls, symbols, coded = _paper(padded, conditioning)
         times: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(repeats + 1):
             for name, call in calls.items():
@@ -76,40 +78,40 @@ def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: i
 _Calls = dict[str, Callable[[], Any]]
 
 
-def _paper(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls, int, int]:
-    at = cae2017.Rate(code, bundle)
-    coded = cae2017.encode(cae2017.analyse(pixels, at), at, rate.DEFAULT_EFFORT)
-    data = cae2017.pack(coded)
+def _paper(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Calls, int, int]:
+    coder = Cae2017(conditioning)
+    encoded = coder.encode(coder.analyse(pixels))
+    payload = encoded.pack()
     calls: _Calls = {
-        "encode": lambda: cae2017.pack(coded),
-        "decode": lambda: cae2017.decode(data, coded.symbols.shape[1:], at),
+        "encode": encoded.pack,
+        "decode": lambda: coder.decode(payload, encoded.symbols.shape[1:]),
     }
-    return calls, coded.symbols.size, coded.symbols.size
+    return calls, encoded.symbols.size, encoded.symbols.size
 
 
-def _flagship(pixels: NDArray[np.uint8], bundle: Bundle, code: int) -> tuple[_Calls, int, int]:
-    at = cae2026.Rate(code, bundle)
-    coded = cae2026.encode(cae2026.analyse(pixels, at), at, rate.DEFAULT_EFFORT)
-    data = cae2026.pack(coded)
-    chosen = [[indices for _, indices in one] for one in coded.passes]
+def _flagship(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Calls, int, int]:
+    coder = Cae2026(conditioning)
+    encoded = coder.encode(coder.analyse(pixels))
+    payload, weights, shape = encoded.pack(), control_of(conditioning), encoded.latents.values.shape
+    chosen = [[indices for _, indices in one] for one in encoded.passes]
 
     def decode() -> None:
-        popper = Popper(data)
-        factorized.pop(popper, coded.hyper.shape, at.hyper_tables)
+        popper = Popper(payload)
+        factorized.pop(popper, encoded.hyperlatents.shape, conditioning.tables)
         for indices in chosen:
-            grouped.pop_pass(popper, indices, at.control.tables)
+            grouped.pop_pass(popper, indices, weights.tables)
         popper.finish()
 
     def control() -> None:
-        indices = Indices(at.control, coded.hyper, at.row, coded.plane.shape[1:])
+        indices = Indices(weights, encoded.hyperlatents, conditioning.table_row, shape[1:])
         for number in range(PASSES):
-            places = parts(number, bundle.channels)
-            for part in places:
-                indices.of(number, part)
-            for part, (symbols, _) in zip(places, coded.passes[number], strict=True):
-                indices.learn(part, symbols)
+            in_pass = parts(number, shape[0])
+            for part in in_pass:
+                indices.index(number, part)
+            for part, (symbols, _) in zip(in_pass, encoded.passes[number], strict=True):
+                indices.update(part, symbols)
 
-    seen = sum(int(np.count_nonzero(indices)) for one in chosen for indices in one)
-    symbols = coded.plane.size + coded.hyper.size
-    calls: _Calls = {"encode": lambda: cae2026.pack(coded), "decode": decode, "control": control}
-    return calls, symbols, seen + coded.hyper.size
+    coded = sum(int(np.count_nonzero(indices)) for one in chosen for indices in one)
+    hyperlatents = encoded.hyperlatents.size
+    calls: _Calls = {"encode": encoded.pack, "decode": decode, "control": control}
+    return calls, encoded.latents.values.size + hyperlatents, coded + hyperlatents
