@@ -30,10 +30,11 @@ from caesura.archive.run import Archive
 from caesura.archive.store import Store
 from caesura.archive.units import Done, Item, Unit
 from caesura.archive.work import Work, Worker
-from caesura.batch.jobs import Encode
+from caesura.batch.jobs import Decode, Encode
 from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.options import EncodeOptions
 from caesura.picture.formats import is_picture
+from caesura.ratecontrol.search import Target
 from cli_helpers import complaint, drawn, files, heeding_ctrl_c, run, succeeded
 
 pa = pytest.importorskip("pyarrow", reason="archives need the extra [ray]")
@@ -551,6 +552,24 @@ def test_settings_that_differ_are_named_also_by_a_dry_run(tmp_path: Path) -> Non
     for options in ([], ["--dry-run"]):
         line = complaint(run("archive", "encode", source, out, "-q", 50, "-e", 2, *options))
         assert "was begun with exact True, and this run has exact None;" in line
+
+
+def test_the_settings_of_a_manifest_stay_as_they_are(tmp_path: Path) -> None:
+    """Equal to those of archives that earlier versions began, which otherwise could not be continued."""
+    encoding, decoding = (
+        archive(tmp_path / "in", tmp_path / "out"),
+        archive(tmp_path / "out", tmp_path / "back"),
+    )
+    decoding = replace(decoding, job=Decode("PNG", None, 1, False, False, 1 << 28), ending=".png", to="tar")
+    source = str(tmp_path / "in")
+    first = {"quality": 50, "model": "photo", "tune": None, "effort": 2, "strip": False, "bpp": None}
+    assert encoding._settings() == {**first, "source": source, "ending": ".cae", "to": "files"}
+    options = EncodeOptions(target=Target(bpp=0.5), model="cae2017", tune="psnr", strip=True, exact=True)
+    second = {"quality": None, "model": "cae2017", "tune": "psnr", "effort": 5, "strip": True, "bpp": 0.5}
+    second |= {"exact": True, "source": source, "ending": ".cae", "to": "files"}
+    assert replace(encoding, job=Encode(options))._settings() == second
+    third = {"strip": False, "kind": "PNG", "source": str(tmp_path / "out"), "ending": ".png", "to": "tar"}
+    assert decoding._settings() == third
 
 
 @pytest.mark.parametrize("places", [("", "out"), ("in", "")])

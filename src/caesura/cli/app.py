@@ -19,7 +19,7 @@ app = typer.Typer(
 data = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 app.add_typer(data, name="data")
 archives = typer.Typer(
-    help="Encode and decode archives of millions of pictures, on one machine or a Ray cluster.",
+    help="Encode and decode archives of millions of pictures.",
     no_args_is_help=True,
 )
 app.add_typer(archives, name="archive")

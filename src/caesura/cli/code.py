@@ -132,7 +132,10 @@ def decode(
     ] = "1",
     recover: Annotated[
         bool,
-        typer.Option("--recover", help="Decode damaged files as far as possible; conceal what is lost."),
+        typer.Option(
+            "--recover",
+            help="Decode damaged files as far as possible; lost parts are concealed (filled in from around).",
+        ),
     ] = False,
     strip: Strip = False,
     max_pixels: MaxPixels = MAX_PIXELS,

@@ -48,9 +48,12 @@ def info(
 
 
 def compare(
-    original: Annotated[Path, typer.Argument(help="The original picture.")],
+    original: Annotated[Path, typer.Argument(metavar="ORIGINAL", help="The original picture.")],
     coded: Annotated[
-        Path, typer.Argument(help="The encoded picture: a .cae file, or any format that Pillow reads.")
+        Path,
+        typer.Argument(
+            metavar="ENCODED", help="The encoded picture: a .cae file, or any format that Pillow reads."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -104,11 +104,11 @@ def bench(
         ),
     ] = 0,
 ) -> None:
-    """Compare codecs by rate, quality, time and memory on a folder of pictures.
+    """Compare codecs on a folder of pictures.
 
-    Writes index.html, one page per picture, results.json, points.csv, curves.csv and bd.csv to OUT; with
-    --speed, speed.md, speed.png and speed.json. If it is interrupted, run the same command again to continue.
-    docs/BENCH.md defines all measurements.
+    Measures rate, quality, time and memory, and writes index.html, one page per picture, results.json,
+    points.csv, curves.csv and bd.csv to OUT; with --speed, speed.md, speed.png and speed.json. If it is
+    interrupted, run the same command again to continue. docs/BENCH.md defines all measurements.
     Needs the extra: pip install 'caesura[bench]'.
     """
     extras.need("bench", extras.BENCH)

@@ -18,9 +18,10 @@ Quality = Annotated[
     typer.Option(
         "--quality",
         "-q",
+        metavar="Q",
         min=1,
         max=100,
-        help="Quality; higher is better and gives larger files. Decimals are allowed.",
+        help="Quality, 1 (smallest file) to 100 (best); decimals are allowed.",
         show_default=f"{ladder.DEFAULT_QUALITY:g}",
     ),
 ]
@@ -30,19 +31,22 @@ Bpp = Annotated[
         "--bpp", metavar="X", help="Maximum file size in bits per pixel; the best quality that fits."
     ),
 ]
-Model = Annotated[str, typer.Option(help="Name or folder of a model bundle; `caesura models` lists them.")]
+Model = Annotated[
+    str, typer.Option(metavar="NAME", help="Name or folder of a model bundle; `caesura models` lists them.")
+]
 Tune = Annotated[
     str | None,
-    typer.Option(help="psnr: use the model trained for PSNR.", show_default="visual quality"),
+    typer.Option(metavar="NAME", help="psnr: use the model trained for PSNR.", show_default="visual quality"),
 ]
 Effort = Annotated[
     int,
     typer.Option(
         "--effort",
         "-e",
+        metavar="E",
         min=MIN_EFFORT,
         max=MAX_EFFORT,
-        help="Encoder effort: 1 is fastest, 9 gives the smallest files (needs PyTorch, takes minutes). "
+        help="Encoder effort, 1 (fastest) to 9 (smallest file; needs PyTorch, takes minutes). "
         "Decoding time does not change.",
     ),
 ]

@@ -149,7 +149,10 @@ def export(
         typer.Option(metavar="DIR", help="Some hundred photos, to fit fast previews (--scale 1/8) to."),
     ] = None,
 ) -> None:
-    """Export a trained model as a bundle, for `caesura encode --model NAME`."""
+    """Export a trained model as a bundle.
+
+    `caesura encode --model NAME` then uses it.
+    """
     extras.need("train", extras.EXPORT)
     from caesura.models import bundle
     from caesura.train import preview
