@@ -91,7 +91,7 @@ def test_files_and_folders_go_together(photos: Path, picture: Path, tmp_path: Pa
 def test_a_folder_needs_the_option(command: str, photos: Path) -> None:
     before = files(photos)
     line = complaint(run(command, photos))
-    assert f"{photos} is a folder; -r takes the " in line
+    assert f"{photos} is a folder; -r reads the " in line
     assert files(photos) == before
 
 
