@@ -314,7 +314,7 @@ def test_files_have_the_chunk_above_the_ladder_and_only_there(flagship: Bundle) 
 
 def test_a_file_above_the_ladder_without_the_chunk_is_refused(flagship: Bundle) -> None:
     header, payload = container.read(caesura.encode(drawn(20, 17), quality=100, model=flagship))
-    with pytest.raises(FormatError, match="detail: the chunk is missing at quality 10000"):
+    with pytest.raises(FormatError, match="detail: the chunk is missing at ladder position 10000"):
         caesura.decode(container.write(header, Payload([SegmentData(layers(payload).latents)])))
 
 

@@ -33,27 +33,27 @@ def contrasts(part: Pixels) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("quality", [24, 40, 56, 70])
-def test_a_photos_size_is_foreseen_within_a_quarter(
+def test_a_photos_size_is_estimated_within_a_quarter(
     flagship: Bundle, part: Pixels, latents: NDArray[np.float32], quality: float
 ) -> None:
     size = len(caesura.encode(part, quality=quality, model=flagship))
-    foreseen = forecast([latents], [], flagship, Target(bytes=size), PIXELS)
-    assert foreseen is not None
-    assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < math.log(1.25)
+    estimated = forecast([latents], [], flagship, Target(bytes=size), PIXELS)
+    assert estimated is not None
+    assert abs(estimated.ladder_position / 100 - quality) * estimated.slope * 100 < math.log(1.25)
 
 
 @pytest.mark.parametrize("quality", [24, 40, 56])
-def test_a_photos_psnr_is_foreseen_within_two_decibels(
+def test_a_photos_psnr_is_estimated_within_two_decibels(
     flagship: Bundle, part: Pixels, latents: NDArray[np.float32], quality: float
 ) -> None:
     decoded = caesura.decode_array(caesura.encode(part, quality=quality, model=flagship))
-    foreseen = forecast([latents], [], flagship, Target(psnr=metrics.psnr(part, decoded)), PIXELS)
-    assert foreseen is not None
-    assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < 2
+    estimated = forecast([latents], [], flagship, Target(psnr=metrics.psnr(part, decoded)), PIXELS)
+    assert estimated is not None
+    assert abs(estimated.ladder_position / 100 - quality) * estimated.slope * 100 < 2
 
 
 @pytest.mark.parametrize("quality", [24, 40, 56])
-def test_a_photos_ms_ssim_is_foreseen_within_half_of_what_it_lacks(
+def test_a_photos_ms_ssim_is_estimated_within_half_of_what_it_lacks(
     flagship: Bundle,
     part: Pixels,
     latents: NDArray[np.float32],
@@ -62,14 +62,17 @@ def test_a_photos_ms_ssim_is_foreseen_within_half_of_what_it_lacks(
 ) -> None:
     decoded = caesura.decode_array(caesura.encode(part, quality=quality, model=flagship))
     target = Target(ms_ssim=metrics.ms_ssim(part, decoded))
-    foreseen = forecast([latents], [contrasts], flagship, target, PIXELS)
-    assert foreseen is not None
-    assert abs(foreseen.code / 100 - quality) * foreseen.slope * 100 < math.log(1.5)
+    estimated = forecast([latents], [contrasts], flagship, target, PIXELS)
+    assert estimated is not None
+    assert abs(estimated.ladder_position / 100 - quality) * estimated.slope * 100 < math.log(1.5)
 
 
 def test_more_bytes_are_further_up(flagship: Bundle, latents: NDArray[np.float32]) -> None:
     codes = [forecast([latents], [], flagship, Target(bpp=bpp), PIXELS) for bpp in (0.05, 0.2, 0.8, 1.6, 3)]
-    assert all(a and b and a.code < b.code and a.slope > 0 for a, b in itertools.pairwise(codes))
+    assert all(
+        a and b and a.ladder_position < b.ladder_position and a.slope > 0
+        for a, b in itertools.pairwise(codes)
+    )
 
 
 def test_segments_count_together(flagship: Bundle, latents: NDArray[np.float32]) -> None:
@@ -86,7 +89,7 @@ def test_beyond_the_scale_there_is_none(
     assert forecast([latents], [contrasts], flagship, Target(ms_ssim=0.99999), PIXELS) is None
 
 
-def test_a_place_is_on_the_scale_even_for_a_grey_picture(either: Bundle) -> None:
+def test_an_estimate_is_on_the_ladder_even_for_a_grey_picture(either: Bundle) -> None:
     flat = [np.zeros((either.channels, 8, 8), np.float32)]
-    foreseen = forecast(flat, [], either, Target(bytes=30), 128 * 128)
-    assert foreseen is None or 100 <= foreseen.code <= QUALITY_MAX
+    estimated = forecast(flat, [], either, Target(bytes=30), 128 * 128)
+    assert estimated is None or 100 <= estimated.ladder_position <= QUALITY_MAX

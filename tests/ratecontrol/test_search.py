@@ -98,12 +98,12 @@ class Picture:
 
     def find(self, target: Target, guess: int = 5000, jump: int = QUALITY_MAX) -> Found[str]:
         """Search, and check what holds of every search."""
-        found = search(target, self, pixels=PIXELS, guess=guess, jump=jump)
-        assert found.value == self.tried[found.code]
-        assert found.result == f"coded at {found.code}"
-        assert found.trials == len(self.tried) <= targets.STRAIGHT + 14
+        found = search(target, self, pixels=PIXELS, start=guess, jump=jump)
+        assert found.value == self.tried[found.ladder_position]
+        assert found.result == f"coded at {found.ladder_position}"
+        assert found.trials == len(self.tried) <= targets.INTERPOLATED + 14
         assert meets(target, found.value)
-        assert close(target, found.value) or self._tried_beyond(target, found.code)
+        assert close(target, found.value) or self._tried_beyond(target, found.ladder_position)
         return found
 
     def _tried_beyond(self, target: Target, code: int) -> bool:
@@ -240,7 +240,7 @@ def test_a_photos_size_takes_few_trials(code: int, seed: int, noise: float) -> N
     picture = Picture(sizes(PHOTO_SIZES, noise, seed))
     wanted = math.ceil(math.exp(PHOTO_SIZES(code)) * 1.01)
     trials = picture.find(Target(bytes=wanted), jump=TOP).trials
-    assert noise or trials <= targets.STRAIGHT
+    assert noise or trials <= targets.INTERPOLATED
 
 
 def test_a_photos_size_mostly_takes_four_trials_at_most() -> None:
@@ -256,13 +256,13 @@ def test_a_photos_size_mostly_takes_four_trials_at_most() -> None:
 
 @given(st.floats(22.7, 46))
 def test_a_photos_psnr_takes_few_trials(wanted: float) -> None:
-    assert Picture(decibels(PHOTO_PSNR)).find(Target(psnr=wanted), jump=TOP).trials <= targets.STRAIGHT
+    assert Picture(decibels(PHOTO_PSNR)).find(Target(psnr=wanted), jump=TOP).trials <= targets.INTERPOLATED
 
 
 @given(st.floats(1.86, 6.65))
 def test_a_photos_ms_ssim_takes_few_trials(wanted: float) -> None:
     target = Target(ms_ssim=1 - math.exp(-wanted))
-    assert Picture(similarities(PHOTO_MS_SSIM)).find(target, jump=TOP).trials <= targets.STRAIGHT
+    assert Picture(similarities(PHOTO_MS_SSIM)).find(target, jump=TOP).trials <= targets.INTERPOLATED
 
 
 @given(st.integers(70, 54_000), codes)
@@ -272,13 +272,13 @@ def test_the_sizes_of_noise_are_met(wanted: int, guess: int) -> None:
 
 def test_a_size_within_the_leap_ends_below_it() -> None:
     found = Picture(sizes(NOISE_SIZES)).find(Target(bytes=30_000), jump=TOP)
-    assert found.code == TOP
+    assert found.ladder_position == TOP
     assert found.trials <= 6
 
 
 def test_a_quality_within_the_leap_ends_above_it() -> None:
     found = Picture(decibels(PHOTO_PSNR)).find(Target(psnr=39), jump=TOP)
-    assert found.code == TOP + 1
+    assert found.ladder_position == TOP + 1
     assert found.trials <= 6
 
 
@@ -286,13 +286,13 @@ def test_a_quality_within_the_leap_ends_above_it() -> None:
 def test_a_small_leap_of_a_quality_ends_just_above_it(guess: int) -> None:
     curve = through([(100, 2.0), (4000, 3.3), (4001, 3.33), (10000, 6.3)])
     found = Picture(similarities(curve)).find(Target(ms_ssim=1 - math.exp(-3.305)), guess)
-    assert found.code == 4001
+    assert found.ladder_position == 4001
 
 
 @pytest.mark.parametrize("guess", [TOP - 5, TOP + 5])
 def test_a_quality_just_below_the_leap_ends_before_it(guess: int) -> None:
     target = Target(psnr=PHOTO_PSNR(TOP) - 0.002)  # as near as this, the line ends on the other side
-    assert Picture(decibels(PHOTO_PSNR)).find(target, guess, TOP).code == TOP
+    assert Picture(decibels(PHOTO_PSNR)).find(target, guess, TOP).ladder_position == TOP
 
 
 def test_a_good_guess_is_one_trial() -> None:
@@ -338,7 +338,9 @@ def test_without_noise_nothing_better_is_left(curve: Curve, code: int, guess: in
     target, measured = Target(bytes=math.ceil(math.exp(curve(code)))), sizes(curve)
     found = Picture(measured).find(target, guess)
     assert (
-        found.code == QUALITY_MAX or close(target, found.value) or not meets(target, measured(found.code + 1))
+        found.ladder_position == QUALITY_MAX
+        or close(target, found.value)
+        or not meets(target, measured(found.ladder_position + 1))
     )
 
 
@@ -354,12 +356,12 @@ def test_it_ends_even_where_there_is_no_order(values: list[int], wanted: int, gu
 @given(codes)
 def test_equal_pictures_are_good_enough(sets_in: int) -> None:
     found = Picture(lambda code: math.inf if code >= sets_in else 30.0).find(Target(psnr=40))
-    assert found.code == sets_in
+    assert found.ladder_position == sets_in
 
 
 @pytest.mark.parametrize("guess", [-5, 0, 20_000])
 def test_a_guess_off_the_scale_is_moved_onto_it(guess: int) -> None:
-    assert Picture(decibels(PHOTO_PSNR)).find(Target(psnr=30), guess).code
+    assert Picture(decibels(PHOTO_PSNR)).find(Target(psnr=30), guess).ladder_position
 
 
 # ---- the ends of the scale
@@ -368,14 +370,14 @@ def test_a_guess_off_the_scale_is_moved_onto_it(guess: int) -> None:
 @given(codes, codes)
 def test_a_size_above_all_gives_the_best(guess: int, jump: int) -> None:
     found = Picture(sizes(PHOTO_SIZES)).find(Target(bytes=10**9), guess, jump)
-    assert found.code == QUALITY_MAX
+    assert found.ladder_position == QUALITY_MAX
     assert found.trials <= 5
 
 
 @given(codes, codes)
 def test_a_quality_below_all_gives_the_smallest(guess: int, jump: int) -> None:
     found = Picture(decibels(PHOTO_PSNR)).find(Target(psnr=3), guess, jump)
-    assert found.code == QUALITY_MIN
+    assert found.ladder_position == QUALITY_MIN
     assert found.trials <= 5
 
 
@@ -423,7 +425,7 @@ def test_an_error_of_a_trial_comes_through() -> None:
         raise ZeroDivisionError(code)
 
     with pytest.raises(ZeroDivisionError, match="5000"):
-        search(Target(psnr=30), attempt, pixels=1, guess=5000)
+        search(Target(psnr=30), attempt, pixels=1, start=5000)
 
 
 def test_trials_are_bounded_by_halving() -> None:

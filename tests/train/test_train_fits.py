@@ -149,7 +149,7 @@ def test_a_fit_foresees_what_it_was_fitted_to(
         pixels = picture.shape[0] * picture.shape[1]
         found = forecast(*fitting.analysed(picture, one, ladder), bundle, Target(bpp=one.bits), pixels)
         assert found is not None
-        assert abs(found.code / 100 - position) * found.slope * 100 < math.log(1.25)
+        assert abs(found.ladder_position / 100 - position) * found.slope * 100 < math.log(1.25)
 
 
 def test_a_line_is_through_what_lies_on_one() -> None:

@@ -52,7 +52,7 @@ class SegmentCoder(Protocol):
         """The symbols of a segment's latents, float32 (channels, h, w)."""
 
     def decode(self, payload: bytes, shape: tuple[int, int]) -> Decoded:
-        """The mirror of `encode` and `pack`, for a segment of so many rows and columns of latents.
+        """The mirror of `encode` and `pack`, for a segment of this many rows and columns of latents.
 
         Raises:
             FormatError: the payload is not what `pack` gives for this conditioning and shape.

@@ -1,8 +1,8 @@
-"""A picture at an eighth of its sides by its latents alone: a linear map of each, and no network.
+"""Previews: a picture at an eighth of its sides, as a linear map of its latents.
 
-What the latents say of means over 8 x 8 pixels is very nearly linear, so thumbnails need no synthesis and no
-detail layer. A map is fitted to photographs (`train/preview.py`); it is no part of the format, and a bundle
-without one gives means of what it decodes instead.
+Means over 8 x 8 pixels are very nearly linear in the latents, so thumbnails need no synthesis and no detail
+layer. The map is fitted to photographs (`train.preview`). It is no part of the format: a bundle without one
+gives means of decoded pixels instead.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 
 
-def pixels(plane: Float, weights: Float) -> Pixels:
+def pixels(latents: Float, weights: Float) -> Pixels:
     """Means over 8 x 8 pixels.
 
     Args:
-        plane: float32 (channels, h, w), decoded latents.
+        latents: float32 (channels, h, w), decoded.
         weights: float32 (channels + 1, 3 k^2), k = stride / 8; the last row is an offset.
 
     Returns:
         uint8 (h k, w k, 3).
     """
-    channels, rows, columns = plane.shape
+    channels, rows, columns = latents.shape
     side = int((weights.shape[1] // 3) ** 0.5)
-    means = plane.reshape(channels, -1).T @ weights[:-1]
+    means = latents.reshape(channels, -1).T @ weights[:-1]
     means += weights[-1]
     blocks = np.rint(means).clip(0, 255).astype(np.uint8).reshape(rows, columns, side, side, 3)
     picture: Pixels = blocks.transpose(0, 2, 1, 3, 4).reshape(rows * side, columns * side, 3)
@@ -36,10 +36,10 @@ def pixels(plane: Float, weights: Float) -> Pixels:
 
 
 def targets(decoded: Pixels, stride: int) -> Float:
-    """What `pixels` is to give, before rounding, as rows of a regression: float32 (latents, 3 k^2).
+    """The means that `pixels` approximates, before rounding: float32 (latents, 3 k^2), rows of a regression.
 
     Args:
-        decoded: uint8 (H, W, 3), what the latents decode to.
+        decoded: uint8 (H, W, 3), the pixels of the latents.
         stride: pixels per latent.
     """
     side = stride // PREVIEW_SCALE

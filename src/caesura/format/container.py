@@ -33,7 +33,7 @@ VERSION = 1
 HEADER, LATENTS, DETAIL, ALPHA = ord("H"), ord("L"), ord("D"), ord("A")
 METADATA = {"icc": ord("i"), "exif": ord("e"), "xmp": ord("x")}
 MAX_SIDE = 1 << 20
-MAX_PIXELS = 1 << 28  # the default of what a caller accepts; a setting of decode
+MAX_PIXELS = 1 << 28  # default of the argument of that name
 QUALITY_MIN, QUALITY_MAX = 100, 10000  # hundredths
 CELL, MAX_CELLS = 64, 32  # a segment's side: pixels of a cell, cells at most
 _METADATA_OF = {kind: name for name, kind in METADATA.items()}
@@ -114,7 +114,7 @@ class Header:
 
 @dataclass(frozen=True)
 class SegmentData:
-    """What a file holds of one segment.
+    """The data of one segment.
 
     Attributes:
         latents: coded latents.
@@ -129,11 +129,11 @@ class SegmentData:
 
 @dataclass(frozen=True)
 class Payload:
-    """What a file holds behind its header.
+    """The content of a file behind its header.
 
     Attributes:
         segments: row after row, each from left to right; None where it was not asked for.
-        metadata: what travels with the picture.
+        metadata: colour profile, EXIF and XMP.
     """
 
     segments: Sequence[SegmentData | None]
@@ -141,7 +141,7 @@ class Payload:
 
 
 def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> bytes:
-    """Put a file together; all segments must be there.
+    """The file of a header and a payload with all segments.
 
     Raises:
         FormatError: the header does not pass `Header.check`.
@@ -151,7 +151,7 @@ def write(header: Header, payload: Payload, *, max_pixels: int = MAX_PIXELS) -> 
 
 
 def write_start(header: Header, metadata: Metadata, *, max_pixels: int = MAX_PIXELS) -> bytes:
-    """The beginning of a file; what `write_segment` gives for each segment in turn makes it whole.
+    """The beginning of a file, behind which the chunks of each segment follow (`write_segment`).
 
     Raises:
         FormatError: the header does not pass `Header.check`.
@@ -189,12 +189,12 @@ def read_header(data: Content, *, max_pixels: int = MAX_PIXELS) -> Header:
 def read(
     data: bytes, *, max_pixels: int = MAX_PIXELS, wanted: Container[int] | None = None
 ) -> tuple[Header, Payload]:
-    """Take a file apart: the header and what it is about.
+    """The header and the payload of a file.
 
     Args:
         data: the file.
         max_pixels: refuse files that claim more.
-        wanted: numbers of the segments to read, all unless given; others are stepped over.
+        wanted: numbers of the segments to read, all unless given; others are skipped.
 
     Raises:
         FormatError: one of its kinds, for each way in which the bytes are not a .cae file.
@@ -229,11 +229,11 @@ def read(
 
 
 class Salvaged(NamedTuple):
-    """What is whole of a file.
+    """The undamaged part of a file.
 
     Attributes:
         header: of the file.
-        payload: None stands for each segment whose latents are not whole.
+        payload: its segments; None for each whose latents are damaged.
         suspect: numbers of segments that may have lost a layer on top of their latents.
     """
 
@@ -243,9 +243,9 @@ class Salvaged(NamedTuple):
 
 
 def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
-    """Take apart a file that may be damaged.
+    """The undamaged part of a file that may be damaged or cut.
 
-    Where a chunk's length was damaged too, the next whole chunk is looked for.
+    Where a chunk's length is damaged, reading goes on at the next whole chunk.
 
     Raises:
         FormatError: one of its kinds, if not even the header and one segment can be read.
@@ -314,7 +314,7 @@ def _is_start(data: bytes, position: int) -> bool:
 
 
 def _take(chunk: _Chunk, header: Header, expected: int, layers: dict[str, bytes] | None) -> None:
-    """Take in a chunk of segment `expected`; only its number is looked at if `layers` is None."""
+    """Add a chunk of segment `expected` to its layers; if these are None, only its number is checked."""
     kind, name = chr(chunk.kind), _LAYERS[chunk.kind]
     if layers is not None:
         chunk.verify()

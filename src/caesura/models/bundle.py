@@ -68,13 +68,13 @@ class Bundle:
     """A loaded model.
 
     Attributes:
-        name, id: as users and as files name it.
+        name, id: its names for users and in files.
         architecture: "cae2017" or "cae2026".
         stride: pixels per latent in each direction.
         smallest_side: the transforms take no picture with a shorter side; pictures are padded to it.
         halo: pixels on each side of a tile within which the transforms see the tile's border.
-        quality_scale: pairs of quality and place on the model's own scale, see `rate`.
-        ladder_top: where on its own scale the ladder ends, in hundredths.
+        quality_scale: pairs of quality and ladder position, see `ladder`.
+        ladder_top: the ladder position at which the ladder ends, in hundredths.
         graphs: serialized ONNX graphs, by file name.
         tables: a row per step of the rate scale, a table per channel of what is coded first: the latents of
             cae2017, the hyperlatent of cae2026.
@@ -145,7 +145,7 @@ def load(model: str | Path | Bundle = DEFAULT) -> Bundle:
 
 
 def forget() -> None:
-    """Load bundles anew, where one was changed in its place."""
+    """Load bundles from disk again, since one was changed there."""
     _load.cache_clear()
 
 

@@ -1,6 +1,6 @@
-"""What a forecast knows of a bundle, fitted to photographs coded with it (`train/forecast.py`).
+"""The coefficients of `ratecontrol.forecast`, fitted to photographs coded with a bundle (`train.forecast`).
 
-It stands in the manifest's field `forecast`. No file depends on it, and neither does the bundle's id.
+They are the manifest's field `forecast`. No file depends on them, and the bundle's id does not either.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Line(NamedTuple):
 
     Attributes:
         slope: what the estimate's logarithm is multiplied with, above 0 and at most 10.
-        offsets: pairs of ladder position, 1 to 100 and rising, and what is added there, -100 to 100.
-        means: likewise pairs of ladder position and what the logarithm is of photographs on average.
+        offsets: pairs of ladder position, 1 to 100 and rising, and the number added there, -100 to 100.
+        means: pairs of ladder position and the mean of the logarithm over photographs.
     """
 
     slope: float
@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
 
 class Top(NamedTuple):
-    """Photographs at quality 100, where the detail layer is at its finest, on average; each 0 to 100.
+    """Means over photographs at quality 100, where the detail layer is finest; each 0 to 100.
 
     Attributes:
         bits: per pixel, more than at the ladder's top.

@@ -1,10 +1,10 @@
-"""The quality scale: quality 1..100, a place on the model's own scale, its ladder of anchors, rows of tables.
+"""The rate ladder: quality 1 to 100, a model's ladder positions, its anchors, rows of tables.
 
-Quality means about the same picture for every model: a bundle maps it to its own scale, which a file stores
-in hundredths, 1.00 to 100.00. The ladder of anchors, with a pair of scale vectors each, runs evenly from
-1.00 to the ladder's top; vectors between two anchors are interpolated in the log domain. Above the top the
+A quality gives about the same picture with every model: a bundle maps it to its own ladder position, which a
+file stores in hundredths, 1.00 to 100.00. The anchors, each with a pair of scale vectors, lie evenly from
+1.00 to the ladder's top; between two anchors, vectors are interpolated in the log domain. Above the top, the
 detail layer's step falls. Floats decide only how finely latents are rounded; rows of tables are an integer
-function of what is stored.
+function of the stored position.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT_EFFORT = 5
 FIRST_BETA, LAST_BETA = 6.0, 12000.0
 LADDER_QUALITY = 72.0
 
-Scale = Sequence[tuple[float, float]]  # pairs of quality and the model's own, both rising
+Scale = Sequence[tuple[float, float]]  # pairs of quality and ladder position, both rising
 
 
 def check(quality: float) -> None:
@@ -47,9 +47,7 @@ def beta(quality: float) -> float:
 
 
 def quality_code(quality: float, scale: Scale) -> int:
-    """The place on a model's scale for a quality, as files store it: hundredths, 100 to 10000.
-
-    Beyond what the model reaches, the nearest that it does.
+    """The ladder position of a quality, in hundredths, 100 to 10000; the nearest that the model reaches.
 
     Raises:
         ConfigError: `quality` is not between 1 and 100.
@@ -59,12 +57,12 @@ def quality_code(quality: float, scale: Scale) -> int:
 
 
 def quality_of(code: int, scale: Scale) -> float:
-    """The quality that a stored place on a model's scale stands for."""
+    """The quality of a ladder position in hundredths."""
     return round(interpolate(code / 100, [(own, quality) for quality, own in scale]), 2)
 
 
 def table_row(code: int, rows: int, top: int = QUALITY_MAX, bottom: int = QUALITY_MIN) -> int:
-    """The row of tables for a stored place: of `rows`, evenly from `bottom` to `top` and no further."""
+    """The row of tables for a ladder position: of `rows`, evenly from `bottom` to `top` and no further."""
     span = top - bottom
     return (2 * (min(code, top) - bottom) * (rows - 1) + span) // (2 * span)
 
@@ -73,8 +71,8 @@ def mixing(code: int, anchors: int, top: int = QUALITY_MAX) -> NDArray[np.float3
     """Interpolation weights of the ladder's anchors: float32 (anchors,), at most two not zero, sum 1."""
     import numpy as np
 
-    place = (min(code, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
-    weights: NDArray[np.float32] = np.maximum(0, 1 - np.abs(place - np.arange(anchors))).astype(np.float32)
+    anchor = (min(code, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
+    weights: NDArray[np.float32] = np.maximum(0, 1 - np.abs(anchor - np.arange(anchors))).astype(np.float32)
     return weights
 
 

@@ -1,9 +1,9 @@
-"""What a picture will cost along a model's ladder, by its latents alone: where a search for a target begins.
+"""An estimate, from a picture's latents, of the ladder position that meets a target: the search begins there.
 
-Bits grow with how many scaled latents leave zero and how far; the error of the pixels with what rounding
-takes from them; what is lost in similarity with that error where there is little contrast to hide it. That
-is nearer than the average of all photographs. How much, is fitted to photographs coded with each bundle
-(`fitted.py`). Nothing is promised: the search measures (`target.py`).
+Bits grow with the number and the magnitude of the symbols that are not zero; the error of the pixels with the
+rounding error of the latents; 1 - MS-SSIM with that error where there is little contrast to mask it. The
+coefficients are fitted to photographs coded with each bundle (`models.fitted`). The search (`search`)
+measures, so that a bad estimate costs trials and nothing else.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Float = NDArray[np.float32]
 
 
 class Forecast(NamedTuple):
-    """Where a search may begin.
+    """An estimate of where a target is met.
 
     Attributes:
-        code: the place on the model's scale.
-        slope: how much `Target.height` grows there from one place to the next.
+        ladder_position: in hundredths.
+        slope: by how much `Target.height` grows there per hundredth.
     """
 
-    code: int
+    ladder_position: int
     slope: float
 
 
@@ -48,11 +48,11 @@ def usual(bundle: Bundle, target: Target, pixels: int) -> int | None:
 
     Args:
         bundle: the model.
-        target: what is wanted.
+        target: the target.
         pixels: of the picture, width times height.
 
     Returns:
-        The nearest that the bundle reaches; None where it has no `forecast`.
+        The nearest that the bundle reaches; None if it has no `forecast`.
     """
     if (known := bundle.forecast) is None:
         return None
@@ -84,9 +84,9 @@ class Sample(NamedTuple):
     """Some of a picture's latents.
 
     Attributes:
-        latents: float32 (channels, positions).
-        contrasts: variances of the pixels there, float32 (positions,), or none.
-        weight: how many each stands for.
+        latents: float32 (channels, samples).
+        contrasts: variances of the pixels behind them, float32 (samples,), or none.
+        weight: number of latents of the picture per latent here.
     """
 
     latents: Float
@@ -97,41 +97,41 @@ class Sample(NamedTuple):
 def forecast(
     latents: Sequence[Float], contrasts: Sequence[Float], bundle: Bundle, target: Target, pixels: int
 ) -> Forecast | None:
-    """Where on the ladder a picture will meet a target.
+    """An estimate of the ladder position at which a picture meets a target.
 
     Args:
-        latents: of the picture's segments, float32 (channels, h, w) each, at a rate nearby.
-        contrasts: variances of the pixels that they stand for, float32 (h, w) each; for an MS-SSIM alone.
+        latents: of the picture's segments, float32 (channels, h, w) each, at a ladder position nearby.
+        contrasts: variances of the pixels behind each latent, float32 (h, w) each; for an MS-SSIM alone.
         bundle: the model.
-        target: what is wanted.
+        target: the target.
         pixels: of the picture, width times height.
 
     Returns:
-        None where it is beyond what the model reaches, the ladder seems not to rise, or the bundle has no
-        `forecast`.
+        None if the target is beyond what the model reaches, the estimates do not rise along the ladder, or
+        the bundle has no `forecast`.
     """
     if (known := bundle.forecast) is None:
         return None
     aim = target.height(target.bound(pixels))
     sampled = sample(latents, contrasts)
     anchors = len(bundle.log_gain)
-    places: list[float] = [
+    positions: list[float] = [
         QUALITY_MIN + (bundle.ladder_top - QUALITY_MIN) * anchor / (anchors - 1) for anchor in range(anchors)
     ]
     gains = np.exp(bundle.log_gain)[:, :, None]
     heights = [
-        _height(target, _logarithm(target, sampled, gain, place, pixels, known), pixels)
-        for gain, place in zip(gains, places, strict=True)
+        _height(target, _logarithm(target, sampled, gain, position, pixels, known), pixels)
+        for gain, position in zip(gains, positions, strict=True)
     ]
     if known.top is not None:
-        places.append(QUALITY_MAX)
+        positions.append(QUALITY_MAX)
         heights.append(_top_height(target, heights[-1], pixels, known.top))
     if heights[-1] < aim or any(a >= b for a, b in itertools.pairwise(heights)):
         return None
-    place = interpolate(aim, list(zip(heights, places, strict=True)))
-    after = next(n for n in range(1, len(places)) if n == len(places) - 1 or places[n] > place)
-    slope = (heights[after] - heights[after - 1]) / (places[after] - places[after - 1])
-    return Forecast(round(place), slope)
+    position = interpolate(aim, list(zip(heights, positions, strict=True)))
+    after = next(n for n in range(1, len(positions)) if n == len(positions) - 1 or positions[n] > position)
+    slope = (heights[after] - heights[after - 1]) / (positions[after] - positions[after - 1])
+    return Forecast(round(position), slope)
 
 
 def pixel_variance(pixels: NDArray[np.uint8], stride: int) -> Float:
@@ -153,7 +153,7 @@ def pixel_variance(pixels: NDArray[np.uint8], stride: int) -> Float:
 
 
 def sample(latents: Sequence[Float], contrasts: Sequence[Float]) -> Sample:
-    """So many of the latents as are enough, evenly; arguments as for `forecast`."""
+    """Evenly spaced latents, as many as are enough; arguments as for `forecast`."""
     flat = [one.reshape(len(one), -1) for one in latents]
     step = max(1, sum(one.size for one in flat) // _SAMPLE)
     sampled = np.concatenate([one[:, ::step] for one in flat], axis=1)
@@ -194,15 +194,17 @@ def log_loss(some: Sample, gain: Float) -> float:
     return math.log(loss)
 
 
-def _logarithm(target: Target, some: Sample, gain: Float, place: float, pixels: int, known: Fitted) -> float:
-    """The natural logarithm of what a target is about, as `_height` takes it, foreseen at a place."""
+def _logarithm(
+    target: Target, some: Sample, gain: Float, position: float, pixels: int, known: Fitted
+) -> float:
+    """The natural logarithm of the target's measurement, as `_height` takes it, estimated at a position."""
     if target.is_size:
         line, estimate = known.bits, log_bits(some, gain, pixels)
     elif target.name == "psnr":
         line, estimate = known.error, log_error(some, gain, pixels)
     else:
         line, estimate = known.loss, log_loss(some, gain)
-    return line.slope * estimate + interpolate(place / 100, line.offsets)
+    return line.slope * estimate + interpolate(position / 100, line.offsets)
 
 
 def _lost(some: Sample, gain: Float) -> Float:

@@ -111,10 +111,10 @@ def _run(conditioning: Conditioning, graph: str, **inputs: NDArray[Any]) -> NDAr
 
 
 def device() -> str:
-    """The setting CAESURA_DEVICE: where networks run, "cpu" unless it says "cuda".
+    """The setting CAESURA_DEVICE, the device that networks run on: "cpu", the default, or "cuda".
 
     Raises:
-        ConfigError: it says something else.
+        ConfigError: it is something else.
         DependencyError: the ONNX Runtime that is installed cannot use it.
     """
     name = os.environ.get("CAESURA_DEVICE") or "cpu"
@@ -191,7 +191,7 @@ if hasattr(os, "register_at_fork"):
 
 @lru_cache(maxsize=1)
 def _share_memory() -> None:
-    """Let all sessions take memory from one place: of its own, each would keep what it once needed."""
+    """Let all sessions share one memory arena: each of its own would keep the most that it ever needed."""
     kind = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )

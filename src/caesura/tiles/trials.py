@@ -147,12 +147,12 @@ def encode_to_target(
         target,
         attempt,
         pixels=source.size,
-        guess=start,
+        start=start,
         slope=slope,
         jump=bundle.ladder_top,
         explain=_fixed_part if target.is_size else lambda file: "",
     )
-    return found.result or write(encoder(found.code, cache))
+    return found.result or write(encoder(found.ladder_position, cache))
 
 
 def _start(target: Target, source: Source, bundle: Bundle) -> int:
