@@ -258,7 +258,8 @@ def test_a_file_may_be_stdin(picture: Path, tmp_path: Path) -> None:
 
 
 def test_stdin_does_not_become_a_file_that_is_named_as_a_folder(tmp_path: Path) -> None:
-    assert "a file name is needed for the output of stdin" in complaint(run("encode", "-", "-o", f"{tmp_path / 'new'}/"))
+    line = complaint(run("encode", "-", "-o", f"{tmp_path / 'new'}/"))
+    assert "a file name is needed for the output of stdin" in line
 
 
 def test_empty_names_are_refused(picture: Path) -> None:
