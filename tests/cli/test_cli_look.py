@@ -137,7 +137,7 @@ def test_compare_sets_grey_beside_colour(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(40, 57), (200, 300)])
 def test_compare_of_sizes_that_differ_is_refused(shape: tuple[int, int], tmp_path: Path, file: Path) -> None:
     line = complaint(run("compare", save(tmp_path / "other.png", drawn(*shape)), file))
-    assert f"and {file} 56 x 40; one size is needed" in line
+    assert f"and {file} 56 x 40; equal sizes are needed" in line
 
 
 def picture_files(folder: Path) -> dict[str, Path]:
@@ -281,13 +281,13 @@ def test_help_shows_every_text_whole(path: tuple[str, ...], command: Any) -> Non
 @pytest.mark.parametrize(
     ("command", "default"),
     [
-        ("encode", "beside IN; stdout if that is stdin"),
+        ("encode", "beside IN; stdout if IN is stdin"),
         ("encode", "50"),
-        ("encode", "the one tuned for the eye"),
-        ("decode", "as OUT, or png"),
+        ("encode", "visual quality"),
+        ("decode", "by OUT's extension, or png"),
         ("archive encode", "this machine"),
-        ("train", "with --from, that of a fine-tune"),
-        ("export", "the user's models"),
+        ("train", "with --from, the settings for fine-tuning"),
+        ("export", "the user's folder of models"),
     ],
 )
 def test_help_says_defaults(command: str, default: str) -> None:
