@@ -244,10 +244,10 @@ def sizes() -> Iterator[Attack]:
     for quality in (99, 65535):
         yield Attack(
             f"quality-{quality}",
-            "a quality that is none",
+            "a ladder position out of range",
             header(quality=quality) + latents(),
             "FormatError",
-            f"quality is {quality}; 100 to 10000 hundredths are allowed",
+            f"ladder position is {quality}; 100 to 10000 hundredths are allowed",
         )
     yield Attack(
         "unknown-model", "a model id of nothing", header(model=UNKNOWN) + latents(), "ModelError", "deadbeef"
@@ -353,14 +353,14 @@ def layouts() -> Iterator[Attack]:
         "beyond the ladder without a detail layer",
         header(quality=10000) + latents(),
         "FormatError",
-        "detail: the chunk is missing at quality 10000",
+        "detail: the chunk is missing at ladder position 10000",
     )
     yield Attack(
         "detail-unwanted",
         "a detail layer within the ladder",
         one + latents() + latents(0, kind="D"),
         "FormatError",
-        "detail: the chunk is there at quality 5000",
+        "detail: the chunk is there at ladder position 5000",
     )
     yield Attack(
         "detail-twice",

@@ -25,7 +25,8 @@ from caesura.models import bundle as model
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.picture import pixels as image
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import pad, padded_side, to_pixels, to_rgb
 from caesura.runtime import transform
 from caesura.train import start
 from caesura.train.cae2017 import priors
@@ -48,7 +49,7 @@ def main() -> None:
     table = Table("quality", "real bytes", "estimate", "mean loss", "largest loss beyond 32 bytes")
     sizes: dict[float, list[tuple[int, float]]] = {quality: [] for quality in qualities}
     for path in track(sorted(arguments.folder.glob("*.png")), "pictures"):
-        pixels = image.to_pixels(image.open_image(path))
+        pixels = to_pixels(open_image(path))
         for quality in qualities:
             real = len(codec.encode(pixels, quality=quality, model=bundle))
             sizes[quality].append((real, estimate(pixels, quality, bundle, prior)))
@@ -73,9 +74,9 @@ def load_prior(bundle: Bundle) -> priors.Prior:
 
 @torch.no_grad()
 def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: priors.Prior) -> float:
-    """The model's estimate of a picture's size in bytes; `pixels` as from `image.to_pixels`."""
-    sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
-    padded = image.pad(image.to_rgb(pixels), *sides)
+    """The model's estimate of a picture's size in bytes; `pixels` as from `to_pixels`."""
+    sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
+    padded = pad(to_rgb(pixels), *sides)
     conditioning = Conditioning(bundle, rate.quality_code(quality, bundle.quality_scale))
     gain = conditioning.gain[:, 0, 0]
     latent = transform.analyse(padded, conditioning) * conditioning.gain

@@ -22,7 +22,8 @@ from caesura.bench.codecs import AVIF_IQ, Pixels
 from caesura.bench.matched import encode_within
 from caesura.errors import ConfigError, DependencyError
 from caesura.models.bundle import DEFAULT
-from caesura.picture import pixels as image
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import to_pixels, to_rgb
 from caesura.ratecontrol.search import Target
 
 _LINE, _GAP = 24, 6
@@ -69,7 +70,7 @@ def page(crops: Sequence[Crop], bpp: float, side: int, model: str = DEFAULT) -> 
         avif = encode_within(AVIF_IQ, crop.pixels, len(ours), 0, 100)
         shown = (
             (f"{crop.name}: original", crop.pixels),
-            (f"caesura, {len(ours)} bytes", image.to_rgb(codec.decode_array(ours))),
+            (f"caesura, {len(ours)} bytes", to_rgb(codec.decode_array(ours))),
             (f"{AVIF_IQ.name}, {len(avif)} bytes", AVIF_IQ.decode(avif)),
         )
         for column, (label, pixels) in enumerate(shown):
@@ -101,7 +102,7 @@ def _named(text: str) -> Crop:
         x, y = (int(number) for number in corner.split(","))
     except ValueError as error:
         raise ConfigError(f"crop is {text!r}; a file, @, and the crop's corner X,Y are allowed") from error
-    return Crop(Path(path).stem, image.to_rgb(image.to_pixels(image.open_image(Path(path)))), x, y)
+    return Crop(Path(path).stem, to_rgb(to_pixels(open_image(Path(path)))), x, y)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ from caesura import codec, metrics
 from caesura.bench.codecs import JPEG
 from caesura.data import CaeDataset, random_crop
 from caesura.errors import ConfigError
-from caesura.picture import pixels as image
 from caesura.picture.formats import is_picture
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import to_pixels, to_rgb
 
 Pixels = NDArray[np.uint8]
 _OURS = "caesura photo-psnr"
@@ -101,7 +102,7 @@ def _written(paths: list[Path], work: Path, quality: float) -> tuple[dict[str, i
     sizes: dict[str, int] = {_OURS: 0, "JPEG": 0}
     decibels: dict[str, list[float]] = {name: [] for name in sizes}
     for number, path in enumerate(track(paths, "coding", console=Console(stderr=True))):
-        pixels = image.to_rgb(image.to_pixels(image.open_image(path)))
+        pixels = to_rgb(to_pixels(open_image(path)))
         ours = codec.encode(pixels, quality=quality, tune="psnr")
         least = metrics.psnr(pixels, codec.decode_array(ours))
         theirs, good = _jpeg(pixels, least)

@@ -14,7 +14,7 @@ from caesura.entropy.coder import Popper
 from caesura.format import container
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
-from caesura.picture import pixels as image
+from caesura.picture.pixels import padded_side
 from container_helpers import layers
 
 
@@ -24,9 +24,7 @@ def symbols_of(data: bytes, bundle: Bundle) -> NDArray[np.int16]:
     header, payload = container.read(data)
     tables = bundle.tables.row(rate.table_row(header.ladder_position, bundle.tables.rows))
     sides = (header.height, header.width)
-    rows, columns = (
-        image.padded_side(s, bundle.stride, bundle.smallest_side) // bundle.stride for s in sides
-    )
+    rows, columns = (padded_side(s, bundle.stride, bundle.smallest_side) // bundle.stride for s in sides)
     popper = Popper(layers(payload).latents)
     symbols = factorized.pop(popper, (bundle.channels, rows, columns), tables)
     popper.finish()

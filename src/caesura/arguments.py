@@ -1,7 +1,7 @@
-"""Arguments of public functions: a wrong type is a TypeError, a wrong value a ConfigError, and both messages
-name the argument, what was got and what is allowed.
+"""Checks of arguments of public functions: TypeError for a wrong type, ConfigError for a wrong value.
 
-NumPy's integers and floats are numbers as Python's are; True and False are not.
+Messages name the argument, what was got and what is allowed. NumPy's integers and floats are accepted as
+numbers; True and False are not.
 """
 
 from __future__ import annotations
@@ -16,64 +16,64 @@ from typing import Any
 
 from caesura.errors import CaesuraError, ConfigError, FormatError
 
-# A .cae file: its bytes, or the path of it.
+# A .cae file: its bytes or its path.
 Content = bytes | bytearray | memoryview | str | os.PathLike[str]
 
 
 def number(name: str, value: Any, allowed: str, lowest: float, highest: float) -> float:
-    """A number from `lowest` to `highest` as Python's own."""
+    """The value as a Python int or float, from `lowest` to `highest`."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise wrong_type(name, value, allowed)
-    try:  # NumPy's would round what they are compared with
+    try:  # NumPy would round the bounds to the value's type
         plain = int(value) if isinstance(value, Integral) else float(value)
-    except OverflowError:  # of a fraction
+    except OverflowError:  # a Fraction that is too large
         plain = math.inf
     return _within(name, plain, allowed, lowest, highest)
 
 
 def integer(name: str, value: Any, allowed: str, lowest: float = -math.inf, highest: float = math.inf) -> int:
-    """An integer from `lowest` to `highest` as Python's own."""
+    """The value as a Python int, from `lowest` to `highest`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise wrong_type(name, value, allowed)
     return int(_within(name, int(value), allowed, lowest, highest))
 
 
 def max_pixels(value: Any) -> int:
-    """The setting of that name."""
+    """The argument `max_pixels` as an int of 1 or more."""
     return integer("max_pixels", value, "an integer of 1 or more is allowed", 1)
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False; nothing else, for "no" would count as true."""
-    import numpy as np  # here, since the command line must start without it
+    """The value as a bool; only True and False are accepted, since any text would count as true."""
+    import numpy as np  # slow to import, and not needed by every command
 
     return bool(of_type(name, value, (bool, np.bool_), "True and False are allowed"))
 
 
 def function(name: str, value: Any) -> None:
-    """Something that can be called."""
+    """Check that the value can be called."""
     if not callable(value):
         raise wrong_type(name, value, "a function is allowed")
 
 
 def of_type(name: str, value: Any, kinds: tuple[type, ...], allowed: str) -> Any:
-    """A value of one of several types."""
+    """The value, of one of these types."""
     if not isinstance(value, kinds):
         raise wrong_type(name, value, allowed)
     return value
 
 
 def path(name: str, value: Any) -> Path:
-    """A path, of which nothing need be there."""
+    """The value as a Path, which need not exist."""
     return Path(of_type(name, value, (str, os.PathLike), "a path is allowed"))
 
 
 def content(name: str, value: Any) -> bytes:
-    """The bytes of a .cae file.
+    """The bytes of a .cae file, given as bytes or as a path.
 
     Raises:
-        FormatError: the path is of something that is no file.
-        OSError: of the system, as `open` raises it: FileNotFoundError if there is none.
+        FormatError: the path is not of a regular file.
+        OSError: as from `open`; FileNotFoundError if the path does not exist.
     """
     if isinstance(value, bytes):
         return value
@@ -84,19 +84,23 @@ def content(name: str, value: Any) -> bytes:
 
 
 def read(file: Path, unlike: type[CaesuraError]) -> bytes:
-    """A file's bytes; raises as `check_file` and `open` do."""
+    """The bytes of a file; errors are those of `check_file` and `open`."""
     check_file(file, unlike)
     return file.read_bytes()
 
 
 def check_file(file: Path, unlike: type[CaesuraError]) -> None:
-    """Check that a path may be opened: a pipe could be waited for, and a device be read, without end.
+    """Check that a path is of a regular file, since reading a pipe or a device may never end.
 
-    Folders may, for the system says by itself what is wrong with them.
+    Folders pass: `open` raises IsADirectoryError for them.
+
+    Args:
+        file: the path.
+        unlike: the error to raise for something that is not a file.
 
     Raises:
-        OSError: of the system, if it is not there.
-        CaesuraError: of type `unlike`, if it is there and no file; a ConfigError, if no path is like that.
+        OSError: the path does not exist or cannot be accessed.
+        CaesuraError: of type `unlike`, if it is not a file; ConfigError, if the path is malformed.
     """
     try:
         mode = file.stat().st_mode
@@ -107,7 +111,7 @@ def check_file(file: Path, unlike: type[CaesuraError]) -> None:
 
 
 def wrong_type(name: str, value: Any, allowed: str) -> TypeError:
-    """The error."""
+    """A TypeError that names the argument, its value and its type."""
     return TypeError(f"{name} is {_shown(value)}, of type {type(value).__name__}; {allowed}")
 
 
@@ -118,8 +122,8 @@ def _within(name: str, value: float, allowed: str, lowest: float, highest: float
 
 
 def _shown(value: Any) -> str:
-    """In a message, where neither an array nor a long text has room."""
+    """The value in a message, shortened if it is long."""
     try:
         return reprlib.repr(value)
-    except ValueError:  # Python writes no integers of very many digits
+    except ValueError:  # Python does not convert integers of more than 4300 digits
         return "a number of very many digits"

@@ -27,7 +27,7 @@ from caesura.models import bundle as bundles
 from caesura.models.bundle import PREVIEW_SCALE, Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.options import EncodeOptions, Settings, options_of
-from caesura.picture import metadata
+from caesura.picture import convert, metadata, read_metadata
 from caesura.picture import pixels as image
 from caesura.picture.metadata import Metadata
 from caesura.picture.pixels import ImageLike
@@ -58,7 +58,7 @@ def encode(
     """The .cae file of a picture.
 
     Args:
-        picture: a Pillow image (nearly all modes, see `image.codable`; of more than 8 bits a sample, of
+        picture: a Pillow image (nearly all modes, see `convert.codable`; of more than 8 bits a sample, of
             several frames or with HDR colours with a warning; CMYK becomes sRGB by its profile), or an array
             (H, W) or (H, W, 1 to 4) of uint8, or of float in [0, 1], or the path of a file that Pillow reads.
             Alpha, the last of 2 or 4 channels, is kept without loss. ICC profile, EXIF and XMP are kept;
@@ -105,11 +105,11 @@ def _source(picture: ImageLike, options: EncodeOptions) -> tuple[Source, Pixels]
     allowed = "a Pillow image, an array and the path of a picture are allowed"
     arguments.of_type("picture", picture, (Image.Image, np.ndarray), allowed)
     if isinstance(picture, Image.Image):
-        picture = image.codable(picture, strict=options.strict)
+        picture = convert.codable(picture, strict=options.strict)
         if options.strip:
-            picture = image.upright(picture)
+            picture = convert.upright(picture)
         else:
-            kept = metadata.of_image(picture)
+            kept = read_metadata.from_image(picture)
     pixels, transparency = image.split(picture)
     height, width, colours = pixels.shape
 

@@ -27,6 +27,7 @@ from caesura import arguments, codec
 from caesura.errors import CaesuraError, ConfigError, DependencyError, FormatError
 from caesura.format import container
 from caesura.format.container import MAX_PIXELS, Header
+from caesura.picture import channels
 from caesura.picture.pixels import to_rgb
 
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
@@ -123,7 +124,7 @@ class CaeDataset:
             raise type(error)(f"{location.name}: {error}") from error
         except OSError as error:
             raise FormatError(f"{location.name}: {error.strerror or error}") from error
-        colours = container.colours(pixels.shape[2])
+        colours = channels.colours(pixels.shape[2])
         picture = np.require(to_rgb(pixels[:, :, :colours]), requirements=["C", "W"])
         return picture if self.transform is None else self.transform(picture)
 

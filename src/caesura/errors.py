@@ -1,33 +1,32 @@
-"""Every error that caesura raises on purpose for values and files that cannot be used.
+"""The errors that caesura raises for values and files that cannot be used.
 
 CaesuraError
 ├── FormatError            the bytes are not a readable .cae file; an OSError, too
-│   ├── SignatureError     they do not start like one (another format, or not a picture at all)
+│   ├── SignatureError     they do not start with its signature (another format, or not a picture)
 │   ├── VersionError       they were written by a newer caesura
-│   ├── TruncatedError     they end too early
+│   ├── TruncatedError     they end before the file is complete
 │   ├── ChecksumError      a chunk was damaged
 │   └── LimitError         a size is beyond what the format or the caller allows
 ├── ModelError             a bundle is missing, damaged or unknown
-├── ImageError             pixels that cannot be coded
-├── ConfigError            a setting that cannot be used
-├── TrainingError          a training run that cannot go on
+├── ImageError             a picture cannot be coded or read
+├── ConfigError            a setting has a value that is not allowed
+├── TrainingError          a training run cannot continue
 └── DependencyError        an optional extra is not installed
 
-Messages name the field, what was got and what is allowed. Arguments of a wrong type are TypeErrors, with such
-messages (`caesura.arguments`). What the system raises stays as it is: FileNotFoundError and other OSErrors of
+Messages name the field, what was got and what is allowed. Arguments of a wrong type raise TypeError with such
+a message (`caesura.arguments`). Errors of the system are passed on: FileNotFoundError and other OSErrors of
 paths, MemoryError.
 """
 
 
 class CaesuraError(Exception):
-    """Base of all errors raised on purpose."""
+    """The base class of caesura's errors."""
 
 
 class FormatError(CaesuraError, OSError):
     """The bytes are not a readable .cae file.
 
-    An OSError as well, since that is what Pillow's users catch for damaged pictures; `errno` and `strerror`
-    are None.
+    It is also an OSError, which Pillow's users catch for damaged pictures; `errno` and `strerror` are None.
     """
 
 
@@ -36,11 +35,11 @@ class SignatureError(FormatError):
 
 
 class VersionError(FormatError):
-    """The file's format version is newer than this program knows."""
+    """The format version of the file is newer than this version of caesura can read."""
 
 
 class TruncatedError(FormatError):
-    """The file ends before everything it promises has come."""
+    """The file ends before all of its chunks are complete."""
 
 
 class ChecksumError(FormatError):
@@ -56,15 +55,15 @@ class ModelError(CaesuraError):
 
 
 class ImageError(CaesuraError):
-    """Pixels that cannot be coded: mode, shape, dtype or size."""
+    """A picture cannot be coded, by its mode, shape, dtype or size, or a picture file cannot be read."""
 
 
 class ConfigError(CaesuraError):
-    """A setting has a value that cannot be used."""
+    """A setting has a value that is not allowed."""
 
 
 class TrainingError(CaesuraError):
-    """A training run cannot go on: a process of several was lost, they no longer agree, or it diverged."""
+    """A training run cannot continue: a process was lost, processes disagree, or the run diverged."""
 
 
 class DependencyError(CaesuraError):

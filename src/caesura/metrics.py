@@ -1,4 +1,4 @@
-"""Quality of a decoded picture, and its rate."""
+"""Quality metrics of decoded pictures (PSNR, MS-SSIM), and bits per pixel."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Float = NDArray[np.float32]
 _MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW = 11
 _SIGMA = 1.5
-_PASSES = 16  # about so many times MS-SSIM goes through the pictures
-_KEPT_VALUES = 3 << 23  # of an original up to here, what every comparison needs is kept: 16 bytes a value
+_PASSES = 16  # of MS-SSIM over the pixels, about
+_MAX_CACHED = 3 << 23  # samples of an original whose scales are cached, at 16 bytes each
 
 
 def bits_per_pixel(size: int, width: int, height: int) -> float:
-    """Rate of a file of `size` bytes."""
+    """Bits per pixel of a file of `size` bytes."""
     return 8 * size / (width * height)
 
 
@@ -47,14 +47,14 @@ def psnr(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
 def seen_psnr(
     original: NDArray[np.uint8], transparency: NDArray[np.uint8] | None
 ) -> Callable[[NDArray[np.uint8]], float]:
-    """`psnr` of decoded pictures over the pixels that are seen: where alpha, uint8 (H, W), is above 0."""
+    """A function that returns `psnr` over visible pixels, where alpha, uint8 (H, W), is above 0."""
     if transparency is None:
         return partial(psnr, original)
-    seen = transparency > 0
+    visible = transparency > 0
 
     def measure(decoded: NDArray[np.uint8]) -> float:
         _same_shape(original, decoded)
-        return psnr(original[seen], decoded[seen]) if seen.any() else math.inf
+        return psnr(original[visible], decoded[visible]) if visible.any() else math.inf
 
     return measure
 
@@ -62,20 +62,19 @@ def seen_psnr(
 def seen_ms_ssim(
     original: NDArray[np.uint8], transparency: NDArray[np.uint8] | None
 ) -> Callable[[NDArray[np.uint8]], float]:
-    """`ms_ssim` of decoded pictures; pixels that are not seen are equal, since windows need all of theirs."""
+    """A function that returns `ms_ssim` of a decoded picture, with transparent pixels set equal in both."""
     if transparency is None:
         return MsSsim(original)
-    seen, filled = (transparency > 0)[:, :, None], alpha.cleared(original, transparency)
+    visible, filled = (transparency > 0)[:, :, None], alpha.cleared(original, transparency)
     measure = MsSsim(filled)
-    return lambda decoded: measure(np.where(seen, decoded, filled))
+    return lambda decoded: measure(np.where(visible, decoded, filled))
 
 
 def ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     """Multiscale structural similarity, 0 to 1, the mean over channels.
 
-    Five scales, Gaussian window of 11 pixels and sigma 1.5, without padding (Wang et al. 2003), as the
-    field measures it: on RGB, halved by 2x2 means. In single precision, as the field's usual code has it:
-    within 1e-5 of the same in double precision.
+    Five scales, Gaussian window of 11 pixels and sigma 1.5, without padding (Wang et al. 2003); on RGB,
+    halved by 2x2 means, as is usual for image compression. Single precision, within 1e-5 of double precision.
 
     Args:
         original, decoded: uint8 (H, W, channels) of one shape; both sides above 160 pixels.
@@ -87,14 +86,14 @@ def ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
 
 
 class MsSsim:
-    """`ms_ssim` of many decoded pictures and one original: two of each five blurs are of that alone."""
+    """`ms_ssim` of many decoded pictures and one original, of which two of every five blurs are cached."""
 
     def __init__(self, original: NDArray[np.uint8], *, kept: bool = True) -> None:
-        """Start.
+        """Set the original.
 
         Args:
             original: uint8 (H, W, channels).
-            kept: keep what is of the original alone, unless it is too large.
+            kept: cache the original's scales, unless it is too large.
 
         Raises:
             ImageError: a side is too small for five scales.
@@ -106,22 +105,22 @@ class MsSsim:
                 f"MS-SSIM needs sides above {smallest} pixels; the picture has {width} x {height}"
             )
         self._original = original
-        self._keeps = kept and original.size <= _KEPT_VALUES
+        self._keeps = kept and original.size <= _MAX_CACHED
         self._kept: dict[int, list[_Scale]] = {}
 
     @one_blas_thread()
     def __call__(self, decoded: NDArray[np.uint8]) -> float:
-        """MS-SSIM of a picture, uint8 of the original's shape.
+        """MS-SSIM of a decoded picture, uint8 of the original's shape.
 
         Raises:
             ImageError: the shapes differ.
         """
         _same_shape(self._original, decoded)
 
-        def of(channel: int) -> float:
+        def one(channel: int) -> float:
             return _ms_ssim(self._scales(channel), decoded[:, :, channel].astype(np.float32))
 
-        return float(np.mean(each(of, range(decoded.shape[2]), _PASSES * decoded.size)))
+        return float(np.mean(each(one, range(decoded.shape[2]), _PASSES * decoded.size)))
 
     def _scales(self, channel: int) -> Iterable[_Scale]:
         if channel in self._kept:
@@ -131,7 +130,7 @@ class MsSsim:
 
 
 class _Scale(NamedTuple):
-    """A channel of the original at one scale, float32 (h, w); and per window its mean and variance."""
+    """One channel of the original at one scale: plane, float32 (h, w); mean and variance of each window."""
 
     plane: Float
     mean: Float
@@ -139,7 +138,7 @@ class _Scale(NamedTuple):
 
 
 def _scales(plane: Float) -> Iterator[_Scale]:
-    """A channel, float32 (H, W), at each scale."""
+    """The scales of one channel, float32 (H, W), finest first."""
     for scale in range(len(_MS_SSIM_WEIGHTS)):
         plane = plane if scale == 0 else _halve(plane)
         mean = _blur(plane)
@@ -147,19 +146,19 @@ def _scales(plane: Float) -> Iterator[_Scale]:
 
 
 def _ms_ssim(original: Iterable[_Scale], decoded: Float) -> float:
-    """That of one channel, decoded float32 (H, W)."""
+    """MS-SSIM of one channel, decoded float32 (H, W)."""
     result = 1.0
     last = len(_MS_SSIM_WEIGHTS) - 1
-    for scale, (of_original, weight) in enumerate(zip(original, _MS_SSIM_WEIGHTS, strict=True)):
+    for scale, (reference, weight) in enumerate(zip(original, _MS_SSIM_WEIGHTS, strict=True)):
         decoded = decoded if scale == 0 else _halve(decoded)
-        luminance, structure = _ssim_parts(of_original, decoded)
+        luminance, structure = _ssim_parts(reference, decoded)
         part = float((luminance * structure if scale == last else structure).mean(dtype=np.float64))
         result *= max(part, 0.0) ** weight
     return result
 
 
 def _ssim_parts(original: _Scale, decoded: Float) -> tuple[Float, Float]:
-    """Luminance term, and contrast times structure, per window."""
+    """The luminance term, and contrast times structure, of each window."""
     c1, c2, two = np.float32((0.01 * 255) ** 2), np.float32((0.03 * 255) ** 2), np.float32(2)
     mean = _blur(decoded)
     product, squared = original.mean * mean, np.square(mean)
@@ -173,18 +172,18 @@ def _ssim_parts(original: _Scale, decoded: Float) -> tuple[Float, Float]:
 
 
 def _blur(x: Float) -> Float:
-    """Gaussian window along rows and columns, only where it fits.
+    """float32 (h - 10, w - 10): `x`, float32 (h, w), filtered with the Gaussian window, without padding.
 
-    As matrix products of blocks of rows with a band matrix: more multiplications than taps, but fast ones.
+    Computed as matrix products of a band matrix and blocks of rows, which is faster than adding up taps.
     """
     band = _band()
-    block, seen = band.shape
+    block, span = band.shape
     for _ in range(2):
         kept = len(x) - _WINDOW + 1
         blocks = -(-kept // block)
         rows = np.zeros((blocks * block + _WINDOW - 1, x.shape[1]), np.float32)
         rows[: len(x)] = x
-        windows = np.lib.stride_tricks.sliding_window_view(rows, seen, axis=0)[::block].swapaxes(1, 2)
+        windows = np.lib.stride_tricks.sliding_window_view(rows, span, axis=0)[::block].swapaxes(1, 2)
         blurred = (band @ windows).reshape(-1, x.shape[1])[:kept]
         x = np.ascontiguousarray(blurred.T)
     return x
@@ -192,14 +191,14 @@ def _blur(x: Float) -> Float:
 
 @lru_cache(maxsize=1)
 def _band() -> Float:
-    """The window at each of 32 neighbouring places: (32, 32 + 10)."""
+    """The window at each of 32 neighbouring offsets: float32 (32, 32 + 10)."""
     taps = np.exp(-((np.arange(_WINDOW) - _WINDOW // 2) ** 2) / (2 * _SIGMA**2))
     taps /= taps.sum()
-    return np.stack([np.pad(taps, (place, 31 - place)) for place in range(32)]).astype(np.float32)
+    return np.stack([np.pad(taps, (offset, 31 - offset)) for offset in range(32)]).astype(np.float32)
 
 
 def _halve(x: Float) -> Float:
-    """2x2 means; an odd side is padded with zeros that count, as the field's usual code does it."""
+    """2x2 means; an odd side is padded with zeros, which count in the means as in pytorch_msssim."""
     odd_rows, odd_columns = x.shape[0] % 2, x.shape[1] % 2
     x = np.pad(x, ((odd_rows, odd_rows), (odd_columns, odd_columns)))
     rows, columns = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2

@@ -19,7 +19,7 @@ from PIL import Image, ImageFile
 from caesura import arguments, codec
 from caesura.format import container
 from caesura.options import EncodeOptions
-from caesura.picture import facts, metadata, pixels
+from caesura.picture import channels, convert, loading, metadata, pixels, read_metadata, source_info
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
 _OPTIONS = tuple(field.name for field in fields(EncodeOptions))
@@ -38,7 +38,7 @@ class CaeImageFile(ImageFile.ImageFile):
         self._content = self.fp.read()
         header, payload = container.read(self._content)
         self._size = header.width, header.height
-        self._mode = pixels.mode(header.channels)
+        self._mode = channels.pillow_mode(header.channels)
         self.info.update(metadata.to_info(payload.metadata))
 
     def draft(
@@ -67,15 +67,15 @@ class CaeImageFile(ImageFile.ImageFile):
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
     options = EncodeOptions(**{name: given[name] for name in _OPTIONS if name in given})
-    pixels.check_whole(picture, strict=options.strict)  # before copying, which drops other frames
-    pixels.load(picture)
-    copy = pixels.copied(picture)
-    copy.info.update(metadata.in_info(picture))
+    convert.check_whole(picture, strict=options.strict)  # before copying, which drops other frames
+    loading.load(picture)
+    copy = convert.copied(picture)
+    copy.info.update(read_metadata.info_entries(picture))
     for name in ("icc_profile", "exif", "xmp"):
         if name in given:
             copy.info[name] = _metadata(name, given[name])
     if given.get("icc_profile"):  # it takes precedence over colour information of the original file
-        copy.info[facts.KEY] = replace(copy.info[facts.KEY], cicp=None, lost="")
+        copy.info[source_info.KEY] = replace(copy.info[source_info.KEY], cicp=None, lost="")
     file.write(codec.encode(copy, options))
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 import caesura
 from caesura import metrics
-from caesura.picture import formats as pictures
+from caesura.picture import formats
 from cli_helpers import (
     complaint,
     drawn,
@@ -177,4 +177,4 @@ def test_exif_that_pillow_cannot_read_is_left_out_where_it_must_be_read(tmp_path
     + [(name, False) for name in ("a.cae", "a.txt", "a.mpg", "a.eps", "a.h5", "jpg", "a.jpg.part")],
 )
 def test_what_is_a_picture_by_its_name(name: str, is_one: bool) -> None:
-    assert pictures.is_picture(Path(name)) == is_one
+    assert formats.is_picture(Path(name)) == is_one

@@ -35,7 +35,7 @@ from caesura.format.container import Payload, SegmentData
 from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import ANALYSIS, TABLES, Bundle
-from caesura.picture import pixels as image
+from caesura.picture.pixels import to_image, to_pixels
 from caesura.runtime import transform
 from container_helpers import layers
 from symbols import symbols_of
@@ -110,8 +110,8 @@ def test_grey_decodes_to_grey(either: Bundle) -> None:
 def test_an_array_and_a_pillow_image_of_it_give_the_same_file(channels: int) -> None:
     pixels = drawn(31, 26, channels)
     data = caesura.encode(pixels)
-    assert caesura.encode(image.to_image(pixels)) == data
-    np.testing.assert_array_equal(image.to_pixels(caesura.decode(data)), caesura.decode_array(data))
+    assert caesura.encode(to_image(pixels)) == data
+    np.testing.assert_array_equal(to_pixels(caesura.decode(data)), caesura.decode_array(data))
 
 
 def test_a_turned_photo_is_turned_where_its_orientation_is_dropped() -> None:

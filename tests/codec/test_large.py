@@ -21,9 +21,7 @@ from caesura import large
 from caesura.errors import ConfigError, DependencyError, FormatError, ImageError, LimitError
 from caesura.format import container
 from caesura.large.writing import chunk
-from caesura.picture import exif, metadata
-from caesura.picture import formats as pictures
-from caesura.picture import pixels as image
+from caesura.picture import exif, formats, loading, metadata, read_metadata
 from caesura.ratecontrol.search import Target
 from cli_helpers import run, succeeded
 
@@ -65,7 +63,7 @@ def test_metadata_travels(tmp_path: Path, picture: Image.Image) -> None:
     exif[0x0112] = 6
     picture.convert("RGB").save(source, exif=exif, icc_profile=b"0" * 200)
     data = encode_rows(source)
-    assert container.read(data)[1].metadata == metadata.of_image(Image.open(source))
+    assert container.read(data)[1].metadata == read_metadata.from_image(Image.open(source))
     assert caesura.decode(data).getexif()[0x0112] == 6
     large.decode(data, target)
     assert Image.open(target).getexif()[0x0112] == 6
@@ -280,7 +278,7 @@ def test_every_orientation_is_coded_as_in_memory(tmp_path: Path, kind: str, orie
     picture = small()
     picture.info = {"exif": camera(orientation), "xmp": XMP, "icc_profile": PROFILE}
     path = tmp_path / "photo"
-    path.write_bytes(pictures.saved(picture, kind))
+    path.write_bytes(formats.saved(picture, kind))
     if orientation == 1:
         assert_alike(path)
         assert_alike(path, strip=True)
@@ -371,10 +369,10 @@ def test_metadata_is_written_as_from_memory(tmp_path: Path, suffix: str, mode: s
     data = encode(picture, effort=1)
     large.decode(data, tmp_path / f"a.{suffix}")
     (tmp_path / f"b.{suffix}").write_bytes(
-        pictures.saved(caesura.decode(data), pictures.writer(f".{suffix}"))
+        formats.saved(caesura.decode(data), formats.writable_format(f".{suffix}"))
     )
-    ours, theirs = (image.open_image(tmp_path / f"{stem}.{suffix}") for stem in "ab")
-    assert metadata.of_image(ours) == metadata.of_image(theirs)
+    ours, theirs = (loading.open_image(tmp_path / f"{stem}.{suffix}") for stem in "ab")
+    assert read_metadata.from_image(ours) == read_metadata.from_image(theirs)
     assert ours.info.get("dpi") == theirs.info.get("dpi")
     if suffix == "tif":
         own, other = ({*picture.tag_v2} - exif.LAYOUT for picture in (ours, theirs))
@@ -384,7 +382,7 @@ def test_metadata_is_written_as_from_memory(tmp_path: Path, suffix: str, mode: s
     assert np.abs(difference).max() <= (8 if suffix == "jpg" else 0)
     large.decode(data, tmp_path / f"a.{suffix}", strip=True)
     stripped = Image.open(tmp_path / f"a.{suffix}")
-    assert metadata.of_image(stripped) == metadata.Metadata()
+    assert read_metadata.from_image(stripped) == metadata.Metadata()
 
 
 @pytest.mark.usefixtures("any_size")
@@ -395,5 +393,5 @@ def test_the_command_line_turns_what_it_strips(tmp_path: Path, suffix: str) -> N
     coded, out = tmp_path / "a.cae", tmp_path / f"a.{suffix}"
     coded.write_bytes(encode(picture, effort=1))
     succeeded(run("decode", "--strip", coded, "-o", out))
-    with image.open_image(out) as back:
-        assert (back.size, metadata.of_image(back)) == ((40, 56), metadata.Metadata())
+    with loading.open_image(out) as back:
+        assert (back.size, read_metadata.from_image(back)) == ((40, 56), metadata.Metadata())

@@ -111,7 +111,7 @@ def test_ms_ssim_of_a_small_picture_is_refused(size: tuple[int, int]) -> None:
 def test_ms_ssim_of_many_is_that_of_each(
     monkeypatch: pytest.MonkeyPatch, astronaut: Pixels, kept: int
 ) -> None:
-    monkeypatch.setattr(metrics, "_KEPT_VALUES", kept)
+    monkeypatch.setattr(metrics, "_MAX_CACHED", kept)
     picture = astronaut[:180, :200]
     similarity = metrics.MsSsim(picture)
     for deviation in (5, 20):

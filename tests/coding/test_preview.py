@@ -16,7 +16,7 @@ import caesura
 from caesura.coding import preview
 from caesura.errors import ConfigError
 from caesura.models import bundle as models
-from caesura.picture import pixels as image
+from caesura.picture.pixels import reduce
 from caesura.train import preview as fitting
 from cli_helpers import drawn
 from model_helpers import folder_of
@@ -32,7 +32,7 @@ def test_means_come_out_where_they_lie(high: int, wide: int, stride: int, seed: 
     found = preview.pixels(plane, weights)
     assert found.dtype == np.uint8
     assert found.shape == (high * stride // 8, wide * stride // 8, 3)
-    assert np.abs(found.astype(int) - image.reduce(decoded, 8)).max() <= 1
+    assert np.abs(found.astype(int) - reduce(decoded, 8)).max() <= 1
 
 
 def test_pixels_stay_within_their_range() -> None:

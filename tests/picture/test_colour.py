@@ -1,4 +1,4 @@
-"""What files say of their colours: kept as a profile that means the same, or told in a warning."""
+"""Colours that files declare without an ICC profile: kept as an equivalent profile, or warned of."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ import caesura
 import caesura.pillow_plugin
 from caesura import large
 from caesura.errors import ImageError
-from caesura.picture import colour, facts
-from caesura.picture import pixels as image
+from caesura.picture import colour, source_info
+from caesura.picture.convert import codable
+from caesura.picture.pixels import split
 from cli_helpers import complaint, run, succeeded
 
 D65 = (0.3127, 0.3290)
@@ -28,7 +29,7 @@ P3 = (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 BT2020 = (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)
 ADOBE = (*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-LOST = "the pixels are coded unchanged, without what tells this"
+LOST = "the pixels are coded unchanged, without this declaration"
 
 
 def photo(mode: str = "RGB") -> Image.Image:
@@ -68,8 +69,8 @@ def cicp(primaries: int, transfer: int, full: int = 1) -> bytes:
 def avif(primaries: int, transfer: int, **settings: Any) -> bytes:
     """An AVIF whose code points are replaced."""
     data = written(photo(), "AVIF", quality=100, subsampling="4:4:4", **settings)
-    place = data.index(b"colrnclx") + 8
-    return data[:place] + struct.pack(">HH", primaries, transfer) + data[place + 4 :]
+    offset = data.index(b"colrnclx") + 8
+    return data[:offset] + struct.pack(">HH", primaries, transfer) + data[offset + 4 :]
 
 
 def opened(data: bytes) -> Image.Image:
@@ -79,7 +80,7 @@ def opened(data: bytes) -> Image.Image:
 def silent(data: bytes, *, strict: bool = True) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return image.codable(opened(data), strict=strict)
+        return codable(opened(data), strict=strict)
 
 
 def linear(samples: NDArray[Any]) -> NDArray[np.float64]:
@@ -166,7 +167,7 @@ def test_a_gamma_of_greys_is_a_profile_of_greys(mode: str) -> None:
 @pytest.mark.parametrize("primaries", [1, 4, 5, 6, 7, 8, 9, 11, 12, 22])
 def test_white_stays_white_and_black_black(primaries: int, transfer: int) -> None:
     ends = Image.fromarray(np.array([[[0] * 3, [255] * 3]], np.uint8))
-    profile, lost = colour.profile({}, facts.Facts(cicp=(primaries, transfer)), grey=False)
+    profile, lost = colour.profile({}, source_info.SourceInfo(cicp=(primaries, transfer)), grey=False)
     assert profile
     assert not lost
     ends.info["icc_profile"] = profile
@@ -201,7 +202,7 @@ def test_a_profile_counts_more_than_gamma_and_the_code_points_of_avif() -> None:
     for data in (png(gama(1.0), chrm(P3), icc_profile=b"a profile"), written(photo(), "AVIF")):
         picture = opened(data)
         picture.info["icc_profile"] = b"a profile"
-        assert image.codable(picture).info["icc_profile"] == b"a profile"
+        assert codable(picture).info["icc_profile"] == b"a profile"
 
 
 def test_code_points_that_say_srgb_count_more_than_a_profile_of_png() -> None:
@@ -220,11 +221,11 @@ def test_code_points_that_say_srgb_count_more_than_a_profile_of_png() -> None:
         (png(cicp(1, 9)), "colour primaries 1 and transfer characteristics 9"),
         (png(cicp(1, 13, full=0)), r"samples from 16 to 235 \(narrow range\)"),
         (png(gama(0)), "a gamma of 0.0"),
-        (png(gama(1.0), chrm((0.0,) * 8)), r"chromaticities \(0.0, .*\), which are of no three colours"),
+        (png(gama(1.0), chrm((0.0,) * 8)), r"chromaticities \(0.0, .*\), which do not span a colour space"),
         (png(chrm((*D65, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4))), "chromaticities"),
     ],
 )
-def test_colours_that_no_profile_describes_are_told_or_refused(data: bytes, got: str) -> None:
+def test_colours_that_no_profile_describes_are_warned_of_or_refused(data: bytes, got: str) -> None:
     with pytest.warns(UserWarning, match=f"image has {got}.*; {LOST}") as caught:
         caesura.encode(opened(data))
     assert [warning.filename for warning in caught] == [__file__]
@@ -236,17 +237,17 @@ def test_colours_that_no_profile_describes_are_told_or_refused(data: bytes, got:
 def test_the_picture_given_keeps_what_it_says() -> None:
     picture = opened(png(gama(1.0)))
     before = dict(picture.info)
-    image.codable(picture)
+    codable(picture)
     assert picture.info == before
 
 
-def test_a_file_keeps_its_place_and_its_transparent_colour() -> None:
+def test_a_file_keeps_its_file_position_and_its_transparent_colour() -> None:
     picture = opened(png(gama(1.0), mode="P", transparency=b"\x80" * 256))
-    coded = image.codable(picture)
+    coded = codable(picture)
     np.testing.assert_array_equal(
-        image.split(coded)[0], np.asarray(opened(png(mode="P")).convert("RGB")), strict=True
+        split(coded)[0], np.asarray(opened(png(mode="P")).convert("RGB")), strict=True
     )
-    alpha = image.split(coded)[1]
+    alpha = split(coded)[1]
     assert alpha is not None
     assert alpha.max() == 128
 
@@ -295,7 +296,7 @@ def test_the_profile_of_a_bmp_is_kept() -> None:
     np.testing.assert_array_equal(np.asarray(coded), np.asarray(photo()))
     assert "icc_profile" not in silent(bmp(b"BGRs", b"")).info
     with pytest.raises(ImageError, match="image has a colour profile in another file"):
-        image.codable(opened(bmp(b"KNIL", b"c:\\a.icc\0")), strict=True)
+        codable(opened(bmp(b"KNIL", b"c:\\a.icc\0")), strict=True)
 
 
 def tiff(tags: dict[int, Any], mode: str = "RGB", **settings: Any) -> bytes:
@@ -328,8 +329,8 @@ def calibrated(endpoints: tuple[float, ...], gammas: tuple[float, ...], version:
 
 def jpeg_2000(space: int, **settings: Any) -> bytes:
     data = written(photo(), "JPEG2000", **settings)
-    place = data.index(b"colr") + 7
-    return data[:place] + space.to_bytes(4, "big") + data[place + 4 :]
+    offset = data.index(b"colr") + 7
+    return data[:offset] + space.to_bytes(4, "big") + data[offset + 4 :]
 
 
 ADOBE_POINTS = (0.64, 0.33, 0.03, 0.21, 0.71, 0.08, 0.15, 0.06, 0.79)
@@ -391,9 +392,9 @@ def test_a_profile_of_a_tiff_counts_more_than_its_tags() -> None:
 @pytest.mark.parametrize(
     ("data", "got"),
     [
-        (tiff({301: tuple(range(256))}), "a transfer function that is not sRGB's and no gamma"),
-        (tiff({301: table(1) + table(1) + table(2)}), "a transfer function that is not"),
-        (tiff({301: (0, 65535)}), "a transfer function that is not"),
+        (tiff({301: tuple(range(256))}), "a transfer function other than sRGB and gamma"),
+        (tiff({301: table(1) + table(1) + table(2)}), "a transfer function other than"),
+        (tiff({301: (0, 65535)}), "a transfer function other than"),
         (tiff({319: (0.0,) * 6}), "chromaticities"),
         (calibrated(SRGB_POINTS, (1, 2, 2)), "a gamma for each colour, 1, 2, 2"),
         (jpeg_2000(14), "CIELab colours"),
@@ -401,11 +402,11 @@ def test_a_profile_of_a_tiff_counts_more_than_its_tags() -> None:
         (jpeg_2000(99), "colours of space 99 of JPEG 2000"),
     ],
 )
-def test_headers_and_tags_that_no_profile_describes_are_told_or_refused(data: bytes, got: str) -> None:
+def test_headers_and_tags_that_no_profile_describes_are_warned_of_or_refused(data: bytes, got: str) -> None:
     with pytest.warns(UserWarning, match=f"image has {got}.*; {LOST}"):
-        image.codable(opened(data))
+        codable(opened(data))
     with pytest.raises(ImageError, match=f"image has {got}"):
-        image.codable(opened(data), strict=True)
+        codable(opened(data), strict=True)
 
 
 @pytest.mark.parametrize(
@@ -429,8 +430,8 @@ def test_headers_and_tags_that_no_profile_describes_are_told_or_refused(data: by
     ],
 )
 def test_what_is_no_number_says_nothing_of_colours(said: dict[str, Any]) -> None:
-    assert colour.profile(said, facts.Facts(), grey=False) == (None, "")
-    grey = colour.profile({"gamma": 1.0} | said, facts.Facts(), grey=True)
+    assert colour.profile(said, source_info.SourceInfo(), grey=False) == (None, "")
+    grey = colour.profile({"gamma": 1.0} | said, source_info.SourceInfo(), grey=True)
     assert bool(grey[0]) == ("gamma" not in said)
 
 
@@ -456,7 +457,7 @@ def test_what_pillow_heif_gives_in_another_form_is_ignored(said: dict[str, Any])
     picture = photo()
     picture.format = "HEIF"
     picture.info |= said
-    assert facts.of(picture) == facts.Facts()
+    assert source_info.read(picture) == source_info.SourceInfo()
 
 
 def test_what_pillow_heif_gives_is_heeded() -> None:
@@ -466,14 +467,14 @@ def test_what_pillow_heif_gives_is_heeded() -> None:
         "bit_depth": 8,
         "nclx_profile": {"color_primaries": 12, "transfer_characteristics": 13},
     }
-    coded = image.codable(picture, strict=True)
+    coded = codable(picture, strict=True)
     samples = np.asarray(coded) / 255
     wanted = as_srgb(samples, linear(samples), P3)
     inside = ~np.isnan(wanted).any(axis=-1)
     np.testing.assert_allclose(shown(coded)[inside], wanted[inside], atol=1.5)
     picture.info["nclx_profile"] = {"color_primaries": 9, "transfer_characteristics": 16}
     with pytest.raises(ImageError, match=r"HDR colours \(PQ\)"):
-        image.codable(picture, strict=True)
+        codable(picture, strict=True)
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "BMP", "PNG"])
@@ -487,7 +488,7 @@ def test_headers_cut_or_changed_anywhere_raise_nothing_of_a_foreign_kind(kind: s
         picture.format = kind
         setattr(picture, "fp", io.BytesIO(changed))  # noqa: B010
         setattr(picture, "tile", [("raw", (0, 0, 8, 8), 0, "RGB")])  # noqa: B010
-        assert facts.of(picture).bits >= 8
+        assert source_info.read(picture).bits >= 8
 
 
 # ---- all ways to code a file

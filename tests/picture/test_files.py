@@ -1,4 +1,4 @@
-"""cli/files.py: files are written whole or not at all."""
+"""picture/files.py: files are written atomically."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from caesura.picture import files as cli
+from caesura.picture.files import FileError, write
 from cli_helpers import files
 
 
 @pytest.fixture(params=["nameless", "named", "without links"])
 def unfinished(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """All ways in which files are written aside."""
+    """The ways in which temporary files are made."""
 
     def refuse(*paths: object, **options: object) -> None:
         raise OSError(1, "Operation not permitted")
@@ -29,11 +29,11 @@ def unfinished(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 def test_a_file_is_written_and_replaced_with_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "usual").write_bytes(b"")
     path = tmp_path / "new" / "file"
-    cli.write(path, b"first", force=False)
-    with pytest.raises(cli.FileError, match="file is there already; --force replaces it"):
-        cli.write(path, b"second", force=False)
+    write(path, b"first", force=False)
+    with pytest.raises(FileError, match="file is there already; --force replaces it"):
+        write(path, b"second", force=False)
     assert files(tmp_path / "new") == {"file": b"first"}
-    cli.write(path, b"second", force=True)
+    write(path, b"second", force=True)
     assert files(tmp_path / "new") == {"file": b"second"}
     assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
 
@@ -47,9 +47,9 @@ def test_what_could_not_be_finished_is_gone(
         raise error
 
     monkeypatch.setattr(os, "fsync", fail)
-    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else cli.FileError
-    with pytest.raises(expected, match="No space left" if expected is cli.FileError else None):
-        cli.write(tmp_path / "file", b"content", force=False)
+    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else FileError
+    with pytest.raises(expected, match="No space left" if expected is FileError else None):
+        write(tmp_path / "file", b"content", force=False)
     assert files(tmp_path) == {}
 
 
@@ -58,17 +58,17 @@ def test_until_it_is_whole_a_file_has_no_name(tmp_path: Path, monkeypatch: pytes
         pytest.skip("of Linux")
     seen = []
     monkeypatch.setattr(os, "fsync", lambda handle: seen.append(files(tmp_path)))
-    cli.write(tmp_path / "file", b"content", force=False)
+    write(tmp_path / "file", b"content", force=False)
     assert seen == [{}]
     assert files(tmp_path) == {"file": b"content"}
 
 
 def test_a_name_of_the_longest_length_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 255)
-    cli.write(path, b"content", force=False)
+    write(path, b"content", force=False)
     assert path.read_bytes() == b"content"
 
 
 def test_a_name_that_is_too_long_is_an_error_of_ours(tmp_path: Path) -> None:
-    with pytest.raises(cli.FileError, match="File name too long"):
-        cli.write(tmp_path / ("n" * 256), b"content", force=False)
+    with pytest.raises(FileError, match="File name too long"):
+        write(tmp_path / ("n" * 256), b"content", force=False)

@@ -1,4 +1,4 @@
-"""Pixels in and out: what can be coded, what is refused, and that padding is undone by cropping."""
+"""Pixels from and to Pillow images and arrays, padding and reduction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from caesura.errors import ImageError
-from caesura.picture import pixels as image
+from caesura.picture.convert import eight_bits, upright
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import from_rgb, pad, padded_side, split, to_image, to_pixels, to_rgb
 
 Pixels = NDArray[np.uint8]
 ORIENTATION = 0x0112
@@ -48,32 +50,32 @@ def with_alpha(mode: str, alpha: int | Pixels) -> Image.Image:
 
 @given(colours)
 def test_rgb_is_taken_as_it_is(pixels: Pixels) -> None:
-    np.testing.assert_array_equal(image.to_pixels(Image.fromarray(pixels)), pixels)
+    np.testing.assert_array_equal(to_pixels(Image.fromarray(pixels)), pixels)
 
 
 @given(greys)
 def test_grey_keeps_its_one_channel(pixels: Pixels) -> None:
-    np.testing.assert_array_equal(image.to_pixels(Image.fromarray(pixels[:, :, 0])), pixels)
+    np.testing.assert_array_equal(to_pixels(Image.fromarray(pixels[:, :, 0])), pixels)
 
 
 def test_black_and_white_becomes_grey_of_0_and_255() -> None:
     bits = np.array([[True, False, True]])
-    np.testing.assert_array_equal(image.to_pixels(Image.fromarray(bits))[:, :, 0], [[255, 0, 255]])
+    np.testing.assert_array_equal(to_pixels(Image.fromarray(bits))[:, :, 0], [[255, 0, 255]])
 
 
 def test_a_palette_is_looked_up() -> None:
     picture = Image.fromarray(gradient()).convert("P", palette=Image.Palette.ADAPTIVE)
-    np.testing.assert_array_equal(image.to_pixels(picture), np.asarray(picture.convert("RGB")))
+    np.testing.assert_array_equal(to_pixels(picture), np.asarray(picture.convert("RGB")))
 
 
 def test_the_fourth_band_of_rgbx_is_left_out() -> None:
-    np.testing.assert_array_equal(image.to_pixels(Image.fromarray(gradient()).convert("RGBX")), gradient())
+    np.testing.assert_array_equal(to_pixels(Image.fromarray(gradient()).convert("RGBX")), gradient())
 
 
 def test_opaque_alpha_is_left_out() -> None:
-    np.testing.assert_array_equal(image.to_pixels(with_alpha("RGB", 255)), gradient())
+    np.testing.assert_array_equal(to_pixels(with_alpha("RGB", 255)), gradient())
     grey = np.asarray(Image.fromarray(gradient()).convert("L"))[:, :, None]
-    np.testing.assert_array_equal(image.to_pixels(with_alpha("L", 255)), grey)
+    np.testing.assert_array_equal(to_pixels(with_alpha("L", 255)), grey)
 
 
 ALMOST_OPAQUE = np.full((5, 7), 255, np.uint8)
@@ -84,12 +86,12 @@ ALMOST_OPAQUE[4, 6] = 254
 @pytest.mark.parametrize("alpha", [0, 128, ALMOST_OPAQUE], ids=["clear", "half", "one pixel"])
 def test_transparency_is_split_off(mode: str, named: str, alpha: int | Pixels) -> None:
     picture = with_alpha(mode, alpha)
-    pixels, found = image.split(picture)
+    pixels, found = split(picture)
     np.testing.assert_array_equal(found, np.broadcast_to(np.uint8(alpha), (5, 7)))
-    np.testing.assert_array_equal(pixels, image.to_pixels(with_alpha(mode, 255)))
-    np.testing.assert_array_equal(image.split(np.asarray(picture))[1], found)
+    np.testing.assert_array_equal(pixels, to_pixels(with_alpha(mode, 255)))
+    np.testing.assert_array_equal(split(np.asarray(picture))[1], found)
     with pytest.raises(ImageError, match=f"mode {named} with transparency; only opaque pictures"):
-        image.to_pixels(picture)
+        to_pixels(picture)
 
 
 def keyed(mode: str, key: object) -> Image.Image:
@@ -107,14 +109,14 @@ def test_a_transparent_colour_is_refused_only_if_the_picture_has_it(
     mode: str, used: object, unused: object
 ) -> None:
     with pytest.raises(ImageError, match=f"mode {mode} with transparency"):
-        image.to_pixels(keyed(mode, used))
-    assert not image.to_pixels(keyed(mode, unused)).any()
+        to_pixels(keyed(mode, used))
+    assert not to_pixels(keyed(mode, unused)).any()
 
 
 def test_a_palette_of_opaque_alphas_is_accepted_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert image.to_pixels(keyed("P", b"\xff\xff")).shape == (3, 4, 3)
+        assert to_pixels(keyed("P", b"\xff\xff")).shape == (3, 4, 3)
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16", "I;16B"])
@@ -122,19 +124,19 @@ def test_other_modes_are_refused(mode: str) -> None:
     with pytest.raises(
         ImageError, match=f"image has mode {mode}; 1, L, LA, P, PA, RGB, RGBA, RGBX are allowed"
     ):
-        image.to_pixels(Image.new(mode, (4, 3)))
+        to_pixels(Image.new(mode, (4, 3)))
 
 
 @pytest.mark.parametrize("mode", ["La", "RGBa", "PA"])
 def test_rare_modes_with_alpha_are_refused(mode: str) -> None:
     with pytest.raises(ImageError, match=f"image has mode {mode}"):
-        image.to_pixels(Image.new(mode, (4, 3)))
+        to_pixels(Image.new(mode, (4, 3)))
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F", "CMYK"])
 def test_a_mode_is_refused_whether_or_not_a_transparent_colour_is_named(mode: str) -> None:
     with pytest.raises(ImageError, match=f"image has mode {mode}"):
-        image.to_pixels(keyed(mode, 200))
+        to_pixels(keyed(mode, 200))
 
 
 def png_chunk(kind: bytes, payload: bytes) -> bytes:
@@ -147,14 +149,14 @@ def test_a_png_of_sixteen_bits_is_refused(transparent: bytes) -> None:
     rows = png_chunk(b"IDAT", zlib.compress(b"\x00\x12\x34\xff\xff" * 2))
     data = b"\x89PNG\r\n\x1a\n" + header + transparent + rows + png_chunk(b"IEND", b"")
     with pytest.raises(ImageError, match="image has mode I;16"):
-        image.to_pixels(Image.open(io.BytesIO(data)))
+        to_pixels(Image.open(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P", "RGBA", "LA"])
 @pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
 def test_an_empty_picture_is_refused(mode: str, size: tuple[int, int]) -> None:
     with pytest.raises(ImageError, match="image has"):
-        image.to_pixels(Image.new(mode, size))
+        to_pixels(Image.new(mode, size))
 
 
 TURNS: list[tuple[int, Callable[[Pixels], Pixels]]] = [
@@ -178,8 +180,8 @@ def test_the_exif_orientation_is_applied_when_asked_for(
     file = io.BytesIO()
     Image.fromarray(gradient()).save(file, "PNG", exif=exif)
     with Image.open(file) as picture:
-        np.testing.assert_array_equal(image.to_pixels(picture), gradient())
-        np.testing.assert_array_equal(image.to_pixels(image.upright(picture)), turned(gradient()))
+        np.testing.assert_array_equal(to_pixels(picture), gradient())
+        np.testing.assert_array_equal(to_pixels(upright(picture)), turned(gradient()))
 
 
 def test_the_orientation_counts_for_opaque_alpha_too() -> None:
@@ -188,7 +190,7 @@ def test_the_orientation_counts_for_opaque_alpha_too() -> None:
     file = io.BytesIO()
     with_alpha("RGB", 255).save(file, "PNG", exif=exif)
     with Image.open(file) as picture:
-        np.testing.assert_array_equal(image.to_pixels(image.upright(picture)), np.rot90(gradient(), -1))
+        np.testing.assert_array_equal(to_pixels(upright(picture)), np.rot90(gradient(), -1))
 
 
 def jpeg() -> bytes:
@@ -202,14 +204,14 @@ def test_a_file_that_ends_too_early_is_refused_when_its_pixels_are_needed() -> N
         Image.open(io.BytesIO(jpeg()[:1500])) as picture,
         pytest.raises(ImageError, match=r"image cannot be read: .*truncated"),
     ):
-        image.to_pixels(picture)
+        to_pixels(picture)
 
 
 def test_a_picture_file_is_opened_whole(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(jpeg())
-    picture = image.open_image(tmp_path / "photo.jpg")
+    picture = open_image(tmp_path / "photo.jpg")
     (tmp_path / "photo.jpg").unlink()
-    assert image.to_pixels(picture).shape == (200, 200, 3)
+    assert to_pixels(picture).shape == (200, 200, 3)
 
 
 @pytest.mark.parametrize(
@@ -224,25 +226,25 @@ def test_a_file_that_is_no_whole_picture_is_not_opened(tmp_path: Path, content: 
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=rf"photo\.jpg.*{message}"):
-        image.open_image(path)
+        open_image(path)
 
 
 def test_a_file_that_is_not_there_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"nothing\.png: No such file"):
-        image.open_image(tmp_path / "nothing.png")
+        open_image(tmp_path / "nothing.png")
 
 
 def test_damaged_exif_raises_nothing_of_a_foreign_kind() -> None:
     file = io.BytesIO()
     Image.fromarray(gradient()).save(file, "PNG", exif=b"Exif\x00\x00not a TIFF header")
     with Image.open(file) as picture, contextlib.suppress(ImageError):
-        np.testing.assert_array_equal(image.to_pixels(picture), gradient())
+        np.testing.assert_array_equal(to_pixels(picture), gradient())
 
 
 def test_the_picture_given_is_not_changed() -> None:
     picture = Image.fromarray(gradient())
     picture.getexif()[ORIENTATION] = 6
-    image.to_pixels(picture)
+    to_pixels(picture)
     assert picture.size == (7, 5)
     assert picture.getexif()[ORIENTATION] == 6
 
@@ -252,16 +254,16 @@ def test_the_picture_given_is_not_changed() -> None:
 
 @given(pixel_arrays)
 def test_an_array_is_taken_as_it_is(pixels: Pixels) -> None:
-    np.testing.assert_array_equal(image.to_pixels(pixels), pixels)
+    np.testing.assert_array_equal(to_pixels(pixels), pixels)
 
 
 def test_an_array_of_two_axes_is_grey() -> None:
-    np.testing.assert_array_equal(image.to_pixels(gradient()[:, :, 0]), gradient()[:, :, :1])
+    np.testing.assert_array_equal(to_pixels(gradient()[:, :, 0]), gradient()[:, :, :1])
 
 
 def test_pixels_lie_in_one_piece_whatever_the_array() -> None:
     for view in (gradient()[::-1, ::2], gradient().transpose(1, 0, 2), np.asfortranarray(gradient())):
-        pixels = image.to_pixels(view)
+        pixels = to_pixels(view)
         assert pixels.flags.c_contiguous
         np.testing.assert_array_equal(pixels, view)
 
@@ -269,21 +271,21 @@ def test_pixels_lie_in_one_piece_whatever_the_array() -> None:
 @pytest.mark.parametrize("kind", ["uint16", "int8", "int64", "bool", "complex64"])
 def test_an_array_of_another_kind_is_refused(kind: str) -> None:
     with pytest.raises(ImageError, match=f"array of {kind}; a Pillow image or an array of uint8 or float"):
-        image.to_pixels(np.zeros((4, 3, 3), kind))
+        to_pixels(np.zeros((4, 3, 3), kind))
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 def test_floats_from_0_to_1_are_rounded(kind: str) -> None:
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    np.testing.assert_array_equal(image.to_pixels((pixels / 255).astype(kind))[:, :, 0], pixels)
+    np.testing.assert_array_equal(to_pixels((pixels / 255).astype(kind))[:, :, 0], pixels)
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, np.nan, np.inf])
 def test_floats_beyond_are_refused(value: float) -> None:
     array = np.full((4, 3), 0.5)
     array[2, 1] = value
-    with pytest.raises(ImageError, match="array of float64 with values beyond 0 to 1"):
-        image.to_pixels(array)
+    with pytest.raises(ImageError, match="array of float64 with values outside 0 to 1; 0 to 1 is allowed"):
+        to_pixels(array)
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B"])
@@ -292,32 +294,32 @@ def test_of_sixteen_bits_the_upper_eight_are_taken(mode: str) -> None:
     order = ">" if mode.endswith("B") else "<"
     picture = Image.frombytes(mode, (2, 2), samples.astype(f"{order}u2").tobytes())
     with pytest.warns(UserWarning, match="the upper 8 of its 16 bits are coded"):
-        reduced = image.eight_bits(picture)
+        reduced = eight_bits(picture)
     np.testing.assert_array_equal(np.asarray(reduced), [[0x00, 0x12], [0x7F, 0xFF]])
 
 
 def test_other_pictures_are_left_alone() -> None:
     picture = Image.new("RGB", (4, 3))
-    assert image.eight_bits(picture) is picture
+    assert eight_bits(picture) is picture
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (4, 3, 5), (4, 3, 0), (1, 4, 3, 3)])
 def test_an_array_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     allowed = r"\(H, W\) and \(H, W, 1 to 4\) are allowed"
     with pytest.raises(ImageError, match=rf"image has shape \(.*\); {allowed}"):
-        image.to_pixels(np.zeros(shape, np.uint8))
+        to_pixels(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 4, 1), (4, 0, 3), (0, 0, 3)])
 def test_an_empty_array_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ImageError, match="at least one pixel is needed"):
-        image.to_pixels(np.zeros(shape, np.uint8))
+        to_pixels(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("thing", [None, "photo.png", b"bytes", [[1, 2], [3, 4]], 7])
 def test_a_thing_that_is_no_picture_is_refused(thing: object) -> None:
     with pytest.raises(ImageError, match=f"image is an {type(thing).__name__}"):
-        image.to_pixels(thing)  # type: ignore[arg-type]
+        to_pixels(thing)  # type: ignore[arg-type]
 
 
 # ---- between grey and RGB, and to Pillow
@@ -325,30 +327,30 @@ def test_a_thing_that_is_no_picture_is_refused(thing: object) -> None:
 
 @given(greys)
 def test_grey_survives_the_way_through_rgb(pixels: Pixels) -> None:
-    rgb = image.to_rgb(pixels)
+    rgb = to_rgb(pixels)
     assert rgb.shape == (*pixels.shape[:2], 3)
-    np.testing.assert_array_equal(image.from_rgb(rgb, 1), pixels)
+    np.testing.assert_array_equal(from_rgb(rgb, 1), pixels)
 
 
 @given(colours)
 def test_rgb_stays_as_it_is(pixels: Pixels) -> None:
-    np.testing.assert_array_equal(image.from_rgb(image.to_rgb(pixels), 3), pixels)
+    np.testing.assert_array_equal(from_rgb(to_rgb(pixels), 3), pixels)
 
 
 @given(colours)
 def test_grey_is_the_rounded_mean(pixels: Pixels) -> None:
     mean = np.rint(pixels.astype(np.float64).mean(axis=2, keepdims=True))
-    grey = image.from_rgb(pixels, 1)
+    grey = from_rgb(pixels, 1)
     assert grey.dtype == np.uint8
     np.testing.assert_array_equal(grey, mean)
 
 
 @given(pixel_arrays)
 def test_a_pillow_image_holds_the_pixels(pixels: Pixels) -> None:
-    picture = image.to_image(pixels)
+    picture = to_image(pixels)
     assert picture.mode == ("L" if pixels.shape[2] == 1 else "RGB")
     assert picture.size == (pixels.shape[1], pixels.shape[0])
-    np.testing.assert_array_equal(image.to_pixels(picture), pixels)
+    np.testing.assert_array_equal(to_pixels(picture), pixels)
 
 
 # ---- padding
@@ -357,7 +359,7 @@ def test_a_pillow_image_holds_the_pixels(pixels: Pixels) -> None:
 @given(pixel_arrays, st.integers(0, 40), st.integers(0, 40))
 def test_padding_repeats_the_edge(pixels: Pixels, below: int, beside: int) -> None:
     height, width, channels = pixels.shape
-    padded = image.pad(pixels, height + below, width + beside)
+    padded = pad(pixels, height + below, width + beside)
     assert padded.shape == (height + below, width + beside, channels)
     rows = np.minimum(np.arange(padded.shape[0]), height - 1)
     columns = np.minimum(np.arange(padded.shape[1]), width - 1)
@@ -367,7 +369,7 @@ def test_padding_repeats_the_edge(pixels: Pixels, below: int, beside: int) -> No
 @given(st.integers(1, 2000), st.sampled_from([1, 2, 8, 16, 64]), st.integers(1, 4))
 def test_a_padded_side_is_the_least_that_will_do(side: int, stride: int, multiple: int) -> None:
     smallest = stride * multiple
-    padded = image.padded_side(side, stride, smallest)
+    padded = padded_side(side, stride, smallest)
     assert padded % stride == 0
     assert padded >= max(side, smallest)
     assert padded == smallest or padded - side < stride

@@ -184,7 +184,7 @@ def test_what_was_to_go_to_stdout_and_could_not_fails(
 
 
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
-def test_a_failure_that_cannot_be_told_has_its_status(where: str, picture: Path, tmp_path: Path) -> None:
+def test_a_failure_that_cannot_be_reported_has_its_status(where: str, picture: Path, tmp_path: Path) -> None:
     (picture.parent / "bad.png").write_bytes(b"no picture")
     status, _ = shell(f'"$0" encode -r "$1" -o out {where}', picture.parent, folder=tmp_path)
     assert status == 1

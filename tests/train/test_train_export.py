@@ -24,7 +24,7 @@ from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.picture import pixels as image
+from caesura.picture.pixels import pad, padded_side
 from caesura.runtime import transform
 from caesura.train import checkpoint, start
 from caesura.train.cae2017.export import ROWS_PER_RUNG
@@ -128,8 +128,8 @@ def quality_at(place: float, bundle: Bundle) -> float:
 def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> float:
     """Bytes that the trained prior expects for a picture at the exact scale vector of a quality."""
     bundle, model = exported.bundle, exported.model
-    sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in picture.shape[:2])
-    padded = image.pad(picture, *sides)
+    sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in picture.shape[:2])
+    padded = pad(picture, *sides)
     code = rate.quality_code(quality, bundle.quality_scale)
     gain = torch.from_numpy(rate.scale_vector(bundle.log_gain, rate.mixing(code, len(bundle.log_gain))))[None]
     with torch.no_grad():

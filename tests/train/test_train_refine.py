@@ -17,7 +17,7 @@ from caesura.models import bundle as models
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.picture import pixels as image
+from caesura.picture.pixels import grid, pad
 from caesura.runtime import transform
 from caesura.train import checkpoint
 from caesura.train import loss as losses
@@ -72,7 +72,7 @@ def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion
     flagship, code = models.load("photo-psnr"), 100 * QUALITY
     crop = np.ascontiguousarray(astronaut[40:150, 160:310])
     conditioning = Conditioning(flagship, code)
-    padded = image.pad(crop, 112, 160)
+    padded = pad(crop, 112, 160)
     return crop, Distortion(crop, conditioning), transform.analyse(padded, conditioning)
 
 
@@ -151,8 +151,8 @@ def test_the_perceptual_distortion_is_that_of_training_times_the_pixels(perceptu
 @pytest.mark.parametrize("shape", [(20, 33), (37, 70), (64, 17)])
 def test_pixels_beyond_the_picture_cost_nothing(perceptual: Bundle, shape: tuple[int, int]) -> None:
     pixels, (coder, here) = photo(*shape, 60, 160), coder_of(perceptual)
-    rows, columns = image.grid(*shape, 16, 16)
-    padded = image.pad(pixels, 16 * rows, 16 * columns)
+    rows, columns = grid(*shape, 16, 16)
+    padded = pad(pixels, 16 * rows, 16 * columns)
     latent = coder.analyse(padded)
     restored = padded.copy()
     restored[: shape[0], : shape[1]] = coder.synthesise(latent)[: shape[0], : shape[1]]
@@ -174,8 +174,8 @@ def test_tiles_come_close_to_the_whole(perceptual: Bundle, monkeypatch: pytest.M
 @pytest.mark.parametrize("shape", [(96, 128), (37, 70)])
 def test_refining_for_the_eye_never_costs_more(perceptual: Bundle, shape: tuple[int, int]) -> None:
     pixels, (coder, here) = photo(*shape, 60, 160), coder_of(perceptual)
-    rows, columns = image.grid(*shape, 16, 16)
-    start = coder.encode(coder.analyse(image.pad(pixels, 16 * rows, 16 * columns)))
+    rows, columns = grid(*shape, 16, 16)
+    start = coder.encode(coder.analyse(pad(pixels, 16 * rows, 16 * columns)))
     distortion = Distortion(pixels, here)
     inner = slice(0, rows), slice(0, columns)
     window = start.decoded.latents.copy()

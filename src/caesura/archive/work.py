@@ -29,7 +29,7 @@ from caesura.batch.tasks import Task
 from caesura.errors import CaesuraError, DependencyError
 from caesura.format.container import SIGNATURE, read_header
 from caesura.models.ladder import DEFAULT_QUALITY
-from caesura.picture.files import STREAM, Source, there
+from caesura.picture.files import STREAM, Source, exists_message
 from caesura.runtime import transform
 
 _In = TypeVar("_In")
@@ -257,7 +257,7 @@ class _Clock:
 
 def _existing(path: str, name: str) -> str:
     """The error of a picture whose output exists."""
-    return f"{path}: {there(Path(name))}"
+    return f"{path}: {exists_message(Path(name))}"
 
 
 def _size(content: bytes | str) -> tuple[int, int]:

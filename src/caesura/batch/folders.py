@@ -104,7 +104,7 @@ def _unless_done(task: Task, records: Records) -> Task:
         reason = f"{error.filename}: {error.strerror}"
     except FileError as error:
         reason = str(error)
-    return replace(task, error=f"{task.source}: {files.there(target)}; {reason}")
+    return replace(task, error=f"{task.source}: {files.exists_message(target)}; {reason}")
 
 
 def _why_foreign(task: Task, entry: Entry) -> str:

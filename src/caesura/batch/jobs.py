@@ -94,7 +94,7 @@ class Decode:
         """See `Job`."""
         from caesura import codec, large, metrics
         from caesura.format import container
-        from caesura.picture import formats, metadata, pixels
+        from caesura.picture import convert, formats, metadata
 
         data = source.content
         header = container.read_header(data, max_pixels=self.max_pixels)
@@ -107,10 +107,10 @@ class Decode:
             in_rows
             and header.width * header.height > large.PIXELS
             and large.writes(task.target)
-            and formats.named(task.target) == self.kind
+            and formats.format_of(task.target) == self.kind
             and not files.is_device(task.target)
         ):
-            files.keep(task.target, force=task.force)
+            files.check_output(task.target, force=task.force)
             large.decode(
                 data,
                 task.target,
@@ -129,7 +129,7 @@ class Decode:
         else:
             picture = codec.decode(data, region=self.region, scale=self.scale, max_pixels=self.max_pixels)
         if self.strip:
-            picture = pixels.upright(picture)
+            picture = convert.upright(picture)
         width, height = picture.size
         return Result(formats.saved(picture, self.kind), width, height, bpp, f"{width} x {height}")
 

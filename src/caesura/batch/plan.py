@@ -137,7 +137,7 @@ def _existing(target: Path, force: bool) -> str:
         exists = target != STREAM and not files.is_device(target) and target.exists()
     except OSError as error:
         return f"{target}: {error.strerror}"
-    return files.there(target) if exists and not force else ""
+    return files.exists_message(target) if exists and not force else ""
 
 
 def _is_folder(path: Path) -> bool:

@@ -75,7 +75,7 @@ def run_task(job: Job, task: Task, progress: Progress = no_progress) -> Outcome:
             else:
                 size = len(result.content)
                 if task.target != STREAM:
-                    files.keep(task.target, force=task.force)  # before it is recorded
+                    files.check_output(task.target, force=task.force)  # before it is recorded
                 _record(task, source, files.digest(result.content))
                 files.write(task.target, result.content, force=task.force)
         except CaesuraError as error:
@@ -102,7 +102,7 @@ def run_task(job: Job, task: Task, progress: Progress = no_progress) -> Outcome:
 def _check_unchanged(task: Task) -> None:
     """Check that the file to be replaced is still the one that the plan was made for."""
     if task.replaces and task.target.exists() and files.digest_of(task.target) != task.replaces:
-        raise FileError(f"{files.there(task.target)}; it was changed during this run")
+        raise FileError(f"{files.exists_message(task.target)}; it was changed during this run")
 
 
 def _record(task: Task, source: files.Source, output_digest: str) -> None:

@@ -12,7 +12,7 @@ from caesura import __version__, codec
 from caesura.bench.codecs import Codec, Pixels
 from caesura.models import bundle as bundles
 from caesura.models import ladder as rate
-from caesura.picture import pixels as image
+from caesura.picture.pixels import to_rgb
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Caesura:
 
     def decode(self, data: bytes) -> Pixels:
         """See `Codec`."""
-        return image.to_rgb(codec.decode_array(data))
+        return to_rgb(codec.decode_array(data))
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import numpy as np
 from caesura.bench.codecs import Pixels
 from caesura.errors import CaesuraError, ConfigError, DependencyError, ImageError
 from caesura.format.container import MAX_PIXELS
-from caesura.picture import formats as pictures
-from caesura.picture import pixels as image
+from caesura.picture import formats
+from caesura.picture.convert import codable
+from caesura.picture.pixels import over_white, split, to_rgb
 
 _SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 QUICK = 4
@@ -78,7 +79,7 @@ def find(
         paths = _samples()
         folder = paths[0].parent
     else:
-        paths = sorted(p for p in folder.rglob("*") if pictures.is_picture(p) and p.is_file())
+        paths = sorted(p for p in folder.rglob("*") if formats.is_picture(p) and p.is_file())
     if not paths:
         raise ConfigError(f"{folder} holds no pictures")
     if quick and len(paths) > QUICK:
@@ -117,8 +118,8 @@ def read(path: Path) -> Pixels:
         content = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}") from error
-    picture = image.codable(pictures.opened(content, str(path), MAX_PIXELS))
-    return image.to_rgb(image.over_white(*image.split(picture)))
+    picture = codable(formats.opened(content, str(path), MAX_PIXELS))
+    return to_rgb(over_white(*split(picture)))
 
 
 def _photo(path: Path, name: str, quick: bool) -> Photo:

@@ -179,7 +179,7 @@ def decode(
     from caesura.picture import formats
 
     ending = f".{picture.lower()}"
-    job = Decode(formats.writer(ending), None, 1, False, strip, max_pixels)
+    job = Decode(formats.writable_format(ending), None, 1, False, strip, max_pixels)
     archive = Archive(source, destination, job, ending, kind, to, column, batch, batch_bytes)
     _run(archive, workers, address, gpus, force, as_json, dry_run)
 

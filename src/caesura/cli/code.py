@@ -153,13 +153,13 @@ def decode(
     from caesura.picture.files import STREAM, is_device
 
     suffix = ".png" if kind is None else f".{kind.lower()}"
-    writer = formats.writer(suffix)
+    writer = formats.writable_format(suffix)
     coded = Kind(f"{CODED} files", is_coded)
     todo = plan(inputs, output, suffix, coded, recursive=recursive, force=force)
     targets = [task.target for task in todo.tasks if not task.error]
     named = [path.suffix for path in targets if path != STREAM and not is_device(path)]
     if kind is None and named:  # generated names end in .png; a file named by OUT may have another extension
-        writer = formats.writer(named[0])
+        writer = formats.writable_format(named[0])
     if recover and (region is not None or scale != "1"):
         raise ConfigError("recover is given with a region or a scale; it needs the whole picture")
     job = Decode(writer, _region(region), _scale(scale), recover, strip, max_pixels)

@@ -107,7 +107,7 @@ def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
     """The colours and alpha of a picture, upright, converted as for encoding; prints warnings to stderr."""
     from caesura import codec
     from caesura.format import container
-    from caesura.picture import formats, pixels
+    from caesura.picture import convert, formats, pixels
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -115,8 +115,8 @@ def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
             if data.startswith(container.SIGNATURE):
                 picture = codec.decode(data)
             else:
-                picture = pixels.codable(formats.opened(data, str(path), container.MAX_PIXELS))
-            planes = pixels.split(pixels.upright(picture))
+                picture = convert.codable(formats.opened(data, str(path), container.MAX_PIXELS))
+            planes = pixels.split(convert.upright(picture))
         except CaesuraError as error:
             raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from error
     for warning in caught:

@@ -26,6 +26,7 @@ from caesura.errors import (
     TruncatedError,
     VersionError,
 )
+from caesura.picture.channels import colours
 from caesura.picture.metadata import Metadata, pack, unpack
 
 SIGNATURE = b"\x89CAE"
@@ -42,11 +43,6 @@ _SEARCH = 16
 _KNOWN = re.compile(b"[LDAiex]")
 _FIXED = struct.Struct("<IBHB")
 _LAYERS = {LATENTS: "latents", DETAIL: "detail", ALPHA: "alpha"}
-
-
-def colours(channels: int) -> int:
-    """Of 1 to 4 channels those without transparency: 1 or 3."""
-    return channels - (channels + 1) % 2
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from caesura.large.reading import INTERPRETATIONS, Rows, unsupported
 from caesura.large.writing import FORMATS, OPAQUE, OPTIONS, Stream, png
 from caesura.models import bundle
 from caesura.options import EncodeOptions, Settings, options_of
-from caesura.picture import carried, files, pixels
+from caesura.picture import channels, files, write_metadata
 from caesura.picture.metadata import Metadata
 from caesura.runtime.parallel import one_blas_thread
 from caesura.tiles.decoder import Decoder
@@ -115,7 +115,7 @@ def decode(
     if suffix in OPAQUE and header.channels > header.colours:
         raise ImageError(f"{path}: {suffix} cannot hold transparency")
     decoder = Decoder(header, bundle.load_by_id(header.model_id))
-    with vips.errors(path), files.whole(path, force=force) as out:
+    with vips.errors(path), files.atomic(path, force=force) as out:
         stream = Stream(png(header, decoder.bands(payload.segments), progress))
         source = library.SourceCustom()
         source.on_read(stream.read)
@@ -125,7 +125,7 @@ def decode(
             target = library.Target.new_to_descriptor(out.fileno())
             picture.write_to_target(target, suffix, **OPTIONS[suffix])
         kept = Metadata() if strip else payload.metadata
-        carried.put(out, FORMATS[suffix], pixels.mode(header.channels), kept)
+        write_metadata.insert(out, FORMATS[suffix], channels.pillow_mode(header.channels), kept)
 
 
 def takes(path: Path, *, upright: bool) -> bool:

@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from caesura.errors import ImageError
-from caesura.format import container
 from caesura.large import vips
-from caesura.picture import colour, exif, facts, metadata, pixels
+from caesura.picture import (
+    channels,
+    colour,
+    convert,
+    exif,
+    loading,
+    metadata,
+    read_metadata,
+    source_info,
+)
 from caesura.picture.metadata import Metadata
 
 Pixels = NDArray[np.uint8]
@@ -52,7 +60,7 @@ class Rows:
     def metadata(self) -> Metadata:
         """The metadata of the file."""
         with _opened_without_pixels(self._path) as picture:
-            return metadata.of_image(picture)
+            return read_metadata.from_image(picture)
 
     def __call__(self, first: int, last: int) -> tuple[Pixels, Pixels | None]:
         """RGB and alpha of rows `first` to before `last`.
@@ -69,7 +77,7 @@ class Rows:
             self._kept = np.concatenate([self._kept, more])
         self._first = first
         self._progress(last, self.height)
-        colours = container.colours(self.channels)
+        colours = channels.colours(self.channels)
         rgb = np.broadcast_to(self._kept[:, :, :colours], (last - first, self.width, 3))
         return rgb, self._kept[:, :, -1] if colours < self.channels else None
 
@@ -97,12 +105,12 @@ def unsupported(path: Path, opened: Any, *, upright: bool) -> str:
         scaled = picture.format == "PPM" and getattr(picture, "tile")[0][0] != "raw"  # noqa: B009
         if picture.format not in _FORMATS or scaled:
             return f"format {picture.format}; {', '.join(_FORMATS)} of samples up to 255 are allowed"
-        pixels.check_whole(picture, strict=True)
+        convert.check_whole(picture, strict=True)
         alpha = picture.mode in ("LA", "RGBA")
         if picture.mode not in _MODES or "transparency" in picture.info or alpha != (opened.bands in (2, 4)):
             got = f"mode {picture.mode}, stored as {opened.bands} channels"
             return f"{got}; {', '.join(_MODES)} are allowed, with transparency as a channel only"
-        if colour.profile(picture.info, facts.of(picture), grey=False) != (None, ""):
+        if colour.profile(picture.info, source_info.read(picture), grey=False) != (None, ""):
             return "colours described by gamma or code points; an ICC profile is allowed"
         turned = upright or picture.format == "TIFF"  # Pillow turns these when it loads them
         if turned and (found := _orientation(picture)) != 1:
@@ -113,7 +121,9 @@ def unsupported(path: Path, opened: Any, *, upright: bool) -> str:
 def _orientation(picture: Image.Image) -> int:
     """The orientation, 1 to 8, of a picture whose pixels are not loaded."""
     own = Image.Image.getexif(picture).get(exif.ORIENTATION, 1) if picture.format == "TIFF" else 1
-    return int(own) if own in range(2, 9) else metadata.orientation(metadata.of_any_size(picture))
+    if own in range(2, 9):
+        return int(own)
+    return metadata.orientation(read_metadata.from_image(picture, max_bytes=None))
 
 
 @contextmanager
@@ -125,9 +135,9 @@ def _opened_without_pixels(path: Path) -> Iterator[Image.Image]:
     """
     usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # no pixels are allocated
     try:
-        with path.open("rb") as file, pixels.readable(f"{path}: "):
+        with path.open("rb") as file, loading.pillow_errors(f"{path}: "):
             picture = Image.open(_without_pixel_chunks(file))
-            metadata.check(picture)
+            read_metadata.sanitize(picture)
             yield picture
     finally:
         Image.MAX_IMAGE_PIXELS = usual

@@ -1,4 +1,4 @@
-"""Transparency, kept without loss: a PNG inside a chunk; and the colours that it hides."""
+"""Lossless coding of alpha as a PNG, and colours under transparent pixels."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _IHDR = slice(16, 24)  # width and height
 
 
 def cleared(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colours, with a smooth continuation of them where nobody sees them: where alpha is 0.
+    """Colours with those of transparent pixels, where alpha is 0, interpolated smoothly from visible ones.
 
-    What is hidden then costs next to nothing, and no edge that nobody sees takes bits from what is beside it.
+    Transparent areas then take almost no bits, and add no edges beside visible pixels.
 
     Args:
         colours: uint8 (H, W, C).
@@ -30,22 +30,22 @@ def cleared(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.
     Returns:
         uint8 (H, W, C).
     """
-    seen = alpha > 0
-    if seen.all():
+    visible = alpha > 0
+    if visible.all():
         return colours
-    planes = [_continued(plane, seen) for plane in colours.transpose(2, 0, 1)]
+    planes = [_interpolated(plane, visible) for plane in colours.transpose(2, 0, 1)]
     return np.dstack([np.rint(plane).astype(np.uint8) for plane in planes])
 
 
-def _continued(plane: NDArray[Any], seen: NDArray[np.bool_]) -> NDArray[Any]:
-    """A plane (H, W), interpolated where it is not seen.
+def _interpolated(plane: NDArray[Any], visible: NDArray[np.bool_]) -> NDArray[Any]:
+    """A plane (H, W), interpolated where `visible`, bool (H, W), is False.
 
-    Pull and push (Gortler et al., "The lumigraph", 1996): from means of what is seen in squares of 2 x 2, of
-    which the same is done, and so on.
+    Pull-push (Gortler et al., "The lumigraph", 1996): the means of visible pixels in blocks of 2 x 2 are
+    interpolated in the same way, then upsampled.
     """
-    if seen.all():
+    if visible.all():
         return plane
-    if not seen.any():
+    if not visible.any():
         return np.full_like(plane, _GREY)
     rows, columns = plane.shape
     high, wide = -(-rows // 2), -(-columns // 2)
@@ -56,27 +56,27 @@ def _continued(plane: NDArray[Any], seen: NDArray[np.bool_]) -> NDArray[Any]:
         total: NDArray[np.float32] = squares.sum(axis=(1, 3), dtype=np.float32)
         return total
 
-    counts = sums(seen)
-    coarse = _continued(sums(np.where(seen, plane, 0)) / np.maximum(counts, 1), counts > 0)
+    counts = sums(visible)
+    coarse = _interpolated(sums(np.where(visible, plane, 0)) / np.maximum(counts, 1), counts > 0)
     fine = Image.fromarray(coarse).resize((2 * wide, 2 * high), Image.Resampling.BILINEAR)
-    return np.where(seen, plane, np.asarray(fine)[:rows, :columns])
+    return np.where(visible, plane, np.asarray(fine)[:rows, :columns])
 
 
 def encode(alpha: NDArray[np.uint8]) -> bytes:
-    """uint8 (H, W), 255 where opaque, to a PNG of mode L."""
+    """A PNG of mode L, of alpha, uint8 (H, W), 255 where opaque."""
     stream = io.BytesIO()
     Image.fromarray(alpha).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 
 def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
-    """The mirror of `encode`.
+    """Alpha, uint8 (H, W), of the PNG that `encode` returned.
 
     Raises:
-        FormatError: it is not a whole PNG of 8-bit grey of this size, or larger than Pillow's own limit.
+        FormatError: the data is not a complete PNG of 8-bit grey of this size, or exceeds Pillow's own limit.
     """
     if data.startswith(_SIGNATURE) and len(data) >= _IHDR.stop:
-        # Before Pillow sees it: it would warn of large ones, which no thread can silence for itself alone.
+        # Pillow warns of large pictures when it opens them, which cannot be silenced in one thread only.
         sides = struct.unpack(">II", data[_IHDR])
         if sides != (width, height):
             raise FormatError(f"alpha: {sides[0]} x {sides[1]}; {width} x {height} is expected")
@@ -89,5 +89,5 @@ def decode(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
         raise FormatError(f"alpha: not a PNG; {len(data)} bytes start with {data[:8].hex(' ')}") from error
     except FormatError:
         raise
-    except Exception as error:  # what Pillow's readers of chunks raise has no common base but this
+    except Exception as error:  # Pillow raises errors of many types for damaged chunks
         raise FormatError(f"alpha: not a PNG that can be read: {error}") from error

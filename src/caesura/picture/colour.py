@@ -1,4 +1,4 @@
-"""What a file says of its colours other than by a profile: as an ICC profile, or as words of a warning."""
+"""ICC profiles for colours that a file declares in other ways."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.picture.facts import SRGB, Facts, reals
+from caesura.picture.source_info import SRGB, SourceInfo, reals
 
-Curve = tuple[float, ...]  # of ICC's type "para": g, or g, a, b, c, d
+Curve = tuple[float, ...]  # parameters of ICC's type "para": g, or g, a, b, c, d
 Chromaticities = tuple[float, ...]  # x and y of white, red, green and blue
 
 _D65, _C = (0.3127, 0.3290), (0.310, 0.316)
 _SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-# By the numbers of ITU-T H.273. Those that are reserved or say nothing are missing, for sRGB is assumed.
+# By the numbers of ITU-T H.273. Reserved and unspecified ones are missing: sRGB is assumed for them.
 _PRIMARIES: dict[int, Chromaticities] = {
     1: SRGB,
     4: (*_C, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),
@@ -35,51 +35,51 @@ _CURVES: dict[int, Curve] = {
     7: (1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4, 4 * 0.0228),
     8: (1.0,),
 }
-# sRGB, and those of video, which are shown as sRGB by convention; 0, 2 and 3 say nothing.
+# Transfer characteristics of sRGB, of video, which is displayed as sRGB by convention, and unspecified ones.
 _AS_SRGB = frozenset({0, 1, 2, 3, 6, 11, 12, 13, 14, 15})
-_UNSAID = frozenset({0, 2, 3})
+_UNSPECIFIED = frozenset({0, 2, 3})
 _HDR = {16: "PQ", 18: "HLG"}
 
-# ICC.1:2010: the white that colours are adapted to, and Annex E's matrix of Bradford.
+# ICC.1:2010: the white that colours are adapted to, and the Bradford matrix of Annex E.
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
-def profile(info: Mapping[Any, Any], facts: Facts, *, grey: bool) -> tuple[bytes | None, str]:
-    """The colour profile that a picture needs.
+def profile(info: Mapping[Any, Any], source: SourceInfo, *, grey: bool) -> tuple[bytes | None, str]:
+    """The ICC profile of the colours that a picture's file declares.
 
-    What comes first counts, as the PNG specification (third edition) says: code points of H.273, a profile,
-    the word that it is sRGB, gamma and chromaticities. Of AVIF and HEIF a profile leaves no code points.
+    The first of these counts, as in the PNG specification (third edition): code points of H.273, ICC profile,
+    sRGB chunk, gamma and chromaticities. `source` has no code points where AVIF or HEIF has an ICC profile.
 
     Args:
-        info: what Pillow knows of the picture.
-        facts: what it leaves out.
-        grey: the picture has no colours.
+        info: of the Pillow image.
+        source: what the file declares besides.
+        grey: the picture is grey.
 
     Returns:
-        An ICC profile, or b"" for sRGB, or None for what `info` has already; and of what no profile can say,
-        with None, a description.
+        The profile, or b"" for sRGB, or None to keep what `info` has; and a description of colours that no
+        profile can describe, with None, or an empty string.
     """
-    if facts.lost:
-        return None, facts.lost
-    if facts.cicp is not None:
-        return _of_codes(*facts.cicp, grey)
+    if source.lost:
+        return None, source.lost
+    if source.cicp is not None:
+        return _from_code_points(*source.cicp, grey)
     if info.get("icc_profile") and not isinstance(info["icc_profile"], str):
         return None, ""
-    if facts.icc:
-        return facts.icc, ""
-    gamma, colours = facts.gamma, facts.chromaticities
-    # PNG's text chunks stand in `info` too, by names that may be these.
+    if source.icc:
+        return source.icc, ""
+    gamma, colours = source.gamma, source.chromaticities
+    # PNG's text chunks are entries of `info` as well, and their keywords may be these names.
     if gamma is None and colours is None and not reals((info.get("srgb"),), 1):
         (gamma,) = reals((info.get("gamma"),), 1) or (None,)
         colours = reals(info.get("chromaticity"), 8)
-    return _of_gamma(gamma, colours, grey)
+    return _from_gamma(gamma, colours, grey)
 
 
-def _of_codes(primaries: int, transfer: int, grey: bool) -> tuple[bytes | None, str]:
+def _from_code_points(primaries: int, transfer: int, grey: bool) -> tuple[bytes | None, str]:
     if transfer in _HDR:
         return None, f"HDR colours ({_HDR[transfer]})"
-    known = primaries in _PRIMARIES or primaries in _UNSAID
+    known = primaries in _PRIMARIES or primaries in _UNSPECIFIED
     if not known or not (transfer in _CURVES or transfer in _AS_SRGB):
         return None, f"colour primaries {primaries} and transfer characteristics {transfer}"
     curve, colours = _CURVES.get(transfer, _SRGB_CURVE), _PRIMARIES.get(primaries, SRGB)
@@ -88,12 +88,12 @@ def _of_codes(primaries: int, transfer: int, grey: bool) -> tuple[bytes | None, 
     return icc(curve, None if grey else colours), ""
 
 
-def _of_gamma(
+def _from_gamma(
     gamma: float | None, chromaticities: Chromaticities | None, grey: bool
 ) -> tuple[bytes | None, str]:
     colours = SRGB if chromaticities is None else chromaticities
     standard = grey or np.allclose(colours, SRGB, rtol=0, atol=0.002)
-    # 1 / 2.2, or that rounded to two digits, is what is written for sRGB.
+    # Programs write 1 / 2.2, perhaps rounded to two digits, for sRGB.
     if gamma is None or (standard and abs(gamma - 1 / 2.2) < 0.005):
         curve: Curve = _SRGB_CURVE
     elif 0.01 <= gamma <= 100:
@@ -105,18 +105,19 @@ def _of_gamma(
     try:
         return icc(curve, None if grey else colours), ""
     except (np.linalg.LinAlgError, struct.error, OverflowError, ValueError):
-        return None, f"chromaticities {colours}, which are of no three colours"
+        return None, f"chromaticities {colours}, which do not span a colour space"
 
 
 def icc(curve: Curve, colours: Chromaticities | None) -> bytes:
-    """An ICC profile of a display (ICC.1:2010, version 4.3).
+    """A display profile (ICC.1:2010, version 4.3).
 
     Args:
-        curve: from samples to light, of all channels; see the type "para" in section 10.15.
-        colours: white and primaries; None for a grey display.
+        curve: from samples to light, the same for all channels; type "para" of section 10.15.
+        colours: white and primaries; None for a grey profile.
 
     Raises:
-        ValueError, OverflowError, LinAlgError, struct.error: the primaries are no colours, or lie in a line.
+        ValueError, OverflowError, LinAlgError, struct.error: the chromaticities are not of colours, or the
+            primaries are collinear.
     """
     shape = struct.pack(">4s4xHxx", b"para", 0 if len(curve) == 1 else 3) + _fixed(curve)
     tags = {b"desc": _text("As the original file says"), b"cprt": _text("CC0"), b"wtpt": _xyz(_D50)}
@@ -139,7 +140,7 @@ def icc(curve: Curve, colours: Chromaticities | None) -> bytes:
 
 
 def _adapted(colours: Chromaticities) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """XYZ of red, green and blue as columns, white being D50; and the matrix that has made it so."""
+    """XYZ of red, green and blue as columns, adapted to D50; and the adaptation matrix; both (3, 3)."""
     x, y = np.reshape(np.asarray(colours, np.float64), (4, 2)).T
     if not (np.all(y > 0) and np.all(x >= 0)):
         raise ValueError(f"chromaticities are {colours}; x from 0 and y above 0 are allowed")
@@ -152,6 +153,7 @@ def _adapted(colours: Chromaticities) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def _fixed(values: Any) -> bytes:
+    """The numbers as s15Fixed16."""
     return b"".join(struct.pack(">i", round(65536 * float(value))) for value in values)
 
 
@@ -159,6 +161,6 @@ def _xyz(values: Any) -> bytes:
     return b"XYZ \0\0\0\0" + _fixed(values)
 
 
-def _text(words: str) -> bytes:
-    content = words.encode("utf-16-be")
+def _text(text: str) -> bytes:
+    content = text.encode("utf-16-be")
     return struct.pack(">4s4xII4sII", b"mluc", 1, 12, b"enUS", len(content), 28) + content

@@ -1,4 +1,4 @@
-"""EXIF, a TIFF's first directory of tags: what is told apart in it, and how it gets into and out of TIFFs."""
+"""EXIF as bytes: from a Pillow image, as a TIFF directory, and its orientation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-HEAD = b"II*\0\x08\0\0\0"  # of a TIFF, little-endian; the first directory follows
+HEAD = b"II*\0\x08\0\0\0"  # header of a little-endian TIFF; the first directory follows
 XMP, ICC = 700, 34675
-# Tags that say how a TIFF stores its pixels and what their numbers mean, or where in its file there is more:
-# true of one file alone. TIFF 6.0 and its supplements; 37724 has Photoshop's layers; DNG begins at 50706.
+# Tags of how a TIFF stores its pixels, of what samples mean, or of offsets in the file, so that they hold
+# for that file only. TIFF 6.0 and its supplements; 37724 has Photoshop's layers; DNG begins at 50706.
 LAYOUT = frozenset(
     {*range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 301, *range(317, 329)}
     | {330, *range(332, 335), *range(336, 348), *range(512, 522), *range(529, 533), 559, 32781}
@@ -21,48 +21,57 @@ LAYOUT = frozenset(
 )
 ORIENTATION = 274
 _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
-_IPTC = 33723  # bytes, which Photoshop says to be numbers
+_IPTC = 33723  # bytes, whose type is 32-bit integers in files of Photoshop
 _BYTES, _TEXT = 1, 2
-# Of a TIFF's own tags; what is larger is private data of programs, and no other format has room for it.
-_MOST = 1 << 16
+_MAX_TIFF_TAG = 1 << 16  # bytes; larger tags of a TIFF are private data, for which other formats have no room
+_MAX_TAG = 1 << 24
 
 
-def of_image(image: Image.Image) -> bytes:
-    """EXIF that Pillow has beside a picture's `info`, if any: set by the caller, or tags of a TIFF.
+def from_image(image: Image.Image) -> bytes:
+    """EXIF that a Pillow image has outside `info`; empty if there is none.
 
-    Of these, those about pixels are left out, and colour profile and XMP, which travel by themselves.
+    The caller may have set it by `getexif`, or it is a TIFF's tags without those of the pixels' layout, ICC
+    profile and XMP.
 
     Raises:
-        Exception: of any kind, if it is damaged.
+        Exception: of any type, if it is damaged.
 
     Warns:
-        UserWarning: a part of it is damaged or too large, and left out.
+        UserWarning: tags are damaged or too large, and left out.
     """
-    # Of the base class: PNG's own would read all pixels first, for what may follow them.
+    # The base class's method: PNG's own loads all pixels first, since EXIF may follow them.
     exif = Image.Image.getexif(image)
-    of_file = image.format == "TIFF"
-    made = directory(exif, without={*LAYOUT, XMP, ICC} if of_file else (), most=_MOST if of_file else 1 << 24)
+    if image.format == "TIFF":
+        made = directory(exif, exclude={*LAYOUT, XMP, ICC}, max_bytes=_MAX_TIFF_TAG)
+    else:
+        made = directory(exif, exclude=())
     return HEAD + made.tobytes(len(HEAD)) if len(made) else b""
 
 
 def directory(
-    exif: Image.Exif, head: bytes = HEAD, *, without: Container[int] = LAYOUT, most: int = 1 << 24
+    exif: Image.Exif,
+    head: bytes = HEAD,
+    *,
+    exclude: Container[int] = LAYOUT,
+    max_bytes: int = _MAX_TAG,
 ) -> ImageFileDirectory_v2:
-    """EXIF's tags as they are written into a TIFF, with the directories that some of them point to.
+    """EXIF as a TIFF directory, with its EXIF and GPS directories.
 
     Args:
-        exif: as Pillow has it.
-        head: the first bytes of the TIFF, which say its kind and order of bytes.
-        without: tags to be left out.
-        most: bytes of a tag; one that has more is left out.
+        exif: from Pillow.
+        head: the first bytes of the TIFF, which give its kind and byte order.
+        exclude: tags to be left out.
+        max_bytes: of a tag; larger ones are left out.
 
     Warns:
         UserWarning: tags are damaged or too large, and left out.
     """
     made, lost = ImageFileDirectory_v2(head), []
-    there = {*exif, _EXIF, _GPS} if exif else ()  # of these two Pillow may know the directories alone
-    for tag in sorted(there):
-        if tag in without:
+    tags = (
+        {*exif, _EXIF, _GPS} if exif else ()
+    )  # Pillow may have the directories of these two without the tags
+    for tag in sorted(tags):
+        if tag in exclude:
             continue
         try:
             value = _iptc(exif) if tag == _IPTC else _value(exif, tag)
@@ -70,10 +79,10 @@ def directory(
                 continue
             alone = ImageFileDirectory_v2(head)
             alone[tag] = value
-            if len(alone.tobytes()) > most:
+            if len(alone.tobytes()) > max_bytes:
                 lost.append(tag)
                 continue
-        except Exception:  # of whatever type the values of a damaged tag are
+        except Exception:  # Pillow raises errors of many types for the values of damaged tags
             lost.append(tag)
             continue
         if tag == _IPTC:
@@ -82,29 +91,29 @@ def directory(
         if tag != _IPTC and isinstance(value, bytes) and isinstance(exif.get(tag), str):
             made.tagtype[tag] = _TEXT
     if lost:
-        told = ", ".join(map(str, lost))
-        warnings.warn(f"EXIF has damaged or too large tags, {told}, which are left out", stacklevel=2)
+        numbers = ", ".join(map(str, lost))
+        warnings.warn(f"EXIF has damaged or too large tags, {numbers}, which are left out", stacklevel=2)
     return made
 
 
 def _value(exif: Image.Exif, tag: int) -> Any:
     if tag not in (_EXIF, _GPS):
-        return _coded(exif[tag])
-    inner = exif.get(tag)  # a dictionary if the caller set it, otherwise where it lies
+        return _encoded(exif[tag])
+    inner = exif.get(tag)  # a dictionary if the caller set it, otherwise an offset
     inner = dict(inner if isinstance(inner, dict) else exif.get_ifd(tag))
     if isinstance(inner.get(_INTEROP), int):
         try:
             inner[_INTEROP] = exif.get_ifd(_INTEROP)
-        except Exception:  # damaged, or its file is closed; it says little
+        except Exception:  # damaged, or the file is closed; it is of little use
             del inner[_INTEROP]
-    return {name: _coded(value) for name, value in inner.items()}
+    return {name: _encoded(value) for name, value in inner.items()}
 
 
 def _iptc(exif: Image.Exif) -> bytes:
-    """As the file has it: Pillow would take the first of several numbers alone.
+    """The bytes of the IPTC tag; where its type is integers, Pillow would return only the first.
 
     Raises:
-        TypeError: such a number is all that is left of it.
+        TypeError: the bytes are not available any more.
     """
     read = getattr(getattr(exif, "_info", None), "_tagdata", {})
     value = read[_IPTC] if _IPTC in read else exif[_IPTC]
@@ -113,15 +122,15 @@ def _iptc(exif: Image.Exif) -> bytes:
     return value
 
 
-def _coded(value: Any) -> Any:
-    """Text beyond ASCII as the bytes that it was read from: Pillow would write ? for it."""
+def _encoded(value: Any) -> Any:
+    """Non-ASCII text as the bytes it was read from, for which Pillow would write "?"; others unchanged."""
     return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
 
 
 def orientation(exif: bytes) -> int | None:
-    """The orientation that EXIF, without its marker, says: 1 to 8, if any. The rest of it may be damaged.
+    """The orientation in EXIF without its marker: 1 to 8, or None if it has none. The rest may be damaged.
 
-    A number that is no orientation counts as 1.
+    Numbers that are not allowed count as 1.
     """
     order: Any = {b"II": "little", b"MM": "big"}.get(exif[:2])
     if order is None:
@@ -138,6 +147,6 @@ def orientation(exif: bytes) -> int | None:
     return None
 
 
-def oriented(orientation: int) -> bytes:
-    """EXIF that says an orientation and nothing else."""
+def with_orientation(orientation: int) -> bytes:
+    """EXIF of one tag, the orientation, 1 to 8."""
     return HEAD + struct.pack("<HHHIHHI", 1, ORIENTATION, 3, 1, orientation, 0, 0)

@@ -1,4 +1,4 @@
-"""XMP that is too long for one segment of a JPEG: ExtendedXMP of Adobe's XMP specification, part 3."""
+"""ExtendedXMP: XMP longer than one segment of a JPEG (Adobe's XMP specification, part 3)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-MOST = 65504  # bytes of a packet in one segment
+MAX_BYTES = 65504  # of a packet in one segment
 _PACKET, _PART = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
-_MOST_OF_A_PART = 65400
-# The packet that stands in one segment says where the rest is, and nothing else.
+_MAX_PART = 65400
+# The main packet contains the name of the extended one, and nothing else.
 _STUB = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" '
@@ -20,12 +20,12 @@ _CONTENT = re.compile(rb"<rdf:RDF\b[^>]*>(.*)</rdf:RDF>", re.DOTALL)
 
 
 def segments(xmp: bytes) -> bytes:
-    """A packet of any length as segments of a JPEG."""
+    """The APP1 segments of a JPEG that hold a packet of any length."""
     name = hashlib.md5(xmp, usedforsecurity=False).hexdigest().upper().encode()
     made = [_segment(_PACKET + _STUB % name)]
-    for start in range(0, len(xmp), _MOST_OF_A_PART):
-        place = len(xmp).to_bytes(4, "big") + start.to_bytes(4, "big")
-        made.append(_segment(_PART + name + place + xmp[start : start + _MOST_OF_A_PART]))
+    for start in range(0, len(xmp), _MAX_PART):
+        position = len(xmp).to_bytes(4, "big") + start.to_bytes(4, "big")
+        made.append(_segment(_PART + name + position + xmp[start : start + _MAX_PART]))
     return b"".join(made)
 
 
@@ -34,7 +34,12 @@ def _segment(content: bytes) -> bytes:
 
 
 def joined(xmp: bytes, contents: Iterable[bytes]) -> bytes:
-    """A JPEG's packet with what its other segments, given their contents, add; as it is if one is missing."""
+    """The whole packet of a JPEG; `xmp` unchanged if it has no extension or a part of it is missing.
+
+    Args:
+        xmp: the main packet.
+        contents: of the APP1 segments.
+    """
     named = _NAMED.search(xmp)
     if not named:
         return xmp

@@ -1,4 +1,4 @@
-"""Files as the command line reads and writes them: whole or not at all. `-` is stdin and stdout."""
+"""Reading files and writing them atomically. The path `-` is stdin or stdout."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class FileError(CaesuraError):
 
 
 def name(path: Path, stream: str = "stdin") -> str:
-    """What messages call a file."""
+    """The name of a file in messages; `stream` for the path `-`."""
     return stream if path == STREAM else str(path)
 
 
 class Source:
-    """A file to be read, or stdin."""
+    """An input file or stdin, read at most once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,13 +48,13 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """The fingerprint of its bytes, of those that were read if they were.
+        """The digest of its bytes; of `content` if that was read already, see `digest`.
 
         Raises:
             OSError: it cannot be read.
         """
-        read = self.path == STREAM or "content" in self.__dict__
-        return digest(self.content) if read else digest_of(self.path)
+        is_read = self.path == STREAM or "content" in self.__dict__
+        return digest(self.content) if is_read else digest_of(self.path)
 
     @property
     def size(self) -> int:
@@ -82,10 +82,15 @@ def read(path: Path) -> bytes:
 
 
 def write(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a file whole or not at all, see `whole`, or write to stdout.
+    """Write a file atomically (see `atomic`), or write to stdout. The folder is made if needed.
+
+    Args:
+        path: of the file, or `-`.
+        content: its bytes.
+        force: replace a file that exists.
 
     Raises:
-        FileError: the file is there and `force` is not set, or it cannot be written.
+        FileError: the file exists and `force` is not set, or it cannot be written.
     """
     if path == STREAM:
         try:
@@ -95,25 +100,28 @@ def write(path: Path, content: bytes, *, force: bool) -> None:
             streams.silence(sys.stdout)
             raise FileError(f"stdout: {error.strerror or error}") from error
         return
-    keep(path, force=force)
+    check_output(path, force=force)
     try:
-        with whole(path, force=force) as out:
+        with atomic(path, force=force) as out:
             out.write(content)
-    except FileExistsError as error:  # since `keep` looked
-        raise FileError(there(path)) from error
+    except FileExistsError as error:  # made after `check_output`
+        raise FileError(exists_message(path)) from error
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
-def whole(path: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """A file to be written that becomes `path` at the end of the block; if that fails, nothing is left.
+def atomic(path: Path, *, force: bool) -> Iterator[BinaryIO]:
+    """A context with a file open for writing, which gets the name `path` at its end; on errors it is removed.
 
-    A link is written through: what it leads to is replaced, and the link stays. Devices and pipes are written
-    to as they are.
+    A symbolic link stays, and its target is replaced. Devices and pipes are written to directly.
+
+    Args:
+        path: of the file.
+        force: replace a file that exists.
 
     Raises:
-        FileExistsError: the file is there and `force` is not set.
+        FileExistsError: the file exists and `force` is not set.
         OSError: it cannot be written.
     """
     if is_device(path):
@@ -122,7 +130,7 @@ def whole(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         return
     if path.is_symlink():
         path = Path(os.path.realpath(path))
-    handle, unfinished = _aside(path.parent)
+    handle, unfinished = _temporary(path.parent)
     try:
         with os.fdopen(handle, "w+b") as out:
             yield out
@@ -145,26 +153,27 @@ def whole(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         raise
 
 
-def keep(path: Path, *, force: bool) -> None:
-    """Make sure that a file may be written: it is not there, or may be replaced; its folder is there.
+def check_output(path: Path, *, force: bool) -> None:
+    """Check that a file may be written, and make its folder.
 
     Raises:
-        FileError: the file is there and `force` is not set, or the folder cannot be made.
+        FileError: the file exists and `force` is not set, the path is of something that is not a file, or the
+            folder cannot be made.
     """
     if is_device(path):
         return
     try:
         if path.exists() and not force:
-            raise FileError(there(path))
+            raise FileError(exists_message(path))
         if path.exists() and not path.is_file():
-            raise FileError(f"{path} is not a file; a new one or one to be replaced is allowed")
+            raise FileError(f"{path} is not a file; the path of a file is allowed")
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
 def is_device(path: Path) -> bool:
-    """Whether a path is of a character device, as /dev/null, or of a pipe, which are never replaced."""
+    """Whether the path is of a character device, such as /dev/null, or a pipe; these are never replaced."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -172,18 +181,18 @@ def is_device(path: Path) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
-def there(path: Path) -> str:
-    """What is said of an output that is kept."""
+def exists_message(path: Path) -> str:
+    """The message for an output that exists and is not replaced."""
     return f"{path} is there already; --force replaces it"
 
 
 def digest(content: bytes) -> str:
-    """A fingerprint of a file's bytes: BLAKE2b of 128 bits, hexadecimal."""
+    """The digest of bytes: BLAKE2b of 128 bits, hexadecimal."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def digest_of(path: Path) -> str:
-    """The fingerprint of a file that is there.
+    """The digest of a file, see `digest`.
 
     Raises:
         OSError: it cannot be read.
@@ -192,8 +201,11 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def _aside(folder: Path) -> tuple[int, Path | None]:
-    """A new file to write to, and its name; none where the system can do without: then it ends with us."""
+def _temporary(folder: Path) -> tuple[int, Path | None]:
+    """Descriptor and path of a new file; no path where the system allows a file without a name (O_TMPFILE).
+
+    The system removes such a file when the process ends.
+    """
     if hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir():
         with contextlib.suppress(OSError):  # not every file system can
             return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666), None
@@ -202,16 +214,16 @@ def _aside(folder: Path) -> tuple[int, Path | None]:
     return os.open(name, flags, 0o666), name
 
 
-def _link(handle: int, name: Path) -> bool:
-    """Give a nameless file a name, where the file system has links.
+def _link(handle: int, path: Path) -> bool:
+    """Give a file without a name a path; False where the file system has no links.
 
     Raises:
-        FileExistsError: the name is taken.
+        FileExistsError: the path exists.
     """
     try:
-        # A folder's handle, of no use with an absolute path, makes Python call linkat, which follows /proc's
-        # link to the file itself.
-        os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=handle)
+        # `src_dir_fd` is ignored for an absolute path, but with it Python calls linkat, which follows the
+        # symbolic link in /proc to the file itself.
+        os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle)
     except FileExistsError:
         raise
     except OSError:

@@ -1,4 +1,4 @@
-"""Pictures of other formats, as Pillow reads and writes them, from and to bytes."""
+"""Pictures of other formats, read from and written to bytes by Pillow."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from typing import Any, cast
 from PIL import Image, PngImagePlugin
 
 from caesura.errors import CaesuraError, ImageError
-from caesura.picture import carried, metadata
-from caesura.picture import pixels as image
+from caesura.picture import convert, loading, read_metadata, write_metadata
 from caesura.picture.files import FileError
+from caesura.picture.metadata import MAX_BYTES
 
-# Decoding should not code a second time where the format allows it.
-_FAITHFUL: dict[str, dict[str, Any]] = {
+# Lossless where the format allows it, since the picture has been coded once.
+_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 97, "subsampling": "4:4:4"},
     "WEBP": {"lossless": True, "exact": True},
     "AVIF": {"quality": 97, "subsampling": "4:4:4"},
     "HEIF": {"quality": -1, "chroma": 444},  # -1 is lossless
 }
-# The others refuse it, or drop it without a word.
+# Pillow refuses alpha in other formats, or drops it silently.
 _WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "SGI", "QOI", "HEIF"})
-# Pillow knows these by name but decodes them not at all, or with other programs.
+# Pillow registers these, but decodes them not at all or with external programs.
 _NOT_READ = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
-_ROWS_PER_STRIP, _STRIP = 278, 1 << 16  # a TIFF's tag; bytes of a strip
+_ROWS_PER_STRIP = 278  # TIFF's tag
+_STRIP_BYTES = 1 << 16
 _HEIF = frozenset({".heic", ".heif", ".hif"})
 
 try:
@@ -39,20 +40,20 @@ else:
 
 
 def is_picture(path: PurePath) -> bool:
-    """Whether a file's extension is of pictures that can be read here."""
-    kind = named(path)
+    """Whether the file extension is of a picture format that can be read."""
+    kind = format_of(path)
     return kind in Image.OPEN and kind not in _NOT_READ and path.suffix.lower() != ".cae"
 
 
 def hints(endings: Iterable[str]) -> list[str]:
-    """What would make files of these extensions readable that are not."""
+    """Packages to install for files of these extensions that cannot be read, as sentences for the user."""
     if HAS_HEIF or _HEIF.isdisjoint(endings):
         return []
     return ["HEIC is read where pillow-heif is installed: pip install pillow-heif"]
 
 
 class _Named(io.BytesIO):
-    """A file's content that goes by the file's name in messages."""
+    """The content of a file, whose name Pillow's messages show."""
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
@@ -63,44 +64,42 @@ class _Named(io.BytesIO):
 
 
 def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
-    """A picture read whole.
+    """A Pillow image with its pixels loaded.
 
     Args:
         content: of the file.
-        name: what messages call it.
-        max_pixels: larger ones are refused.
+        name: of the file, for messages.
+        max_pixels: allowed; larger pictures are refused.
 
     Raises:
-        ImageError: it cannot be read, or its format is not known to Pillow.
+        ImageError: it cannot be read, Pillow does not know its format, or it has more pixels.
     """
-    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
-    most, PngImagePlugin.MAX_TEXT_CHUNK = (
-        PngImagePlugin.MAX_TEXT_CHUNK,
-        metadata.MAX_BYTES,
-    )  # also of profiles
+    default_pixels, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+    # This limit holds for ICC profiles as well.
+    default_chunk, PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_CHUNK, MAX_BYTES
     try:
         with warnings.catch_warnings():
-            # The encoder refuses more; Pillow, twice as many, before it reads them.
+            # Pillow warns above max_pixels, which the encoder refuses, and raises an error above twice that.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return image.open_image(cast(Path, _Named(content, name)))  # Pillow reads both alike
+            return loading.open_image(cast(Path, _Named(content, name)))  # Pillow takes both
     except CaesuraError as error:
         raise ImageError("; ".join([str(error), *hints([Path(name).suffix.lower()])])) from error
-    except Exception as error:  # what its plugins raise when a file is damaged has no common base but this
+    except Exception as error:  # Pillow's plugins raise errors of many types for damaged files
         raise ImageError(f"{name}: {error or type(error).__name__}") from error
     finally:
-        Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = usual, most
+        Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = default_pixels, default_chunk
 
 
-def named(path: PurePath) -> str | None:
-    """Pillow's name of the format that a file's extension stands for, if any."""
+def format_of(path: PurePath) -> str | None:
+    """Pillow's name of the format of a file extension, or None if it is not known."""
     return Image.registered_extensions().get(path.suffix.lower())
 
 
-def writer(suffix: str) -> str:
-    """Pillow's name of the format that an extension, with its dot, stands for.
+def writable_format(suffix: str) -> str:
+    """Pillow's name of the format of a file extension, such as ".png".
 
     Raises:
-        FileError: pictures cannot be written in it.
+        FileError: pictures cannot be written in this format.
     """
     kind = Image.registered_extensions().get(suffix.lower())
     if kind is None or kind not in Image.SAVE or suffix.lower() == ".cae":
@@ -110,12 +109,16 @@ def writer(suffix: str) -> str:
 
 
 def saved(picture: Image.Image, kind: str) -> bytes:
-    """The picture as a file, as little changed as the format allows, with its metadata.
+    """The bytes of a picture file with its metadata, lossless or at high quality.
 
-    Where the format has no place for EXIF, the picture is turned as that says.
+    Where the format cannot hold EXIF, the orientation is applied to the pixels.
+
+    Args:
+        picture: of mode L, LA, RGB or RGBA.
+        kind: Pillow's name of the format.
 
     Raises:
-        FileError: the format cannot hold it.
+        FileError: the format cannot hold the picture.
 
     Warns:
         UserWarning: the format cannot hold some of the metadata, which is left out.
@@ -123,18 +126,18 @@ def saved(picture: Image.Image, kind: str) -> bytes:
     transparent = picture.mode in ("LA", "RGBA")
     if transparent and kind not in _WITH_ALPHA:
         raise FileError(f"{kind} cannot hold transparency; PNG, WebP, TIFF and AVIF can")
-    options = dict(_FAITHFUL.get(kind, {}))
+    options = dict(_OPTIONS.get(kind, {}))
     if transparent and kind == "AVIF":
-        options["quality"] = 100  # alpha is without loss only here
+        options["quality"] = 100  # alpha is lossless only at this quality
     out = io.BytesIO()
     try:
-        options |= carried.options(metadata.of_image(picture), kind)
-        shown = picture.copy() if kind in carried.HOLDING else image.upright(picture)
-        shown.info = metadata.without(shown.info)  # where some writers look for what they are not given
-        if "tiffinfo" in options:  # a single strip that is to be turned is read wrongly by Pillow
-            rows = _STRIP // (shown.width * len(shown.getbands()))
+        options |= write_metadata.options(read_metadata.from_image(picture), kind)
+        shown = picture.copy() if kind in write_metadata.FORMATS else convert.upright(picture)
+        shown.info = read_metadata.without_metadata(shown.info)  # the default of some writers
+        if "tiffinfo" in options:  # Pillow reads a single strip wrongly if the TIFF has an orientation
+            rows = _STRIP_BYTES // (shown.width * len(shown.getbands()))
             options["tiffinfo"][_ROWS_PER_STRIP] = max(1, min(rows, shown.height // 2))
         shown.save(out, kind, **options)
-    except Exception as error:  # as above
+    except Exception as error:  # of many types, as above
         raise FileError(f"{kind} cannot hold this picture: {error or type(error).__name__}") from error
     return out.getvalue()

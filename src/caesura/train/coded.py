@@ -15,7 +15,8 @@ from caesura.errors import ConfigError
 from caesura.format import container
 from caesura.format.container import Header
 from caesura.models.bundle import Bundle
-from caesura.picture import pixels as image
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import to_pixels, to_rgb
 from caesura.tiles.decoder import Decoder
 from caesura.train.prepare import SUFFIXES, is_validation
 
@@ -58,7 +59,7 @@ def cuts(folder: Path, *, held_out: bool, most: int) -> list[Pixels]:
             "1 or more are allowed"
         )
     chosen = np.random.default_rng(0).permutation(len(paths))[:most]
-    return [_middle(image.to_rgb(image.to_pixels(image.open_image(paths[number])))) for number in chosen]
+    return [_middle(to_rgb(to_pixels(open_image(paths[number])))) for number in chosen]
 
 
 def on_own_scale(bundle: Bundle) -> Bundle:

@@ -12,7 +12,7 @@ from torch import Tensor
 from caesura.errors import ConfigError
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.picture import pixels as image
+from caesura.picture import pixels
 from caesura.tiles.grid import Grid, Span
 from caesura.train import loss, models, start
 from caesura.train.cae2026.model import FlagshipModel
@@ -72,7 +72,7 @@ class Distortion:
         """
         kept = self._rgb[self._pixels(row.kept), self._pixels(column.kept)]
         high, wide = kept.shape[:2]
-        whole = image.pad(kept, *decoded.shape[2:])
+        whole = pixels.pad(kept, *decoded.shape[2:])
         original = torch.from_numpy(whole.copy()).permute(2, 0, 1)[None].float() / 255
         restored = original.clone()
         restored[..., :high, :wide] = decoded[..., :high, :wide]

@@ -31,7 +31,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from caesura.errors import ConfigError, ImageError
-from caesura.picture import pixels as image
+from caesura.picture.convert import upright
+from caesura.picture.loading import open_image
+from caesura.picture.pixels import to_pixels, to_rgb
 from caesura.train.journal import Done, Journal
 
 SQUARES = "squares.u8"
@@ -259,7 +261,7 @@ def _end_with_parent() -> None:
 def _piece(source: Path, name: str, cut: _Cut) -> _Piece:
     path = source / name
     try:
-        pixels = image.to_rgb(image.to_pixels(image.upright(image.open_image(path))))
+        pixels = to_rgb(to_pixels(upright(open_image(path))))
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (ImageError, OSError) as error:

@@ -24,8 +24,7 @@ from caesura.format.container import QUALITY_MIN
 from caesura.models import bundle as models
 from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.picture import files
-from caesura.picture import pixels as image
+from caesura.picture import files, loading, pixels
 from caesura.train.amend import amend
 from caesura.train.arrays import pack
 from caesura.train.prepare import SUFFIXES
@@ -117,7 +116,7 @@ def _coded(
 ) -> tuple[Float, NDArray[np.uint8]]:
     """Decoded latents of a crop of a photograph, and its pixels by them, at a place on the model's scale."""
     coder = segment_coder(Conditioning(bundle, code, as_input=True), MIN_EFFORT)
-    rgb = image.to_rgb(image.to_pixels(image.open_image(path)))
+    rgb = pixels.to_rgb(pixels.to_pixels(loading.open_image(path)))
     high, wide = (min(_SIDE, side // bundle.stride * bundle.stride) for side in rgb.shape[:2])
     top, left = (
         int(random.integers(0, side - kept + 1)) for side, kept in zip(rgb.shape, (high, wide), strict=False)
@@ -128,7 +127,7 @@ def _coded(
 
 
 def _psnr(plane: Float, decoded: NDArray[np.uint8], weights: Float) -> float:
-    return metrics.psnr(image.reduce(decoded, PREVIEW_SCALE), preview.pixels(plane, weights))
+    return metrics.psnr(pixels.reduce(decoded, PREVIEW_SCALE), preview.pixels(plane, weights))
 
 
 if __name__ == "__main__":

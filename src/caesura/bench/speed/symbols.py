@@ -21,7 +21,7 @@ from caesura.entropy.passes import PASSES, parts
 from caesura.models import ladder as rate
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.picture import pixels as image
+from caesura.picture.pixels import pad, padded_side
 from caesura.runtime.parallel import one_blas_thread
 
 
@@ -49,8 +49,8 @@ class Coding:
 @one_blas_thread()
 def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: int) -> Coding:
     """Measure on the symbols of a picture, uint8 (H, W, 3)."""
-    sides = (image.padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
-    padded = image.pad(pixels, *sides)
+    sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
+    padded = pad(pixels, *sides)
     conditioning = Conditioning(bundle, rate.quality_code(quality, bundle.quality_scale))
     with threads_are(1):
         if bundle.architecture == "cae2026":

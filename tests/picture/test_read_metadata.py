@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 import caesura
-from caesura.picture import embedded, exif, metadata
-from caesura.picture import pixels as image
+from caesura.picture import convert, exif, loading, metadata, read_metadata
 
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
-EXIF = exif.oriented(6)
+EXIF = exif.with_orientation(6)
 UUIDS = {"exif": b"JpgTiffExif->JP2", "xmp": bytes.fromhex("be7acfcb97a942e89c71999491e3afac")}
 JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0" + XMP
 
@@ -41,8 +40,8 @@ def jpeg_2000() -> bytes:
 
 def jpeg_2000_before_the_pixels() -> bytes:
     data = written("JPEG2000")
-    place = data.index(b"jp2c") - 4
-    return data[:place] + box("xmp", XMP) + box("exif", b"Exif\0\0" + EXIF) + data[place:]
+    offset = data.index(b"jp2c") - 4
+    return data[:offset] + box("xmp", XMP) + box("exif", b"Exif\0\0" + EXIF) + data[offset:]
 
 
 def psd() -> bytes:
@@ -84,10 +83,11 @@ FILES = [
 @pytest.mark.parametrize("data", FILES)
 def test_files_keep_what_pillow_leaves(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(data)
-    for given in (Image.open(io.BytesIO(data)), image.open_image(tmp_path / "a"), Image.open(tmp_path / "a")):
+    path = tmp_path / "a"
+    for given in (Image.open(io.BytesIO(data)), loading.open_image(path), Image.open(path)):
         before = dict(given.info)
         decoded = caesura.decode(caesura.encode(given, strict=True, effort=1))
-        assert metadata.of_image(decoded) == metadata.Metadata(exif=EXIF, xmp=XMP)
+        assert read_metadata.from_image(decoded) == metadata.Metadata(exif=EXIF, xmp=XMP)
         assert given.info == before
         given.close()
 
@@ -96,32 +96,34 @@ def test_files_keep_what_pillow_leaves(data: bytes, tmp_path: Path) -> None:
 def test_what_is_stripped_is_turned_and_gone(data: bytes) -> None:
     decoded = caesura.decode(caesura.encode(Image.open(io.BytesIO(data)), strip=True, effort=1))
     assert decoded.size == (8, 16)
-    assert not metadata.of_image(decoded).items()
-    turned = image.upright(image.codable(Image.open(io.BytesIO(data))))
-    assert not metadata.of_image(turned).items()
+    assert not read_metadata.from_image(decoded).items()
+    turned = convert.upright(convert.codable(Image.open(io.BytesIO(data))))
+    assert not read_metadata.from_image(turned).items()
 
 
 @pytest.mark.parametrize("data", FILES)
 def test_what_the_caller_gives_counts_more(data: bytes) -> None:
     picture = Image.open(io.BytesIO(data))
     picture.info |= {"xmp": b"another", "exif": b""}
-    assert metadata.of_image(image.codable(picture)) == metadata.Metadata(xmp=b"another")
+    assert read_metadata.from_image(convert.codable(picture)) == metadata.Metadata(xmp=b"another")
 
 
 def test_xmp_in_the_segment_of_a_jpeg() -> None:
-    assert embedded.of_image(Image.open(io.BytesIO(png(raw(b"APP1", JPEG_XMP))))) == {"xmp": XMP}
+    assert read_metadata.from_image(Image.open(io.BytesIO(png(raw(b"APP1", JPEG_XMP))))) == metadata.Metadata(
+        xmp=XMP
+    )
 
 
 def test_a_damaged_text_is_left_out_with_a_warning() -> None:
     picture = Image.open(io.BytesIO(png(chunk(b"tEXt", b"Raw profile type xmp\0\nxmp\n 2\nzz"))))
     with pytest.warns(UserWarning, match="Raw profile type xmp is not hexadecimal and is left out"):
-        assert not metadata.of_image(picture).items()
+        assert not read_metadata.from_image(picture).items()
 
 
 @pytest.mark.parametrize("end", [1, 7, 8, 12, 16, 20, 24, 30])
 def test_boxes_cut_or_of_no_size_end_the_search(end: int) -> None:
     whole = written("JPEG2000")
     for tail in (box("xmp", XMP)[:end], b"\0\0\0\x04uuid" + bytes(end), b"\0\0\0\1uuid" + bytes(end)):
-        kept = metadata.of_image(Image.open(io.BytesIO(whole + tail)))  # which is not decoded
+        kept = read_metadata.from_image(Image.open(io.BytesIO(whole + tail)))  # which is not decoded
         assert XMP.startswith(kept.xmp or b"")
         assert kept.exif is None
