@@ -1,5 +1,6 @@
 # make demo     code a real photo and show sizes and quality beside JPEG, WebP and AVIF  (IMAGE=path for your own)
-# make test     the whole test suite
+# make test     the whole test suite, in two processes  (WORKERS=4)
+# make quick    the tests that take less than a second
 # make check    ruff and mypy --strict
 # make fuzz     hostile files for the decoder  (SECONDS=600)
 # make bench    speed and memory of coding and training  (tables and a plot in bench-output/speed)
@@ -14,17 +15,23 @@ BIN = $(VENV)/bin
 IMAGE ?=
 KODAK ?= kodak
 SECONDS ?= 600
+WORKERS ?= 2
 NAME ?= photo
 PHOTOS ?= photos
 BUNDLE ?=
 
-.PHONY: demo test check fuzz bench cvvdp results speed ship clean
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test quick check fuzz bench cvvdp results speed ship clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.demo $(if $(IMAGE),"$(IMAGE)")
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+quick: $(VENV)/.dev
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,1 +1,27 @@
-"""Measurements behind the documentation, and the demo; each runs as `python -m benchmarks.NAME`."""
+"""Measurements behind the documentation; each runs as `python -m benchmarks.NAME` from the repository's root.
+
+demo           one photograph coded by caesura, JPEG, WebP and AVIF at the same size (make demo)
+results        docs/RESULTS.md: rates and qualities on the Kodak pictures (make results)
+times          docs/SPEED.md: speed, memory and start-up, on an idle machine (make speed)
+training       training throughput (make bench)
+targets        time of encoding to a target size or quality
+crops          docs/crops.png: crops of photographs coded at the same size
+coding_loss    size of cae2017 files compared with the model's estimate
+loading        reading .cae files in a training loop, compared with JPEG
+archive        archives on Ray: time of each stage, memory, predicted cost of larger runs
+prepare        memory of `caesura data prepare` by number of photos
+pages          draws pages of text, a narrow set of pictures to fine-tune a model on
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """The parser of a script's arguments; `description` is the script's docstring."""
+    return argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )

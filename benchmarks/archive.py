@@ -1,16 +1,15 @@
-"""Archives: what a run spends its time on, how its memory goes, what more of all would cost.
+"""Measures archives on Ray: time of each stage, memory, and the predicted cost of larger runs.
 
     python -m benchmarks.archive [--pictures 1000 20000] [--workers 1 2] [--kill] [--out DIR]
 
-Draws pictures, codes them with the code of `caesura archive encode` once for each number of pictures
-and of workers, checks the manifest, and prints Markdown tables (to a file as well, with --report FILE). What
-longer runs should take is predicted from the first with as many workers. With --kill, a worker is killed in
-the middle of each run. Pictures that are in DIR already are used again.
+Draws pictures, codes them as `caesura archive encode` does, for each number of pictures and of workers,
+checks the manifest, and prints Markdown tables. The time of a run is predicted from the first run with the
+same number of workers. With --kill, a worker is killed in the middle of each run. Pictures that exist in DIR
+are reused.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import signal
@@ -25,6 +24,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+import benchmarks
 from caesura.archive.manifest import FOLDER, Manifest
 from caesura.archive.run import Archive, Summary
 from caesura.archive.store import Store
@@ -35,8 +35,8 @@ _SHAPES = ((64, 96), (96, 64), (64, 64), (96, 96))
 _IN_A_FOLDER = 1000
 _STAGES = {
     "read": "read the source",
-    "group": "look at sizes",
-    "code": "decode the source and code",
+    "group": "read sizes",
+    "code": "decode the source and encode",
     "write": "write the output",
     "note": "write the manifest",
 }
@@ -45,18 +45,18 @@ _EXTRAPOLATED = {"1 M": 10**6, "100 M": 10**8, "10 B": 10**10}
 
 @dataclass
 class Run:
-    """What was measured of one run.
+    """Measurements of a run.
 
     Attributes:
-        workers: processes.
+        workers: number of processes.
         summary: of the archive.
         start: seconds until the first unit was done.
-        seconds: from then on.
+        seconds: from then to the end.
         first: pictures of the first unit.
-        memory: seconds since the start, and MiB that the driver and each worker held then.
-        killed: workers killed.
-        manifest: its bytes.
-        doubled, missing: pictures with several rows, and with none.
+        memory: seconds since the start, MiB of the driver, and MiB of each worker.
+        killed: number of workers killed.
+        manifest: size of the manifest in bytes.
+        doubled, missing: pictures with several rows, and without a row.
     """
 
     workers: int
@@ -72,21 +72,21 @@ class Run:
 
     @property
     def cpu(self) -> float:
-        """Seconds of processor time a picture, of the workers; a busy machine makes it little longer."""
+        """Seconds of the workers' processor time per picture, which depends little on other load."""
         return self.summary.cpu / max(1, self.summary.done)
 
     @property
     def rate(self) -> float:
-        """Pictures a second, once workers are warm."""
+        """Pictures per second after the first unit."""
         return max(self.summary.done - self.first, 1e-9) / max(self.seconds, 1e-9)
 
 
 def main() -> None:
-    """Read arguments, run, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.archive", description=__doc__)
-    parser.add_argument("--pictures", type=int, nargs="+", default=[1000])
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--kill", action="store_true", help="kill a worker in the middle")
+    """Parse arguments, measure and print."""
+    parser = benchmarks.parser("archive", __doc__)
+    parser.add_argument("--pictures", type=int, nargs="+", default=[1000], help="numbers of pictures")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="numbers of workers")
+    parser.add_argument("--kill", action="store_true", help="kill a worker in the middle of each run")
     parser.add_argument("--out", type=Path, help="keep pictures and archives in this folder")
     parser.add_argument("--report", type=Path, help="write the tables to this file too")
     arguments = parser.parse_args()
@@ -99,18 +99,20 @@ def main() -> None:
                 target = folder / f"coded-{pictures}-{workers}"
                 shutil.rmtree(target, ignore_errors=True)
                 runs.append(measure(source, target, pictures, workers, kill=arguments.kill))
-    text = "\n".join([*of_runs(runs), "", *of_stages(runs), "", *of_memory(runs), "", *of_costs(runs[-1])])
+    text = "\n".join(
+        [*runs_table(runs), "", *stages_table(runs), "", *memory_table(runs), "", *costs_table(runs[-1])]
+    )
     Console(soft_wrap=True).print(text, markup=False, highlight=False)
     if arguments.report:
         arguments.report.write_text(text + "\n", encoding="utf-8")
 
 
 def draw(folder: Path, number: int) -> Path:
-    """Small JPEG files of four sizes, drawn: slopes, discs, bars and some noise."""
+    """Write small JPEG files of four sizes to a folder: gradients, discs, bars and noise."""
     draws = np.random.default_rng(2026)
-    for place in track(range(number), "drawing", console=Console(stderr=True)):
-        path = folder / f"{place // _IN_A_FOLDER:05d}" / f"{place:09d}.jpg"
-        height, width = _SHAPES[place % len(_SHAPES)]
+    for index in track(range(number), "drawing", console=Console(stderr=True)):
+        path = folder / f"{index // _IN_A_FOLDER:05d}" / f"{index:09d}.jpg"
+        height, width = _SHAPES[index % len(_SHAPES)]
         a, b, c, d = draws.random(4)
         noise = draws.normal(0, 6, (height, width, 1))
         if path.exists():
@@ -126,7 +128,7 @@ def draw(folder: Path, number: int) -> Path:
 
 
 def measure(source: Path, target: Path, pictures: int, workers: int, *, kill: bool) -> Run:
-    """Code the pictures of `source` to an archive and watch."""
+    """Code the pictures of `source` to an archive and record times and memory."""
     job = Encode(EncodeOptions(effort=2))
     run, began = Run(workers), time.perf_counter()
     over = threading.Event()
@@ -151,8 +153,8 @@ def measure(source: Path, target: Path, pictures: int, workers: int, *, kill: bo
     return run
 
 
-def of_runs(runs: list[Run]) -> list[str]:
-    """A table of how runs went."""
+def runs_table(runs: list[Run]) -> list[str]:
+    """A table of the runs."""
     heads = (
         "pictures",
         "workers",
@@ -161,11 +163,11 @@ def of_runs(runs: list[Run]) -> list[str]:
         "predicted",
         "pictures/s",
         "MP/s",
-        "bytes",
-        "became",
+        "bytes read",
+        "bytes written",
         "manifest",
     )
-    lines = _table(*heads, "killed", "failed", "twice", "missing")
+    lines = _table(*heads, "killed", "failed", "duplicates", "missing")
     for run in runs:
         done = run.summary
         first = next(other for other in runs if other.workers == run.workers)
@@ -190,21 +192,21 @@ def of_runs(runs: list[Run]) -> list[str]:
     return lines
 
 
-def of_stages(runs: list[Run]) -> list[str]:
-    """A table of where workers' time goes."""
+def stages_table(runs: list[Run]) -> list[str]:
+    """A table of the workers' time by stage."""
     heads = (f"{run.summary.done} pictures, {run.workers} workers" for run in runs)
-    lines = _table("stage, ms a picture", *heads)
-    for stage, says in _STAGES.items():
-        lines.append(_row(says, *(f"{_milliseconds(run, stage):.2f}" for run in runs)))
+    lines = _table("stage, ms per picture", *heads)
+    for stage, name in _STAGES.items():
+        lines.append(_row(name, *(f"{_milliseconds(run, stage):.2f}" for run in runs)))
     spent = [sum(_milliseconds(run, stage) for stage in _STAGES) for run in runs]
     waited = [1e3 * run.workers / run.rate - busy for run, busy in zip(runs, spent, strict=True)]
-    lines.append(_row("wait for units, and for the other workers", *(f"{wait:.2f}" for wait in waited)))
+    lines.append(_row("wait for units and for other workers", *(f"{wait:.2f}" for wait in waited)))
     lines.append(_row("processor time of all stages", *(f"{1e3 * run.cpu:.2f}" for run in runs)))
     return lines
 
 
-def of_memory(runs: list[Run]) -> list[str]:
-    """A table of memory over time: ten moments of each run."""
+def memory_table(runs: list[Run]) -> list[str]:
+    """A table of memory over time, at ten moments of each run."""
     lines = _table("pictures", "workers", "after", "driver, MiB", "workers, MiB")
     for run in runs:
         step = max(1, len(run.memory) // 10)
@@ -215,11 +217,11 @@ def of_memory(runs: list[Run]) -> list[str]:
     return lines
 
 
-def of_costs(run: Run) -> list[str]:
-    """A table of what more such pictures, and more workers, would take: computed from processor time."""
+def costs_table(run: Run) -> list[str]:
+    """A table of the predicted cost of larger runs, from the processor time per picture."""
     done, manifest = run.summary, run.manifest / max(1, run.summary.done)
     saved = (done.bytes_before - done.bytes) / done.done
-    lines = _table("computed", "core-hours", "hours, 2 cores", "16 cores", "1000 cores", "saved", "manifest")
+    lines = _table("predicted", "core-hours", "hours, 2 cores", "16 cores", "1000 cores", "saved", "manifest")
     for name, pictures in _EXTRAPOLATED.items():
         hours = pictures * run.cpu / 3600
         spans = [f"{hours / workers + run.start / 3600:.2f}" for workers in (2, 16, 1000)]
@@ -247,7 +249,7 @@ def _watch(run: Run, began: float, over: threading.Event) -> None:
 
 
 def _held(pid: int) -> float:
-    """MiB that a process holds and shares with no other."""
+    """MiB of memory of a process that is not shared."""
     try:
         facts = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
@@ -256,7 +258,7 @@ def _held(pid: int) -> float:
 
 
 def _workers() -> list[int]:
-    """Process ids of this process's workers, which Ray names, oldest first."""
+    """Process ids of this process's Ray workers, oldest first."""
     parents, found = {}, []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,15 +1,14 @@
-"""What the entropy coder of cae2017 loses against the model's own estimate, on real pictures.
+"""Size of cae2017 files compared with the model's estimate: the loss of the entropy coder.
 
     python -m benchmarks.coding_loss DIR [--model NAME] [--qualities 14,38,62]
 
-The estimate is the mixture's mass of each rounded latent at the exact scale vector, in float64; the real
-size is the whole file. Tables are for the nearest of a grid of qualities and hold 24-bit integers: that is
-what is lost.
+The estimate is the information content of the rounded latent under the mixture at the exact scale vector, in
+float64. The real size is that of the whole file. The difference comes from tables that exist for a grid of
+qualities and hold 24-bit integers.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+import benchmarks
 from caesura import codec
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
-from caesura.models import bundle as model
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture.loading import open_image
@@ -35,18 +35,18 @@ from caesura.train.output import bits
 
 
 def main() -> None:
-    """Read arguments, measure, print a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.coding_loss", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default="cae2017")
-    parser.add_argument("--qualities", default="14,24,34,44,54,62")
+    """Parse arguments, measure and print a table."""
+    parser = benchmarks.parser("coding_loss", __doc__)
+    parser.add_argument("folder", type=Path, help="folder of PNG files")
+    parser.add_argument("--model", default="cae2017", help="name or folder of a bundle of cae2017")
+    parser.add_argument("--qualities", default="14,24,34,44,54,62", help="comma-separated")
     arguments = parser.parse_args()
-    bundle = model.load(arguments.model)
+    bundle = bundles.load(arguments.model)
     if bundle.architecture != "cae2017":
-        raise SystemExit(f"model {bundle.name} is of {bundle.architecture}; this measures cae2017")
+        raise SystemExit(f"model {bundle.name} has architecture {bundle.architecture}; cae2017 is allowed")
     qualities = [float(part) for part in arguments.qualities.split(",")]
     prior = load_prior(bundle)
-    table = Table("quality", "real bytes", "estimate", "mean loss", "largest loss beyond 32 bytes")
+    table = Table("quality", "real bytes", "estimate", "mean loss", "largest loss without 32 bytes")
     sizes: dict[float, list[tuple[int, float]]] = {quality: [] for quality in qualities}
     for path in track(sorted(arguments.folder.glob("*.png")), "pictures"):
         pixels = to_pixels(open_image(path))
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def load_prior(bundle: Bundle) -> priors.Prior:
-    """The float prior that a bundle's tables were made from, in float64."""
+    """The prior that a bundle's tables were computed from, in float64."""
     weights, training = start.read_bundle(bundle)
     prior = priors.make(from_dict(training["config"]).prior, torch.ones(bundle.channels))
     prior.load_state_dict(
@@ -74,10 +74,10 @@ def load_prior(bundle: Bundle) -> priors.Prior:
 
 @torch.no_grad()
 def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: priors.Prior) -> float:
-    """The model's estimate of a picture's size in bytes; `pixels` as from `to_pixels`."""
+    """The model's estimate of a picture's size in bytes; `pixels` as returned by `to_pixels`."""
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = pad(to_rgb(pixels), *sides)
-    conditioning = Conditioning(bundle, rate.quality_code(quality, bundle.quality_scale))
+    conditioning = Conditioning(bundle, ladder.quality_code(quality, bundle.quality_scale))
     gain = conditioning.gain[:, 0, 0]
     latent = transform.analyse(padded, conditioning) * conditioning.gain
     symbols = torch.from_numpy(np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX)).double()

@@ -1,14 +1,13 @@
-"""Crops at 1:1 of whole pictures coded at equal bytes: the original, ours, and AVIF tuned for the eye.
+"""Draws crops of pictures coded at the same size: the original, caesura, and AVIF tuned for image quality.
 
-python -m benchmarks.crops [FILE@X,Y ...] [--out docs/crops.png] [--bpp 0.25] [--side 256] [--model photo]
+    python -m benchmarks.crops [FILE@X,Y ...] [--out docs/crops.png] [--bpp 0.25] [--side 256] [--model photo]
 
-Each FILE@X,Y is a picture and the upper left corner of its crop. Without any, photographs that scikit-image
-packages are taken, none of which is in the training data: skin, hair, fur, foliage, text and sky.
+FILE@X,Y is a picture and the upper left corner of the crop. By default, crops of photographs of scikit-image
+are drawn, none of which is in the training data: skin, hair, fur, foliage, text and sky.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +16,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rich.progress import track
 
+import benchmarks
 from caesura import codec
 from caesura.bench.codecs import AVIF_IQ, Pixels
 from caesura.bench.matched import encode_within
-from caesura.errors import ConfigError, DependencyError
+from caesura.bench.photos import skimage_data
+from caesura.errors import ConfigError
 from caesura.models.bundle import DEFAULT
 from caesura.picture.loading import open_image
 from caesura.picture.pixels import to_pixels, to_rgb
@@ -37,7 +38,7 @@ _SAMPLES = (
 
 
 class Crop(NamedTuple):
-    """A picture, uint8 (H, W, 3), and the upper left corner of the part that is shown."""
+    """A picture, uint8 (H, W, 3), and the upper left corner of the part that is drawn."""
 
     name: str
     pixels: Pixels
@@ -46,10 +47,10 @@ class Crop(NamedTuple):
 
 
 def main() -> None:
-    """Read arguments, code, draw."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.crops", description=__doc__)
-    parser.add_argument("crops", nargs="*", metavar="FILE@X,Y")
-    parser.add_argument("--out", type=Path, default=Path("docs/crops.png"))
+    """Parse arguments, code and draw."""
+    parser = benchmarks.parser("crops", __doc__)
+    parser.add_argument("crops", nargs="*", metavar="FILE@X,Y", help="picture and corner of a crop")
+    parser.add_argument("--out", type=Path, default=Path("docs/crops.png"), help="file that is written")
     parser.add_argument("--bpp", type=float, default=0.25, help="bits per pixel of whole files")
     parser.add_argument("--side", type=int, default=256, help="side of a crop, in pixels")
     parser.add_argument("--model", default=DEFAULT, help="name or folder of a bundle")
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 def page(crops: Sequence[Crop], bpp: float, side: int, model: str = DEFAULT) -> Image.Image:
-    """A row for each crop: the original, ours at `bpp` bits per pixel, and AVIF at no more than its bytes."""
+    """A row for each crop: the original, caesura at `bpp` bits per pixel, and AVIF at most at that size."""
     width = 3 * (side + _GAP) - _GAP
     sheet = Image.new("RGB", (width, len(crops) * (side + _LINE + _GAP)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
@@ -82,15 +83,12 @@ def page(crops: Sequence[Crop], bpp: float, side: int, model: str = DEFAULT) -> 
 
 
 def samples() -> Iterator[Crop]:
-    """Crops of photographs that scikit-image packages.
+    """Crops of photographs of scikit-image.
 
     Raises:
         DependencyError: scikit-image is not installed.
     """
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise DependencyError("scikit-image is not installed; pip install 'caesura[bench]'") from error
+    data = skimage_data()
     for name, photo, x, y in _SAMPLES:
         pixels = np.asarray(getattr(data, photo)())
         yield Crop(name, pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2), x, y)

@@ -1,11 +1,10 @@
-"""One photograph, coded by us and by JPEG, WebP and AVIF at the same size: figures, and a picture to look at.
+"""Codes a photograph with caesura, JPEG, WebP and AVIF at the same size; prints figures, draws a comparison.
 
 python -m benchmarks.demo [PHOTO] [--out FOLDER] [--quality Q]
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +13,29 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 
+import benchmarks
 from caesura import codec, metrics
 from caesura.bench import photos
 from caesura.bench.codecs import AVIF_PSNR, JPEG, WEBP
 from caesura.bench.matched import encode_within
-from caesura.errors import DependencyError
 
-_TUNED = "caesura is tuned for the eye here, AVIF for PSNR; by other metrics: caesura bench"
-_PANEL = 384  # the side of a panel's cut-out, shown at twice its size
+_TUNED = "caesura is tuned for perceived quality here, AVIF for PSNR; other metrics: caesura bench"
+_PANEL = 384  # side in pixels of the part in a panel, shown at twice its size
 
 
 def main() -> None:
-    """Read arguments, run, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
-    parser.add_argument("photo", nargs="?", type=Path, help="any picture; by default one of scikit-image's")
-    parser.add_argument("--out", type=Path, default=Path("demo-output"))
-    parser.add_argument("--quality", type=float, default=45.0)
+    """Parse arguments and run."""
+    parser = benchmarks.parser("demo", __doc__)
+    parser.add_argument("photo", nargs="?", type=Path, help="a picture (default: one of scikit-image)")
+    parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder of the results")
+    parser.add_argument("--quality", type=float, default=45.0, help="of caesura, 1 to 100 (default: 45)")
     arguments = parser.parse_args()
     pixels = photos.read(arguments.photo) if arguments.photo else sample_photo()
     run(pixels, arguments.out, arguments.quality)
 
 
 def run(pixels: NDArray[np.uint8], out: Path, quality: float) -> None:
-    """Code `pixels`, uint8 (H, W, 3), by all four; write the files and side-by-side.png to `out`."""
+    """Code `pixels`, uint8 (H, W, 3), with all four codecs; write the files and side-by-side.png to `out`."""
     height, width, _ = pixels.shape
     ours = codec.encode(pixels, quality=quality)
     files = {"photo.cae": ("caesura", ours, np.asarray(codec.decode_array(ours)))}
@@ -49,7 +48,7 @@ def run(pixels: NDArray[np.uint8], out: Path, quality: float) -> None:
         "bytes",
         "bpp",
         "PSNR (dB)",
-        title=f"{width} x {height} pixels, at most our size",
+        title=f"{width} x {height} pixels, at most the size of caesura's file",
         caption=_TUNED,
     )
     for name, (codec_name, data, decoded) in files.items():
@@ -64,32 +63,28 @@ def run(pixels: NDArray[np.uint8], out: Path, quality: float) -> None:
     side_by_side(panels).save(out / "side-by-side.png")
     console = Console()
     console.print(table)
-    console.print(f"files and a picture to look at: {out / 'side-by-side.png'}", highlight=False)
+    console.print(f"comparison: {out / 'side-by-side.png'}", highlight=False)
 
 
 def side_by_side(panels: list[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
-    """Equal cut-outs from the middle of each picture at twice their size, labelled, next to each other."""
+    """The middle of each picture at twice its size, labelled, side by side."""
     height, width, _ = panels[0][1].shape
     side = min(_PANEL, height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    y, x = (height - side) // 2, (width - side) // 2
     sheet = Image.new("RGB", (len(panels) * (2 * side + 8) - 8, 2 * side + 36), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(20)
     for number, (label, pixels) in enumerate(panels):
-        part = Image.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
-        place = number * (2 * side + 8)
-        sheet.paste(part.resize((2 * side, 2 * side), Image.Resampling.NEAREST), (place, 36))
-        draw.text((place + 4, 6), label, "black", font)
+        part = Image.fromarray(np.ascontiguousarray(pixels[y : y + side, x : x + side]))
+        left = number * (2 * side + 8)
+        sheet.paste(part.resize((2 * side, 2 * side), Image.Resampling.NEAREST), (left, 36))
+        draw.text((left + 4, 6), label, "black", font)
     return sheet
 
 
 def sample_photo() -> NDArray[np.uint8]:
-    """Eileen Collins, NASA, public domain, as scikit-image packages it: uint8 (512, 512, 3)."""
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise DependencyError("scikit-image is not installed; pip install 'caesura[bench]'") from error
-    photo: NDArray[np.uint8] = data.astronaut()
+    """Portrait of Eileen Collins (NASA, public domain) from scikit-image, uint8 (512, 512, 3)."""
+    photo: NDArray[np.uint8] = photos.skimage_data().astronaut()
     return photo
 
 

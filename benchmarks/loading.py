@@ -1,18 +1,18 @@
-"""Pictures as a training loop reads them: .cae files beside JPEG files of equal PSNR.
+"""Speed of reading pictures in a training loop: .cae files compared with JPEG files of equal PSNR.
 
     python -m benchmarks.loading DIR [--quality 50] [--crop 256] [--seconds 5] [--report FILE]
 
-Codes the pictures of DIR to a temporary folder, and each as the smallest JPEG (4:2:0, optimised) of at least
-the same PSNR, then reads both through PyTorch's DataLoader with one and two workers: whole ones, and
-crops, for which JPEG must be decoded whole. Prints a Markdown table.
+Codes the pictures of DIR to a temporary folder as .cae and as the smallest JPEG (4:2:0, optimised) of at
+least the same PSNR, and reads both with PyTorch's DataLoader and one and two workers: whole pictures, and
+crops, for which JPEG has to be decoded whole. Prints a Markdown table.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader
 
+import benchmarks
 from caesura import codec, metrics
 from caesura.bench.codecs import JPEG
 from caesura.data import CaeDataset, random_crop
@@ -37,7 +38,7 @@ _OURS = "caesura photo-psnr"
 
 
 class JpegDataset:
-    """JPEG files read alike: uint8 (H, W, 3), whole or a square at random."""
+    """JPEG files as uint8 (H, W, 3), whole or a random square; the counterpart of `CaeDataset`."""
 
     def __init__(self, folder: Path, crop: int | None) -> None:
         self.paths, self.crop = sorted(folder.glob("*.jpg")), crop
@@ -56,12 +57,12 @@ class JpegDataset:
 
 
 def main() -> None:
-    """Read arguments, run, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.loading", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--quality", type=float, default=50.0)
-    parser.add_argument("--crop", type=int, default=256)
-    parser.add_argument("--seconds", type=float, default=5.0, help="to read for, each time")
+    """Parse arguments, measure and print a table."""
+    parser = benchmarks.parser("loading", __doc__)
+    parser.add_argument("folder", type=Path, help="folder of pictures")
+    parser.add_argument("--quality", type=float, default=50.0, help="of the .cae files (default: 50)")
+    parser.add_argument("--crop", type=int, default=256, help="side of crops in pixels")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each measurement")
     parser.add_argument("--report", type=Path, help="write the table to this file too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -75,7 +76,7 @@ def main() -> None:
 
 
 def report(folder: Path, work: Path, quality: float, crop: int, seconds: float) -> list[str]:
-    """The lines of a table; files are written to `work`."""
+    """Measure, and return the lines of a table; files are written to `work`."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and is_picture(path))
     if not paths:
         raise ConfigError(f"{folder} holds no pictures")
@@ -98,7 +99,7 @@ def report(folder: Path, work: Path, quality: float, crop: int, seconds: float) 
 
 
 def _written(paths: list[Path], work: Path, quality: float) -> tuple[dict[str, int], dict[str, float]]:
-    """Write every picture as .cae and as JPEG; bytes of all, and the mean PSNR in decibels."""
+    """Write every picture as .cae and as JPEG; returns total bytes and mean PSNR in dB of each."""
     sizes: dict[str, int] = {_OURS: 0, "JPEG": 0}
     decibels: dict[str, list[float]] = {name: [] for name in sizes}
     for number, path in enumerate(track(paths, "coding", console=Console(stderr=True))):
@@ -114,21 +115,17 @@ def _written(paths: list[Path], work: Path, quality: float) -> tuple[dict[str, i
 
 
 def _jpeg(pixels: Pixels, least: float) -> tuple[bytes, float]:
-    """The smallest JPEG of at least this PSNR, by halves; the best there is if none has it."""
-    low, high = 1, 100
-    while low < high:
-        middle = (low + high) // 2
-        data = JPEG.encode(pixels, middle)
-        if metrics.psnr(pixels, JPEG.decode(data)) >= least:
-            high = middle
-        else:
-            low = middle + 1
-    data = JPEG.encode(pixels, low)
-    return data, metrics.psnr(pixels, JPEG.decode(data))
+    """The smallest JPEG file of at least this PSNR in dB, and its PSNR; quality 100 if none has it."""
+
+    def coded(quality: int) -> tuple[bytes, float]:
+        data = JPEG.encode(pixels, quality)
+        return data, metrics.psnr(pixels, JPEG.decode(data))
+
+    return coded(1 + bisect_left(range(1, 100), least, key=lambda quality: coded(quality)[1]))
 
 
 def _rate(dataset: Any, workers: int, seconds: float) -> float:
-    """Pictures a second, workers warm: what comes before the first full round is not counted."""
+    """Pictures per second, after a first pass over the dataset."""
     loader = DataLoader(dataset, batch_size=None, shuffle=True, num_workers=workers, persistent_workers=True)
     for _ in loader:
         pass

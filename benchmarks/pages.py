@@ -1,9 +1,9 @@
-"""Pages of text as a scanner gives them, drawn by code: a narrow set of pictures to tune a model to.
+"""Draws synthetic scans of text pages: a narrow set of pictures to fine-tune a model on.
 
     python -m benchmarks.pages FOLDER [--pages 200] [--first 0]
 
-Text of made-up words in Pillow's own font, on paper of some shade, a little askew, blurred and noisy. A page
-depends on its number alone: the first 200 to train on, others to measure with.
+Random words in Pillow's default font on shaded paper, slightly rotated, blurred and noisy. A page depends on
+its number alone, so that different numbers can be used for training and for measuring.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _LETTERS = "etaoinshrdlcumwfgypbvk"
 
 
 def page(number: int) -> NDArray[np.uint8]:
-    """uint8 (SIDE, SIDE, 3)."""
+    """The page of this number, uint8 (SIDE, SIDE, 3)."""
     random = np.random.default_rng((20, number))
     paper = random.normal((244, 240, 228), (6, 7, 10)).clip(200, 255)
     ink = random.uniform(10, 70, 3)
     size = int(random.integers(12, 27))
-    large = SIDE + 64  # so that turning it bares no corner
+    large = SIDE + 64  # so that rotation uncovers no corner
     sheet = Image.new("L", (large, large), 0)
     draw, fonts = ImageDraw.Draw(sheet), [ImageFont.load_default(size), ImageFont.load_default(2 * size)]
     left, top = 48 + float(random.integers(24)), 44.0
@@ -50,7 +50,7 @@ def page(number: int) -> NDArray[np.uint8]:
 def _line(
     random: np.random.Generator, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> str:
-    """Words up to a width in pixels."""
+    """A line of random words of at most this width in pixels."""
     share = np.arange(len(_LETTERS), 0, -1) / np.arange(len(_LETTERS), 0, -1).sum()
     text = ""
     while True:
@@ -64,11 +64,11 @@ def _line(
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="Where the pages go, as PNG.")],
-    pages: Annotated[int, typer.Option(min=1, help="How many.")] = 200,
-    first: Annotated[int, typer.Option(min=0, help="Number of the first.")] = 0,
+    folder: Annotated[Path, typer.Argument(help="Folder of the pages, PNG files.")],
+    pages: Annotated[int, typer.Option(min=1, help="Number of pages.")] = 200,
+    first: Annotated[int, typer.Option(min=0, help="Number of the first page.")] = 0,
 ) -> None:
-    """Draw pages."""
+    """Draw synthetic scans of text pages."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in track(range(first, first + pages), "pages"):
         Image.fromarray(page(number)).save(folder / f"page{number:05}.png")

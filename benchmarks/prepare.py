@@ -1,9 +1,9 @@
-"""`caesura data prepare` on more and more photos: memory must stay flat.
+"""Memory of `caesura data prepare` by number of photos, which must stay constant.
 
     python -m benchmarks.prepare [--photos 2000,10000,20000] [--jobs 2]
 
-Photos are small JPEGs drawn by code, a hundred to a folder. Each number of them is packed in a process of
-its own, whose peak resident memory is shown, and that of its largest worker.
+Photos are small synthetic JPEG files, a hundred in a folder. Each number of photos is packed in a separate
+process, whose peak resident memory is printed, and that of its largest worker.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from rich.table import Table
 from caesura.train.prepare import prepare
 
 _SIDE = 64
-_SHARED = 64  # pictures drawn; each file differs from the others in its comment alone
+_SHARED = 64  # different pictures; files of the same picture differ in their comment
 
 
 def main(
-    photos: Annotated[str, typer.Option(help="Numbers of photos, separated by commas.")] = "2000,10000,20000",
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at work.")] = os.cpu_count() or 1,
+    photos: Annotated[str, typer.Option(help="Numbers of photos, comma-separated.")] = "2000,10000,20000",
+    jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = os.cpu_count() or 1,
     one: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Measure and print a table."""
+    """Measure memory and speed by number of photos, and print a table."""
     if one:
         print(json.dumps(_measure(Path(one), jobs)))
         return
@@ -59,7 +59,7 @@ def main(
 
 
 def _measure(folder: Path, jobs: int) -> dict[str, float]:
-    """Pack `folder`/photos; wall seconds, and peak KiB of this process and of its largest worker."""
+    """Pack `folder`/photos; returns seconds, and peak KiB of this process and of its largest worker."""
     started = time.perf_counter()
     prepare(folder / "photos", folder / "pack", sizes=(_SIDE,), side=_SIDE, workers=jobs)
     own, worker = (
@@ -69,7 +69,7 @@ def _measure(folder: Path, jobs: int) -> dict[str, float]:
 
 
 def _draw(folder: Path, first: int, last: int) -> None:
-    """Photos number `first` to `last` - 1."""
+    """Write the photos of numbers `first` to `last` - 1."""
     random = np.random.default_rng(0)
     pictures = []
     for _ in range(_SHARED):

@@ -1,14 +1,13 @@
-"""docs/RESULTS.md again, and the figures that bundles carry, from one run; interrupted, it goes on.
+"""Writes docs/RESULTS.md with its plot, and the figures in the bundles' manifests, from one run.
 
-Rates and qualities only, which depend on no machine; for times see `times`. CVVDP is among the metrics: `make
-cvvdp` first.
+    python -m benchmarks.results KODAK [--docs docs] [--work bench-output] [--refined 4] [--note TEXT]
 
-python -m benchmarks.results KODAK [--docs docs] [--work bench-output] [--refined 4] [--note TEXT]
+It measures rates and qualities, which depend on no machine; `times` measures times. The metric CVVDP has to
+be installed with `make cvvdp`. If interrupted, the same command resumes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import textwrap
@@ -19,37 +18,43 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from caesura.bench import curves, measure, optional, report, run
-from caesura.bench.bd import bd_rate
+import benchmarks
+from caesura.bench import curves, measure, optional_metrics, report, run
+from caesura.bench.bd_rate import bd_rate
 from caesura.bench.cache import Cache
+from caesura.bench.caesura_codec import Caesura
 from caesura.bench.codecs import AVIF_420, AVIF_IQ, AVIF_PSNR, AVIF_SSIMULACRA2
-from caesura.bench.ours import Caesura
 from caesura.bench.photos import Photo, find
 from caesura.bench.schema import Picture, Results
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.picture import files
 
 _LOOKS, _PIXELS = "photo", "photo-psnr"
 _MODELS = (_LOOKS, _PIXELS, "cae2017")
-_AIMS = {_LOOKS: ("ssimulacra2", "SSIMULACRA 2")}  # what a model's figures are of, and its title; else PSNR
+_METRICS = {_LOOKS: ("ssimulacra2", "SSIMULACRA 2")}  # of a model's figures, with title; PSNR for others
 _EFFORTS, _EFFORT_QUALITIES = (1, 5, 9), (20, 40, 60)
 _FORMATS = ("JPEG 4:2:0", "WebP method 6", "JPEG XL effort 7", "JPEG 2000", "HEIC")
 _RIVALS = (*_FORMATS, AVIF_PSNR.name)  # at equal PSNR
-_SEEN_RIVALS = (*_FORMATS, AVIF_IQ.name, AVIF_SSIMULACRA2.name, AVIF_420.name)  # as people see
-_TOO_SLOW = ("AVIF speed 4", "JPEG XL effort 9")  # slower settings of what is there already
-_SEEN = {
+_PERCEPTUAL_RIVALS = (
+    *_FORMATS,
+    AVIF_IQ.name,
+    AVIF_SSIMULACRA2.name,
+    AVIF_420.name,
+)  # at equal perception
+_TOO_SLOW = ("AVIF speed 4", "JPEG XL effort 9")  # slower settings of codecs that are compared already
+_PERCEPTUAL = {
     "ssimulacra2": "SSIMULACRA 2",
     "ms_ssim_db": "MS-SSIM",
     "psnr_hvs_m": "PSNR-HVS-M",
     "cvvdp": "CVVDP",
 }
 _PUBLISHED = ("hm", "vtm")
-_CEILING = 37.0  # dB, above which learned codecs tend to stall
-_RATE = 2.0  # bits per pixel at which the ceiling is looked for
+_HIGH = 37.0  # dB, above which learned codecs tend to saturate
+_RATE = 2.0  # bits per pixel of the PSNR at a high rate
 _KODAK = """## Kodak, whole pictures, real bytes
 
-What each figure means: [BENCH.md](BENCH.md). BD-rates are of the mean curves, with 95% bootstrap intervals
-over pictures. Qualities that a model does not reach are left out.
+Definitions: [BENCH.md](BENCH.md). BD-rates are of the mean curves, with 95% bootstrap intervals over
+pictures. Qualities above a model's highest are left out.
 
 ![Rate-distortion curves](kodak_rd.png)
 
@@ -57,13 +62,13 @@ over pictures. Qualities that a model does not reach are left out.
 
 
 def main() -> None:
-    """Read arguments, measure, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.results", description=__doc__)
-    parser.add_argument("folder", type=Path, help="the 24 Kodak pictures")
-    parser.add_argument("--docs", type=Path, default=Path("docs"))
-    parser.add_argument("--work", type=Path, default=Path("bench-output"))
-    parser.add_argument("--refined", type=int, default=4, help="pictures to show efforts on")
-    parser.add_argument("--note", default="", help="a sentence on the conditions of this run")
+    """Parse arguments, measure and write."""
+    parser = benchmarks.parser("results", __doc__)
+    parser.add_argument("folder", type=Path, help="folder of the 24 Kodak pictures")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of RESULTS.md")
+    parser.add_argument("--work", type=Path, default=Path("bench-output"), help="folder of report and cache")
+    parser.add_argument("--refined", type=int, default=4, help="number of pictures of the table of efforts")
+    parser.add_argument("--note", default="", help="a sentence about this run for the page")
     arguments = parser.parse_args()
     console = Console()
     results = run.bench(
@@ -72,7 +77,7 @@ def main() -> None:
             destination=arguments.work,
             models=_MODELS,
             reference=arguments.docs / "kodak_published_rd.json",
-            metrics=optional.NAMES,
+            metrics=optional_metrics.NAMES,
             times=False,
             command="make results",
         ),
@@ -82,8 +87,8 @@ def main() -> None:
     sections = [
         _head(results, arguments.note),
         _best(results),
-        _bars(results),
-        _looks(results),
+        _equal_psnr(results),
+        _perceptual(results),
         _KODAK + report.markdown(results, run.ANCHOR),
         _published(results),
         _efforts(photos, arguments.work),
@@ -97,7 +102,7 @@ def main() -> None:
 
 
 def _head(results: Results, note: str) -> str:
-    bundles = ", ".join(f"`{name}` (`{models.load(name).id:08x}`)" for name in _MODELS)
+    bundles = ", ".join(f"`{name}` (`{bundles.load(name).id:08x}`)" for name in _MODELS)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "pillow", "imagecodecs"))
     text = (
         f"Every figure on this page comes from one run of that command, {results.made[:10]}. "
@@ -111,15 +116,15 @@ def _head(results: Results, note: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _bars(results: Results) -> str:
-    of = {curve.codec: curve.points("psnr") for curve in results.curves}
+def _equal_psnr(results: Results) -> str:
+    curve_of = {curve.codec: curve.points("psnr") for curve in results.curves}
     first = f"caesura {_PIXELS}"
-    ours = of[first]
+    ours = curve_of[first]
     lines = [f"| {first} | |", "|---|---|"]
     for name in _RIVALS:
-        if name in of:
-            told = report.told(results.difference(first, name))
-            lines.append(f"| BD-rate (PSNR) against {name} | {told} |")
+        if name in curve_of:
+            difference = report.with_interval(results.difference(first, name))
+            lines.append(f"| BD-rate (PSNR) against {name} | {difference} |")
     for entry in results.published:
         if entry.name in _PUBLISHED:
             difference = report.percent(bd_rate(entry.points, ours))
@@ -130,17 +135,17 @@ def _bars(results: Results) -> str:
     for name in _FORMATS[:2]:
         ratios = [
             f"{np.interp(quality, qualities, rates) / rate:.2f} at {quality:.1f} dB"
-            for rate, quality in sorted(of[name])
-            if _CEILING < quality <= qualities[-1]
+            for rate, quality in sorted(curve_of[name])
+            if _HIGH < quality <= qualities[-1]
         ]
         lines.append(f"| our bytes over those of {name} at equal PSNR | {', '.join(ratios)} |")
     return "\n".join(lines) + "\n"
 
 
 def _write_figures(name: str, results: Results) -> None:
-    """Put what `caesura models` shows of a model's quality into its manifest, which is no part of its id."""
-    metric, title = _AIMS.get(name, ("psnr", "PSNR"))
-    rivals = _SEEN_RIVALS if name in _AIMS else _RIVALS
+    """Write the figures that `caesura models` prints into the manifest, which does not change the id."""
+    metric, title = _METRICS.get(name, ("psnr", "PSNR"))
+    rivals = _PERCEPTUAL_RIVALS if name in _METRICS else _RIVALS
     decibels, of = (
         {curve.codec: sorted(curve.points(kind)) for curve in results.curves} for kind in ("psnr", metric)
     )
@@ -153,19 +158,19 @@ def _write_figures(name: str, results: Results) -> None:
             if other in of
         ),
     }
-    (folder,) = (folder for folder, model_id in models.known() if model_id == models.load(name).id)
-    path = folder / models.MANIFEST
+    (folder,) = (folder for folder, model_id in bundles.known() if model_id == bundles.load(name).id)
+    path = folder / bundles.MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | {"figures": figures}, indent=1) + "\n")
 
 
 def _best(results: Results) -> str:
-    """By each metric, the best of our models against the best other codec, slower settings left out."""
+    """By each metric, the best of our models against the best other codec, without slower settings."""
     lines = [
         "| at equal | our best model | the best other codec | bits, ours against it |",
         "|---|---|---|---|",
     ]
     others = [curve.codec for curve in results.curves if not curve.codec.startswith(("caesura ", *_TOO_SLOW))]
-    for metric, title in {**_SEEN, "psnr": "PSNR"}.items():
+    for metric, title in {**_PERCEPTUAL, "psnr": "PSNR"}.items():
         found = [
             [one for other in others if (one := results.difference(f"caesura {name}", other, metric))]
             for name in (_LOOKS, _PIXELS)
@@ -175,38 +180,38 @@ def _best(results: Results) -> str:
         if hardest:
             one = min(hardest, key=lambda one: one.percent or 0.0)
             model = one.codec.removeprefix("caesura ")
-            lines.append(f"| {title} | `{model}` | {one.anchor} | {report.told(one)} |")
+            lines.append(f"| {title} | `{model}` | {one.anchor} | {report.with_interval(one)} |")
     return "\n".join(lines) + "\n"
 
 
-def _looks(results: Results) -> str:
-    """BD-rates of the model that is tuned for the eye, by every measure of what people see."""
+def _perceptual(results: Results) -> str:
+    """BD-rates of the model tuned for perceived quality, by every perceptual metric."""
     ours = f"caesura {_LOOKS}"
-    lines = ["| " + " | ".join((f"BD-rate of {ours} against", *_SEEN.values())) + " |"]
-    lines.append("|---" * (1 + len(_SEEN)) + "|")
-    for name in (f"caesura {_PIXELS}", *_SEEN_RIVALS):
-        differences = [results.difference(ours, name, metric) for metric in _SEEN]
+    lines = ["| " + " | ".join((f"BD-rate of {ours} against", *_PERCEPTUAL.values())) + " |"]
+    lines.append("|---" * (1 + len(_PERCEPTUAL)) + "|")
+    for name in (f"caesura {_PIXELS}", *_PERCEPTUAL_RIVALS):
+        differences = [results.difference(ours, name, metric) for metric in _PERCEPTUAL]
         if any(differences):
-            lines.append("| " + " | ".join((name, *map(report.told, differences))) + " |")
+            lines.append("| " + " | ".join((name, *map(report.with_interval, differences))) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _published(results: Results) -> str:
-    """BD-rates with published curves, which are means over Kodak as others measured them."""
-    of = {curve.codec: curve.points("psnr") for curve in results.curves}
+    """BD-rates against published curves, which are others' means over the Kodak pictures."""
+    curve_of = {curve.codec: curve.points("psnr") for curve in results.curves}
     lines = [
         f"| published curve | BD-rate (PSNR) against JPEG 4:2:0 | caesura {_PIXELS} against it | source |",
         "|---|---|---|---|",
     ]
     for entry in results.published:
-        theirs = report.percent(bd_rate(of["JPEG 4:2:0"], entry.points))
-        ours = report.percent(bd_rate(entry.points, of[f"caesura {_PIXELS}"]))
+        theirs = report.percent(bd_rate(curve_of["JPEG 4:2:0"], entry.points))
+        ours = report.percent(bd_rate(entry.points, curve_of[f"caesura {_PIXELS}"]))
         lines.append(f"| {entry.name} | {theirs} | {ours} | {entry.source} |")
     return "\n".join(lines) + "\n"
 
 
 def _efforts(photos: list[Photo], work: Path) -> str:
-    """Rate and quality at each effort, and BD-rate against the first."""
+    """Rate and quality at each effort, and BD-rate against the lowest effort."""
     codecs = [Caesura(_PIXELS, _EFFORT_QUALITIES, effort) for effort in _EFFORTS]
     found = measure.points(photos, codecs, None, Cache(work))
     points = list(track(found, "efforts", total=len(photos) * len(_EFFORTS) * len(_EFFORT_QUALITIES)))

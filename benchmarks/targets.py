@@ -1,14 +1,13 @@
-"""What a target costs: its time over that of one encode at the quality that it ends at, and its trials.
+"""Time of encoding to a target, relative to one encode at the final quality, and the number of trials.
 
     python -m benchmarks.targets [DIR] [--pictures 10] [--model photo]
 
-Pictures are cut to 768 x 512 in the middle. Networks are loaded anew for each coding, as for a rate that a
-process meets for the first time. Prints a Markdown table: medians over pictures, and the largest.
+Pictures are cut to the middle 768 x 512 pixels. The networks are loaded for each coding, as in a new process.
+Prints a Markdown table of medians and maxima over pictures.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +17,16 @@ from unittest import mock
 
 from rich.progress import track
 
+import benchmarks
 import caesura
-from caesura import codec
 from caesura.bench import photos
 from caesura.bench.codecs import Pixels
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.ratecontrol.search import Target, search
 from caesura.runtime import transform
+from caesura.tiles import trials
 
 TARGETS = (
     *(Target(bpp=bpp) for bpp in (0.15, 0.5, 1.2, 3.0)),
@@ -39,17 +39,17 @@ T = TypeVar("T")
 
 
 def main() -> None:
-    """Read arguments, measure, print a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.targets", description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", help="scikit-image's photographs unless given")
-    parser.add_argument("--pictures", type=int, default=10)
-    parser.add_argument("--model", default=models.DEFAULT)
+    """Parse arguments, measure and print a table."""
+    parser = benchmarks.parser("targets", __doc__)
+    parser.add_argument("folder", type=Path, nargs="?", help="of pictures (default: scikit-image's)")
+    parser.add_argument("--pictures", type=int, default=10, help="maximum number of pictures")
+    parser.add_argument("--model", default=bundles.DEFAULT, help="name or folder of a bundle")
     arguments = parser.parse_args()
-    bundle = models.load(arguments.model)
+    bundle = bundles.load(arguments.model)
     found = photos.find(arguments.folder, quick=arguments.folder is None)[: arguments.pictures]
     pictures = [_middle(photo.pixels()) for photo in found]
-    caesura.encode(pictures[0], target=Target(psnr=33), model=bundle)  # libraries are loaded
-    print("| target | times one encode | at most | trials | at most | one encode (s) |")
+    caesura.encode(pictures[0], target=Target(psnr=33), model=bundle)  # load the libraries
+    print("| target | time / one encode | maximum | trials | maximum | one encode (s) |")
     print("|---|---|---|---|---|---|")
     for target in TARGETS:
         name = f"{target.name} {getattr(target, target.name):g}"
@@ -70,7 +70,7 @@ def _middle(pixels: Pixels) -> Pixels:
 
 
 def _cost(picture: Pixels, target: Target, bundle: Bundle) -> tuple[float, int, float]:
-    """The target's seconds over those of one encode, its trials, seconds of one encode."""
+    """Time to the target relative to one encode, number of trials, and seconds of one encode."""
     counts: list[int] = []
 
     def counted(*given: Any, **named: Any) -> Any:
@@ -78,9 +78,9 @@ def _cost(picture: Pixels, target: Target, bundle: Bundle) -> tuple[float, int, 
         counts.append(found.trials)
         return found
 
-    with mock.patch.object(codec, "search", counted):
+    with mock.patch.object(trials, "search", counted):
         whole, data = _timed(lambda: caesura.encode(picture, target=target, model=bundle))
-    quality = rate.quality_of(caesura.read_header(data).quality, bundle.quality_scale)
+    quality = ladder.quality_of(caesura.read_header(data).quality, bundle.quality_scale)
     single, _ = _timed(lambda: caesura.encode(picture, quality=quality, model=bundle))
     return whole / single, counts[0], single
 

@@ -1,14 +1,13 @@
-"""docs/SPEED.md again: times of codecs, and of ours by size, kept only if the machine was idle throughout.
+"""Writes docs/SPEED.md: speed of codecs, and of caesura by picture size, if the machine was idle throughout.
 
     python -m benchmarks.times PHOTOS [--docs docs] [--model photo] [--quick]
 
-Nothing is taken from an earlier run. Codecs code three pictures of the folder at the middle of their ladders,
+Earlier measurements are not used. Codecs code three pictures of the folder at the middle of their ladders,
 with one thread. --quick leaves out slow codecs, memory, start-up and large pictures.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import textwrap
@@ -20,19 +19,20 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+import benchmarks
 from caesura import __version__
 from caesura.bench import codecs as known
 from caesura.bench import costs, machine, measure, speed
+from caesura.bench.caesura_codec import Caesura
 from caesura.bench.codecs import Codec
-from caesura.bench.ours import Caesura
 from caesura.bench.photos import Photo, find
 from caesura.bench.speed import tables
 from caesura.errors import CaesuraError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.models.ladder import DEFAULT_QUALITY
 from caesura.picture import files
 
-_LOOK = 2.0  # seconds that the machine is watched before and after
+_WATCH = 2.0  # seconds that the load is measured before and after
 _PICTURES, _REPEATS = 3, 3
 _COLUMNS = (
     *("codec", "setting", "encode (MP/s)", "decode (MP/s)"),
@@ -43,20 +43,16 @@ _QUICK_SIZES = (0.4, 3.0)
 
 
 class BusyError(CaesuraError):
-    """Other programs keep the machine busy, or it is not known whether they do."""
+    """Other programs use the machine, or their load is not known."""
 
 
 def main() -> None:
-    """Read arguments, measure, write."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.times",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path, help="pictures, of which the first three are coded")
-    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder that SPEED.md is written to")
-    parser.add_argument("--model", default=models.DEFAULT, help="name or folder of a bundle")
-    parser.add_argument("--quick", action="store_true", help="a minute or two instead of ten")
+    """Parse arguments, measure and write."""
+    parser = benchmarks.parser("times", __doc__)
+    parser.add_argument("folder", type=Path, help="folder of pictures; the first three are coded")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of SPEED.md")
+    parser.add_argument("--model", default=bundles.DEFAULT, help="name or folder of a bundle")
+    parser.add_argument("--quick", action="store_true", help="measure less")
     arguments = parser.parse_args()
     console = Console()
     try:
@@ -72,39 +68,39 @@ def page(folder: Path, model: str, *, quick: bool, console: Console) -> str:
     """The text of docs/SPEED.md.
 
     Raises:
-        BusyError: the machine was not idle before, meanwhile or after.
+        BusyError: the machine was not idle before, during or after the measurement.
     """
     photos = find(folder, quick=False)[:_PICTURES]
     others = [codec for codec in known.OTHERS if not (quick and codec in known.SLOW)]
     codecs: list[Codec] = [Caesura(model, (DEFAULT_QUALITY,)), *known.installed(others)[0]]
     _watch()
-    beside = machine.Others()
+    load = machine.OtherLoad()
     rows = _codecs(photos, codecs, quick, console)
     with tempfile.TemporaryDirectory(prefix="caesura-bench-") as work:
         (found,) = speed.run(
             Path(work), model=model, sizes=_QUICK_SIZES if quick else _SIZES, console=console
         )
-    used = _idle(beside.used())
+    used = _idle(load.used())
     _watch()
     return "\n".join([_head(found, used), *rows, *(table.markdown() for table in tables.of(found))])
 
 
 def _codecs(photos: Sequence[Photo], codecs: Sequence[Codec], quick: bool, console: Console) -> list[str]:
-    """A table of every codec's speed, memory and start-up."""
+    """A table of the speed, memory and start-up time of every codec."""
     megapixels = sum(photo.width * photo.height for photo in photos) / 1e6
     seconds = {codec.name: [0.0, 0.0] for codec in codecs}
-    with machine.threads_are(1):
+    with machine.codec_threads(1):
         for photo in photos:
             todo = [measure.Coding(codec, codec.settings[len(codec.settings) // 2]) for codec in codecs]
             with console.status("") as status:
                 measure.timed(todo, photo.pixels(), _REPEATS, photo.name, status.update)
             for coding in todo:
-                for place, times in enumerate((coding.encode_seconds, coding.decode_seconds)):
-                    seconds[coding.codec.name][place] += float(np.median(times))
+                for direction, times in enumerate((coding.encode_seconds, coding.decode_seconds)):
+                    seconds[coding.codec.name][direction] += float(np.median(times))
         lines = [
             "## Codecs\n",
             f"{', '.join(photo.name for photo in photos)}; one thread, the middle of each ladder; medians of "
-            f"{_REPEATS} codings, fewer where one takes above half a second.\n",
+            f"{_REPEATS} codings, fewer if one takes more than half a second.\n",
             f"| {' | '.join(_COLUMNS)} |",
             "|---" * len(_COLUMNS) + "|",
         ]
@@ -130,7 +126,7 @@ def _head(found: speed.Speed, used: float) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "numpy", "pillow"))
     text = (
         f"Every figure on this page comes from one run of that command, {time.strftime('%Y-%m-%d')}, on a "
-        f"machine that did nothing else ({machine.told(used, here.cores)}): {here.processor}, {here.cores} "
+        f"idle machine ({machine.load_text(used, here.cores)}): {here.processor}, {here.cores} "
         f"cores, {here.instructions}, {here.memory_gib:.0f} GiB, {here.system}; Python {here.python}, "
         f"{libraries}, caesura {__version__}, bundle `{found.model}` (`{found.id}`). Rates and qualities: "
         "[RESULTS.md](RESULTS.md)."
@@ -139,19 +135,19 @@ def _head(found: speed.Speed, used: float) -> str:
 
 
 def _watch() -> None:
-    beside = machine.Others()
-    time.sleep(_LOOK)
-    _idle(beside.used())
+    load = machine.OtherLoad()
+    time.sleep(_WATCH)
+    _idle(load.used())
 
 
 def _idle(used: float | None) -> float:
     if used is None:
-        raise BusyError("how busy this machine is cannot be told on this system; Linux is allowed")
-    if not machine.idle(used):
+        raise BusyError("the load of this machine is not known on this system; Linux is allowed")
+    if not machine.is_idle(used):
         cores = machine.describe().cores
         raise BusyError(
             f"the machine is busy: other programs use {used:.2f} of {cores} processors; "
-            f"times are kept where it is {machine.IDLE:g} at most"
+            f"times are kept if it is {machine.IDLE:g} at most"
         )
     return used
 

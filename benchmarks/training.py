@@ -1,9 +1,9 @@
-"""Training throughput: pixels, the wait for data, and the share of the machine's convolution peak.
+"""Training throughput: pixels per second, wait for data, and share of the machine's peak in convolutions.
 
     python -m benchmarks.training [CONFIG...] [--steps 24]
 
-CONFIG is a TOML file, or the name of one that is shipped: photo-psnr and cae2017 unless given. Photographs
-are scikit-image's, packed to a temporary folder; ratios of figures in one run are what counts.
+CONFIG is a TOML file or the name of a shipped one; the default is photo-psnr and cae2017. Photographs of
+scikit-image are packed to a temporary folder. Compare figures of one run only.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ _SHIPPED = Path(configs.__file__).parent
 
 
 class Figures(NamedTuple):
-    """Of one configuration; rates in pixels per second."""
+    """Figures of one configuration; rates are in pixels per second."""
 
     pipeline: float
     step: float  # data and optimizers included
     network: float  # forward and backward alone
     wait: float  # share of a step's time spent waiting for crops
-    work: float  # floating-point operations a pixel, forward and backward, two a multiply-accumulate
+    work: float  # floating-point operations per pixel, forward and backward; a multiply-accumulate is two
 
 
 def main(
     names: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG]...")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps timed, of each.")] = 24,
+    steps: Annotated[int, typer.Option(min=1, help="Number of timed steps.")] = 24,
 ) -> None:
-    """Measure and print a table."""
+    """Measure training throughput and print a table."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     peak = convolution_peak(device)
@@ -78,13 +78,13 @@ def main(
 
 
 def read(name: str) -> configs.Config:
-    """A shipped configuration by its name, or a file."""
+    """The configuration of this name, or of this TOML file."""
     shipped = _SHIPPED / f"{name}.toml"
     return configs.load(shipped if shipped.is_file() else Path(name))
 
 
 def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int) -> Figures:
-    """Figures of a configuration, over `steps` steps after the first few."""
+    """The figures of a configuration over `steps` steps, after a few untimed ones."""
     settings = dataclasses.replace(config.train, steps=steps + _WARM_UP)
     model = models.make(config, pack.squares[pack.train[:64]])
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -94,9 +94,9 @@ def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int
     started = time.perf_counter()
     for step, crops in enumerate(batches):
         here = time.perf_counter()
-        place = schedule.places(step, settings, len(config.loss.betas)).to(device)
+        position = schedule.places(step, settings, len(config.loss.betas)).to(device)
         with FlopCounterMode(display=False) if step == 0 else torch.enable_grad() as counter:
-            _forward_and_backward(model, planar(crops), place, config)
+            _forward_and_backward(model, planar(crops), position, config)
         if isinstance(counter, FlopCounterMode):
             work = counter.get_total_flops()
         _wait(device)
@@ -121,18 +121,18 @@ def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int
 
 
 def _forward_and_backward(
-    model: models.RateModel, pixels: torch.Tensor, place: torch.Tensor, config: configs.Config
+    model: models.RateModel, pixels: torch.Tensor, position: torch.Tensor, config: configs.Config
 ) -> None:
     precision = resolve(config.train.precision, pixels.device.type)
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-        output = model(pixels, place)
+        output = model(pixels, position)
     distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
     bpp = output.bits / config.train.crop**2
-    loss.rate_distortion(bpp, distortions, loss.betas_at(place, config.loss.betas)).backward()  # type: ignore[no-untyped-call]
+    loss.rate_distortion(bpp, distortions, loss.betas_at(position, config.loss.betas)).backward()  # type: ignore[no-untyped-call]
 
 
 def _pipeline(settings: configs.TrainConfig, pack: Pack, device: torch.device) -> float:
-    """Pixels per second of the crops alone."""
+    """Pixels per second of the data pipeline alone."""
     settings = dataclasses.replace(settings, steps=100)
     started = time.perf_counter()
     pixels = sum(b.numel() // 3 for b in crop_batches(pack, settings, first_step=0, device=device))
@@ -142,7 +142,7 @@ def _pipeline(settings: configs.TrainConfig, pack: Pack, device: torch.device) -
 
 @torch.no_grad()
 def convolution_peak(device: torch.device) -> float:
-    """Floating-point operations per second of a convolution that suits the machine, channels-last."""
+    """Floating-point operations per second of a large convolution, channels last."""
     conv = nn.Conv2d(128, 128, 3, padding=1, device=device, dtype=_fastest(device))
     conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batch = 64 if device.type == "cuda" else 8
@@ -171,7 +171,7 @@ def _pack(folder: Path) -> Pack:
 
     (folder / "photos").mkdir()
     for number, pixels in enumerate([data.astronaut(), data.coffee(), data.chelsea()] * 8):
-        Image.fromarray(pixels).save(folder / "photos" / f"{number}.png")  # some names fall to each split
+        Image.fromarray(pixels).save(folder / "photos" / f"{number}.png")  # names fall into both splits
     prepare(folder / "photos", folder / "pack", sizes=(256,), side=256)
     return Pack(folder / "pack")
 

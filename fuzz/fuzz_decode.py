@@ -20,9 +20,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ["CAESURA_THREADS"] = "1"
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,7 +107,6 @@ def seeded(count: int | None, seconds: float, seed: int, compared: bool) -> int:
         import reference_decoder
 
         reference_decoder.read_bundle = functools.cache(reference_decoder.read_bundle)
-        reference_decoder.read_tables = remembered(reference_decoder.read_tables)
     files, ends, findings = seeds(), Counter[str](), 0
     began = time.monotonic()
     number = 0
@@ -133,18 +130,6 @@ def seeded(count: int | None, seconds: float, seed: int, compared: bool) -> int:
     print(f"{findings} findings")
     print(", ".join(f"{n} {end}" for end, n in ends.most_common()))
     return findings
-
-
-def remembered(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The same function, called once for an object that stays."""
-    known: dict[int, tuple[Any, Any]] = {}
-
-    def remember(argument: Any) -> Any:
-        if id(argument) not in known:
-            known[id(argument)] = argument, function(argument)
-        return known[id(argument)][1]
-
-    return remember
 
 
 def guided(seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,41 @@ settings.register_profile(
 settings.load_profile("caesura")
 
 
+SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ  # this process is one of several
+
+
+SLOW_FIXTURES = {"ray_here", "browser"}  # whose tests are slow: processes are started for them
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that the end of a run has small pieces to share out."""
+    for item in items:
+        if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _only_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Neither the models nor the settings of whoever runs the tests."""
+    """Neither the models nor the settings of whoever runs the tests; side by side, a thread each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CAESURA_MODELS", raising=False)
         patch.delenv("CAESURA_THREADS", raising=False)
+        if SIDE_BY_SIDE:
+            patch.setenv("CAESURA_THREADS", "1")
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def graphs_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Networks that are the same are exported once, whichever test or process does it first."""
+    from graph_helpers import made_once
+
+    root = tmp_path_factory.getbasetemp()
+    with made_once((root.parent if SIDE_BY_SIDE else root) / "graphs"):
         yield
 
 

@@ -225,8 +225,7 @@ def spread(base: Integers, below: Integers, rows: int, columns: int) -> Integers
 
 def passes(coder: Coder, arrays: Any, sums: Integers, least: int) -> tuple[list[Integers], Integers]:
     """What the four passes code, each in its order, and all of it as planes."""
-    near, far = arrays["near"].astype(np.int64), arrays["far"].astype(np.int64)
-    tables = read_tables(arrays)[0]
+    near, far, tables = arrays["near"].astype(np.int64), arrays["far"].astype(np.int64), arrays["tables"]
     channels, rows, columns = sums.shape
     symbols, coded = np.zeros_like(sums), []
     for t in range(4):
@@ -292,8 +291,9 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     lines = "".join(f"{name} {hashlib.sha256(content).hexdigest()}\n" for name, content in files.items())
     bundle["id"] = int.from_bytes(hashlib.sha256(lines.encode()).digest()[:4], "big")
     names = ["tables", "control", "detail"][: 3 if bundle["architecture"] == "cae2026" else 1]
-    arrays = {name: np.load(io.BytesIO(files[f"{name}.npz"])) for name in names}
-    return bundle | arrays | {"tables": read_tables(arrays["tables"])}
+    arrays = {name: dict(np.load(io.BytesIO(files[f"{name}.npz"]))) for name in names}
+    tables = read_tables(arrays.pop("tables"))
+    return bundle | {"tables": tables} | {n: a | {"tables": read_tables(a)[0]} for n, a in arrays.items()}
 
 
 def decode(data: bytes, folder: Path) -> list[list[Integers]]:

@@ -386,10 +386,15 @@ def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
     [("1>/dev/full", "", 0), ("1>&- 2>&-", "", 0), ("1>/dev/full", "--json", 1)],
 )
 def test_an_archive_is_made_whatever_becomes_of_the_lines(
-    where: str, as_json: str, status: int, tmp_path: Path
+    where: str, as_json: str, status: int, ray_here: None, tmp_path: Path
 ) -> None:
+    import ray
+
     source, out = photos(tmp_path / "in", 2), tmp_path / "out"
-    command = f'"{sys.executable}" -m caesura.cli archive encode "{source}" "{out}" -j 1 --batch 1 {as_json}'
+    # Where stdout and stderr are closed, it starts a cluster of its own, whose processes have none either.
+    cluster = "" if ">&-" in where else f"--address {ray.get_runtime_context().gcs_address}"
+    options = f"-j 1 --batch 1 {cluster} {as_json}"
+    command = f'"{sys.executable}" -m caesura.cli archive encode "{source}" "{out}" {options}'
     done = subprocess.run(["sh", "-c", f"{command} {where}"], capture_output=True, check=False)
     assert done.returncode == status, done.stderr
     assert len(list(out.rglob("*.cae"))) == 2
@@ -578,7 +583,7 @@ def test_an_empty_place_is_refused(places: tuple[str, str]) -> None:
         archive(*places)
 
 
-def test_damaged_files_of_a_manifest_are_named(tmp_path: Path) -> None:
+def test_damaged_files_of_a_manifest_are_named(ray_here: None, tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 1), tmp_path / "out"
     begun(archive(source, out))
     doing = out / FOLDER / "doing-0123456789abcdef.json"

@@ -152,6 +152,7 @@ def test_what_is_done_is_skipped_and_what_is_older_done_again(photos: Path, tmp_
 # What lies where a result would go may be the only copy of a photograph.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("elsewhere", [False, True])
 @pytest.mark.parametrize("seconds", [-60, 60])
 def test_an_original_is_kept_when_its_folder_is_decoded(
@@ -196,6 +197,7 @@ def test_a_result_that_is_changed_during_the_run_is_kept(photos: Path, tmp_path:
     assert (out / "a.cae").read_bytes() == b"changed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["1", "1/8"])
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_what_was_decoded_in_the_place_of_an_original_is_not_coded_again(
@@ -372,6 +374,7 @@ def test_a_named_file_is_kept_even_in_a_folder_run(photos: Path, picture: Path, 
     assert list(files(tmp_path / "out")) == sorted([*CODED, "picture.cae"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_bad_files_are_reported_and_the_rest_go_on(jobs: int, photos: Path, tmp_path: Path) -> None:
     (photos / "bad.png").write_bytes(b"no picture")
@@ -396,6 +399,7 @@ def test_a_folder_in_a_results_place_fails_alone(photos: Path, tmp_path: Path) -
     assert list(files(tmp_path / "out")) == CODED[1:]
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_text_is_coded_and_said(photos: Path, tmp_path: Path) -> None:
     (photos / os.fsdecode(b"\xff.png")).write_bytes((photos / "a.png").read_bytes())
     outcome = process("encode", "-r", photos, "-o", tmp_path / "out")
@@ -403,6 +407,7 @@ def test_a_name_that_is_no_text_is_coded_and_said(photos: Path, tmp_path: Path) 
     assert outcome.err.splitlines()[-1].startswith("5 done")
 
 
+@pytest.mark.slow
 def test_warnings_are_lines_that_name_the_file(tmp_path: Path) -> None:
     path = save(tmp_path / "deep.png", np.full((16, 16), 700, np.uint16))
     outcome = process("encode", path)

@@ -15,7 +15,8 @@ import caesura
 from benchmarks import coding_loss
 from caesura import metrics
 from caesura.bench import quality
-from caesura.bench.bd import bd_rate
+from caesura.bench.bd_rate import bd_rate
+from caesura.bench.caesura_codec import Caesura, Crops, size_of
 from caesura.bench.codecs import (
     AVIF_IQ,
     AVIF_PSNR,
@@ -30,11 +31,9 @@ from caesura.bench.codecs import (
     choose,
     installed,
 )
-from caesura.bench.matched import encode_within, within
-from caesura.bench.ours import Caesura, Crops, size_of
-from caesura.bench.schema import Point
+from caesura.bench.matched import encode_between, encode_within
 from caesura.errors import ConfigError, DependencyError
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.models.bundle import DEFAULT, Bundle, load
 
 Pixels = NDArray[np.uint8]
@@ -50,6 +49,7 @@ def of_name(codec: Codec) -> str:
 # The codecs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [OURS, PAPER, *OTHERS], ids=of_name)
 def test_a_codecs_ladder_runs_from_small_and_rough_to_large_and_fine(codec: Codec, part: Pixels) -> None:
     sizes, psnrs = [], []
@@ -100,6 +100,7 @@ def test_our_codec_may_be_a_bundles_folder(shipped: Path, part: Pixels) -> None:
 # Crops
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inner", [OURS, JPEG], ids=of_name)
 @pytest.mark.parametrize("shape", [(64, 96), (33, 50), (7, 40), (32, 32), (1, 1)])
 def test_crops_are_what_coding_each_crop_on_its_own_gives(
@@ -182,6 +183,7 @@ def test_avif_is_measured_at_every_tuning_named_so() -> None:
     assert choose("avif speed 6 tune=iq", OTHERS) == [AVIF_IQ]
 
 
+@pytest.mark.slow
 def test_each_tuning_is_ahead_by_what_it_is_for(part: Pixels) -> None:
     points = {
         codec.tune: [
@@ -213,6 +215,7 @@ def test_avif_needs_a_libaom_that_knows_the_tuning(monkeypatch: pytest.MonkeyPat
 # A file of a size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [JPEG, WEBP, AVIF_PSNR], ids=of_name)
 @pytest.mark.parametrize("share", [0.05, 0.5])
 def test_a_file_within_a_size_fits_and_uses_most_of_it(codec: Codec, share: float, astronaut: Pixels) -> None:
@@ -236,36 +239,30 @@ def test_a_size_of_exactly_the_smallest_file_is_met(part: Pixels) -> None:
     assert len(encode_within(JPEG, part, len(smallest), 5, 95)) == len(smallest)
 
 
+@pytest.mark.slow
 def test_a_setting_between_whole_numbers_serves_our_codec(part: Pixels) -> None:
     size = (len(OURS.encode(part, 40)) + len(OURS.encode(part, 41))) // 2
     data = encode_within(OURS, part, size, 1, 100)
     assert len(data) <= size
-    lowest, highest = (rate.quality_code(quality, load(DEFAULT).quality_scale) for quality in (39, 41))
+    lowest, highest = (ladder.quality_code(quality, load(DEFAULT).quality_scale) for quality in (39, 41))
     assert lowest <= caesura.read_header(data).quality < highest
 
 
-def known_points(codec: Codec, pixels: Pixels) -> list[Point]:
-    """The sizes of a codec's ladder."""
-    sizes = ((setting, len(codec.encode(pixels, setting))) for setting in codec.settings)
-    return [
-        Point(codec.name, setting, "part", size, 8 * size / 256**2, 1.0, 30.0, 30.0, 0.9, 50.0, 1.0, 1.0)
-        for setting, size in sizes
-    ]
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [OURS, JPEG, JPEG_2000, WEBP, JpegXl(3)], ids=of_name)
 def test_a_size_is_matched_in_few_trials_from_sizes_that_are_known(codec: Codec, part: Pixels) -> None:
-    known = known_points(codec, part)
-    size = (known[1].bytes + known[2].bytes) // 2
-    data = within(codec, part, size, known)
+    known = [(setting, len(codec.encode(part, setting))) for setting in codec.settings]
+    size = (known[1][1] + known[2][1]) // 2
+    data = encode_between(codec, part, size, known)
     assert 0.85 * size < len(data) <= size
-    assert within(codec, part, 10, known) == codec.encode(part, known[0].setting)
-    assert within(codec, part, 10**9, known) == codec.encode(part, known[-1].setting)
+    assert encode_between(codec, part, 10, known) == codec.encode(part, known[0][0])
+    assert encode_between(codec, part, 10**9, known) == codec.encode(part, known[-1][0])
 
 
 # What the entropy coder loses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [1, 17.3, 30, 37.5, 45.2, 60, 100])
 def test_real_files_are_within_1_percent_and_32_bytes_of_the_estimate(
     quality: float, bundle: Bundle, part: Pixels

@@ -12,27 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench_helpers import PROGRAM
 from caesura.bench.codecs import installed
 from caesura.bench.external import LADDER, CommandError, External, parse
 from caesura.errors import ConfigError
 from cli_helpers import drawn
 
 Pixels = NDArray[np.uint8]
-
-# A codec that keeps every pixel's upper bits: as JPEG XL is a program, so is this.
-PROGRAM = """
-import sys
-import numpy as np
-from PIL import Image
-
-source, target, *q = sys.argv[1:]
-if q:
-    pixels = np.asarray(Image.open(source).convert("RGB"))
-    step = 256 // int(q[0])
-    np.savez_compressed(open(target, "wb"), pixels // step * step)
-else:
-    Image.fromarray(np.load(source)["arr_0"]).save(target)
-"""
 
 
 @pytest.fixture
@@ -96,7 +82,7 @@ def test_a_program_that_is_not_there_is_missing() -> None:
     ("code", "said"),
     [
         ("import sys; print('first', file=sys.stderr); sys.exit('the last word')", "status 1: the last word"),
-        ("raise SystemExit(3)", "failed with status 3: without a word"),
+        ("raise SystemExit(3)", "failed with status 3: no output"),
         ("pass", "left no file coded.bin"),
     ],
 )

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from caesura.bench import html, plot, words
+from caesura.bench import formatting, html, plot
 from caesura.errors import CaesuraError, ConfigError
 from cli_helpers import drawn
 
@@ -175,6 +175,7 @@ def column(page: Page, title: str) -> list[str]:
 # In a browser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width", "scheme"),
     [
@@ -254,7 +255,7 @@ def test_without_a_script_the_figures_are_there(visit: Open) -> None:
 
 def test_names_are_text(visit: Open) -> None:
     page = visit()
-    assert page.title() == f"{OURS} beside other codecs"
+    assert page.title() == f"{OURS} compared with other codecs"
     assert EVIL in page.locator("#tables").inner_text()
     assert "x=<b>{in}</b>" in page.locator("pre").inner_text()
     page.get_by_role("link", name=PICTURES[1]).first.click()
@@ -262,7 +263,7 @@ def test_names_are_text(visit: Open) -> None:
     assert EVIL in page.locator(".gallery").inner_text()
 
 
-def test_the_page_says_where_the_first_model_stands(visit: Open) -> None:
+def test_the_page_compares_the_first_model_in_a_sentence(visit: Open) -> None:
     page = visit()
     assert page.locator(".lead").inner_text() == (
         f"At equal PSNR, {OURS} needs 55.6% fewer bits than {EVIL}, 50.0% fewer than AVIF speed 3 "
@@ -339,7 +340,7 @@ def test_the_slider_divides_two_codecs(visit: Open) -> None:
     for width, visible in ((1600, 600), (400, 370)):
         page = visit("pictures/first.html", width=width)
         stage, slide = page.locator(".stage"), page.locator("#slide")
-        assert page.locator("#left-label").inner_text() == "as it is"
+        assert page.locator("#left-label").inner_text() == "uncompressed"
         assert page.locator("#right-label").inner_text() == "900 bytes, 0.300 bpp, 30.00 dB"
         shares = []
         slide.focus()
@@ -390,7 +391,7 @@ def test_pages_of_pictures_lead_to_each_other(visit: Open) -> None:
     assert page.locator(".stage").count() == 0  # no samples, but curves
     assert page.locator("svg.plot").count() == 4
     page.get_by_role("link", name="All pictures").click()
-    assert page.locator("h1").inner_text() == f"Where {OURS} stands"
+    assert page.locator("h1").inner_text() == f"{OURS} compared with other codecs"
 
 
 # Without one
@@ -407,13 +408,13 @@ def test_pages_have_safe_and_different_names() -> None:
     ("change", "message"),
     [
         ({"format": "caesura-bench-9"}, r"has format 'caesura-bench-9'; 'caesura-bench-1' is allowed"),
-        ({"curves": None}, r"results\.json is not a whole caesura-bench-1"),
-        ({"codecs": [{"name": "x"}]}, r"results\.json is not a whole caesura-bench-1.*ours"),
+        ({"curves": None}, r"results\.json is not a complete caesura-bench-1"),
+        ({"codecs": [{"name": "x"}]}, r"results\.json is not a complete caesura-bench-1.*ours"),
         (
             {"published": [{"name": "x", "source": "y", "points": [[math.nan, 3]]}]},
-            r"results\.json is not a whole",
+            r"results\.json is not a complete",
         ),
-        ({"machine": {}}, r"results\.json is not a whole caesura-bench-1"),
+        ({"machine": {}}, r"results\.json is not a complete caesura-bench-1"),
     ],
 )
 def test_other_results_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -451,6 +452,7 @@ def test_a_sample_that_cannot_be_shown_is_named(file: str, message: str, tmp_pat
         html.write(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("empty", [("bd",), ("samples",), ("published", "missing"), ("costs",), ("points",)])
 def test_what_was_not_measured_is_left_out(empty: tuple[str, ...], tmp_path: Path) -> None:
     folder = save(tmp_path, made() | {name: [] for name in empty})
@@ -461,7 +463,7 @@ def test_codecs_that_are_not_ours_have_a_page_too(tmp_path: Path) -> None:
     results = made()
     for codec in results["codecs"]:
         codec["ours"] = False
-    assert "<h1>Codecs side by side</h1>" in html.write(save(tmp_path, results)).read_text()
+    assert "<h1>Comparison of codecs</h1>" in html.write(save(tmp_path, results)).read_text()
 
 
 def test_the_sentence_claims_no_more_than_the_interval() -> None:
@@ -501,8 +503,24 @@ def test_the_hardest_variant_of_a_codec_is_that_of_the_metric(tmp_path: Path) ->
     assert rows == ["AVIF speed 3", "AVIF speed 6", "JPEG 4:2:0"]
 
 
+def test_pictures_have_a_table_of_every_metric_that_was_measured(tmp_path: Path) -> None:
+    results = made()
+    for curve in results["curves"]:
+        for sample in curve["samples"]:
+            sample["cvvdp"] = 9.0
+    page = html.render(results, save(tmp_path, results))["index.html"]
+    for metric in ("psnr", "psnr_luma", "ms_ssim_db", "ssimulacra2", "cvvdp"):
+        assert f'class="scroll by by-{metric}"' in page
+        assert f"html:has(#by-{metric}:checked) .by-{metric} {{ display: block }}" in page
+
+
 def test_nothing_has_no_sign() -> None:
-    assert [words.signed(value) for value in (-0.04, 0.0, 0.06, None)] == ["0.0", "0.0", "+0.1", words.NONE]
+    assert [formatting.signed(value) for value in (-0.04, 0.0, 0.06, None)] == [
+        "0.0",
+        "0.0",
+        "+0.1",
+        formatting.NONE,
+    ]
 
 
 def test_variants_of_a_codec_are_one_family() -> None:

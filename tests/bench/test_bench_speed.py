@@ -22,7 +22,7 @@ from caesura.coding import rounding
 from caesura.entropy import control, grouped
 from caesura.errors import ConfigError, FormatError, ModelError
 from caesura.format import container
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.runtime import transform
 
 TINY, LESS_TINY = 0.004, 0.01
@@ -70,7 +70,7 @@ def test_functions_and_settings_are_put_back_after_an_error(monkeypatch: pytest.
     def wrapped() -> list[object]:
         return [
             *(transform._run, rounding.optimised, grouped.push_passes, container.read),
-            *(control.Indices.of, control.Indices.__init__, os.environ["CAESURA_THREADS"]),
+            *(control.Indices.index, control.Indices.__init__, os.environ["CAESURA_THREADS"]),
         ]
 
     def broken() -> None:
@@ -86,20 +86,20 @@ def test_functions_and_settings_are_put_back_after_an_error(monkeypatch: pytest.
 
 def test_the_number_of_threads_is_put_back_where_there_was_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CAESURA_THREADS", raising=False)
-    with machine.threads_are(3):
+    with machine.codec_threads(3):
         assert os.environ["CAESURA_THREADS"] == "3"
     assert "CAESURA_THREADS" not in os.environ
 
 
 def test_all_is_done_in_the_callers_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set()
-    of = control.Indices.of
+    index = control.Indices.index
 
     def noted(*arguments: object) -> object:
         seen.add(threading.get_ident())
-        return of(*arguments)  # type: ignore[arg-type]
+        return index(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(control.Indices, "of", noted)
+    monkeypatch.setattr(control.Indices, "index", noted)
     monkeypatch.setattr("caesura.runtime.parallel._WORTH_THREADS", 0)
     with stages.measured():
         codec.encode(pictures.photo(64, 96))
@@ -147,7 +147,7 @@ def test_the_peak_is_a_rate() -> None:
 
 @pytest.mark.parametrize("model", ["photo", "cae2017"])
 def test_symbols_that_are_certainly_zero_are_told_apart(model: str) -> None:
-    bundle = models.load(model)
+    bundle = bundles.load(model)
     found = symbols.coding(pictures.photo(64, 96), bundle, 50, 1)
     plane = bundle.channels * (64 // bundle.stride) * (96 // bundle.stride)
     if model == "photo":
@@ -181,7 +181,7 @@ def test_json_markdown_and_a_picture_are_written(written: tuple[Path, speed.Spee
     folder, found, shown = written
     (content,) = json.loads((folder / "speed.json").read_text())
     assert content["model"] == found.model == "photo"
-    assert content["id"] == f"{models.load('photo').id:08x}"
+    assert content["id"] == f"{bundles.load('photo').id:08x}"
     assert all(entry["speed"] > 0 and entry["peak_share"] > 0 for entry in content["rates"])
     assert all(sum(entry["shares"].values()) == pytest.approx(1) for entry in content["splits"])
     text = (folder / "speed.md").read_text()

@@ -15,10 +15,10 @@ from cli_helpers import drawn
 from train_helpers import save
 
 
-def clock(monkeypatch: pytest.MonkeyPatch, *readings: tuple[float, float, float] | None) -> machine.Others:
+def clock(monkeypatch: pytest.MonkeyPatch, *readings: tuple[float, float, float] | None) -> machine.OtherLoad:
     left = iter(readings)
     monkeypatch.setattr(machine, "_seconds", lambda: next(left))
-    return machine.Others()
+    return machine.OtherLoad()
 
 
 def test_others_are_everyone_but_us(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_others_are_everyone_but_us(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="Linux alone tells")
 def test_our_own_work_is_not_others() -> None:
-    beside, before = machine.Others(), os.times()
+    beside, before = machine.OtherLoad(), os.times()
     while os.times().user - before.user < 0.3:
         pass
     used = beside.used()
@@ -46,8 +46,8 @@ def test_our_own_work_is_not_others() -> None:
     ],
 )
 def test_what_is_said_of_it(others: float | None, idle: bool, said: str) -> None:
-    assert machine.idle(others) == idle
-    assert machine.told(others, 2) == said
+    assert machine.is_idle(others) == idle
+    assert machine.load_text(others, 2) == said
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of a folder that JPEG alone codes, beside ours."""
     save(tmp_path / "in" / "photo.png", drawn(72, 80))
     monkeypatch.setattr(codecs, "OTHERS", (JPEG,))
-    monkeypatch.setattr(times, "_LOOK", 0)
+    monkeypatch.setattr(times, "_WATCH", 0)
     monkeypatch.setattr(times, "_QUICK_SIZES", (0.005,))
     return tmp_path / "in"
 
@@ -82,14 +82,14 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def busy(monkeypatch: pytest.MonkeyPatch, *used: float | None) -> None:
     """What each look finds."""
     left = iter(used)
-    monkeypatch.setattr(machine.Others, "used", lambda _: next(left))
+    monkeypatch.setattr(machine.OtherLoad, "used", lambda _: next(left))
 
 
 @pytest.mark.parametrize(
     ("used", "said"),
     [
-        (0.9, r"busy: other programs use 0\.90 of \d+ processors; times are kept where it is 0\.1 at most"),
-        (None, "how busy this machine is cannot be told"),
+        (0.9, r"busy: other programs use 0\.90 of \d+ processors; times are kept if it is 0\.1 at most"),
+        (None, "the load of this machine is not known"),
     ],
 )
 def test_a_machine_that_is_not_idle_is_refused_at_once(
@@ -114,7 +114,7 @@ def test_times_of_a_machine_that_was_busy_meanwhile_or_after_are_not_kept(
 def test_the_page_says_the_machine_and_how_busy_it_was(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine.Others, "used", lambda _: 0.02)
+    monkeypatch.setattr(machine.OtherLoad, "used", lambda _: 0.02)
     monkeypatch.setattr("sys.argv", ["times", str(photos), "--docs", str(tmp_path / "docs"), "--quick"])
     times.main()
     page = (tmp_path / "docs" / "SPEED.md").read_text()

@@ -112,6 +112,7 @@ def with_alpha(path: Path, colours: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "webp", "tiff", "tif", "avif", "jp2", "tga"])
 @pytest.mark.parametrize("colours", [1, 3])
 def test_transparency_stays_without_loss(suffix: str, colours: int, tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ def picture_files(folder: Path) -> dict[str, Path]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["rgba.png", "la.png", "sixteen.png", "ycbcr.tif", "palette.gif", "frames.gif"]
 )
@@ -297,6 +298,7 @@ def test_help_says_defaults(command: str, default: str) -> None:
 # completion
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "offered"), [("caesura enc", {"encode"}), ("caesura decode --for", {"--format", "--force"})]
 )

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
-from test_bench_external import PROGRAM
 
 import caesura
+from bench_helpers import PROGRAM
 from caesura import metrics
 from caesura.bench import codecs as known
 from caesura.bench import cvvdp, machine, photos, quality
+from caesura.bench.caesura_codec import Caesura
 from caesura.bench.codecs import JPEG
-from caesura.bench.ours import Caesura
 from caesura.bench.schema import Cost
 from cli_helpers import WITHOUT, Pixels, complaint, drawn, opened, process, run, strict_json, succeeded
 from train_helpers import photo, save
@@ -140,7 +140,7 @@ def test_times_say_how_busy_the_machine_was(whole: Report) -> None:
     if None not in others:
         assert min(others) >= 0
         assert whole.results["others"] == pytest.approx(np.mean(others))
-    said = machine.told(whole.results["others"], whole.results["machine"]["cores"])
+    said = machine.load_text(whole.results["others"], whole.results["machine"]["cores"])
     assert said in " ".join((whole.folder / "index.html").read_text().split())
     assert said in " ".join(whole.out.split())
 
@@ -286,7 +286,7 @@ def cut_off(no_costs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     command: list[object] = ["bench", tmp_path / "pictures", "-o", tmp_path / "report", *options]
     outcome = run(*command)
     assert outcome.status == 130
-    assert "interrupted: 2 of 6 codings are measured; the same command goes on from there" in outcome.out
+    assert "interrupted: 2 of 6 codings are measured; the same command resumes" in outcome.out
     count.stop_at, count.codings = None, []
     return count, command
 
@@ -370,7 +370,7 @@ def test_quick_needs_no_folder_and_leaves_slow_codecs_out(
         (["--codecs", "gif"], "codecs has 'gif'; parts of these names are allowed"),
         (["--anchor", "gif"], "anchor is 'gif'; a codec that is measured is allowed: caesura photo"),
         (["--external", "gif"], "external is 'gif'; allowed is 'name=enc {in} {out} {q} ; dec {in} {out}'"),
-        (["--model", "photo", "--model", "photo"], "codec caesura photo comes 2 times"),
+        (["--model", "photo", "--model", "photo"], "codec caesura photo is given 2 times"),
     ],
 )
 def test_bench_refuses_settings_that_cannot_be_used(
@@ -387,7 +387,7 @@ def test_bench_of_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
         line = complaint(run("bench", folder, "-o", tmp_path / "report"))
         assert f"{folder} holds no pictures" in line
     line = complaint(run("bench", "-o", tmp_path / "report"))
-    assert "no folder of pictures is given; only --quick can do without" in line
+    assert "no folder of pictures is given; it is optional with --quick alone" in line
 
 
 def test_bench_names_a_picture_that_cannot_be_read(tmp_path: Path) -> None:

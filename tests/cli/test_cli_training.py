@@ -30,6 +30,7 @@ from cli_helpers import (
 )
 from train_helpers import names, photo, save
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("graphs_made_once")]
 TINY_TOML = """
 [network]
 latent_channels = 8

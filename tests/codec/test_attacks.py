@@ -60,6 +60,7 @@ def test_the_folder_holds_what_the_script_makes() -> None:
     assert re.findall(r"`([^`]+)\.cae`", table) == list(ATTACKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_ends_as_it_should(name: str, verdicts: dict[str, dict[str, str]]) -> None:
     attack, found = ATTACKS[name], verdicts[name]
@@ -80,6 +81,7 @@ def test_claims_are_not_believed(name: str) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_reference_decoder_agrees(name: str) -> None:
     if name.startswith(("png-", "zlib-", "unknown-model")):

@@ -65,6 +65,7 @@ def levels_apart(one: Pixels, other: Pixels) -> int:
 # ---- shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_picture_comes_back_in_its_shape(size: tuple[int, int], channels: int, either: Bundle) -> None:
@@ -78,6 +79,7 @@ def test_a_picture_comes_back_in_its_shape(size: tuple[int, int], channels: int,
     assert (header.height, header.width, header.channels) == pixels.shape
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.floats(1, 100), st.integers(0, 99))
 @settings(max_examples=30)
 def test_any_small_picture_at_any_quality_comes_back_in_its_shape(
@@ -127,6 +129,7 @@ def test_a_turned_photo_is_turned_where_its_orientation_is_dropped() -> None:
 # ---- quality
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "qualities"),
     [

@@ -26,6 +26,7 @@ from caesura.tiles.trials import RateControlCache
 Pixels = NDArray[np.uint8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [900, 4000, 30000])
 def test_a_size_is_met_and_nearly_used(either: Bundle, part: Pixels, size: int) -> None:
     data = caesura.encode(part, target=Target(bytes=size), model=either)
@@ -46,12 +47,14 @@ def test_a_psnr_is_reached_and_hardly_more(flagship: Bundle, part: Pixels, wante
     assert wanted <= metrics.psnr(part, decoded) <= wanted + PSNR_ABOVE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [0.965, 0.98])
 def test_an_ms_ssim_is_reached_and_hardly_more(flagship: Bundle, part: Pixels, wanted: float) -> None:
     decoded = caesura.decode_array(caesura.encode(part, target=Target(ms_ssim=wanted), model=flagship))
     assert wanted <= metrics.ms_ssim(part, decoded) <= wanted + (1 - wanted) * LACK_SHARE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["photo", "photo-psnr"])
 @pytest.mark.parametrize("wanted", [0.93, 0.955])  # the ladder of `photo` leaps at 0.955
 def test_an_ms_ssim_is_reached_as_closely_as_the_ladder_allows(
@@ -67,6 +70,7 @@ def test_an_ms_ssim_is_reached_as_closely_as_the_ladder_allows(
     assert reached <= wanted + (1 - wanted) * LACK_SHARE or neighbour < wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("code", [2000, 9000])
 def test_the_encoder_shows_what_the_file_decodes_to(
@@ -89,6 +93,7 @@ def test_a_trial_shows_what_the_file_decodes_to_but_for_rounding(
     assert apart.mean() < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [2000, 9000])
 @pytest.mark.parametrize("before", [[], [1900], [9000, 9500], [300, 7000, 8000, 9999, 2400]])
 def test_a_trial_does_not_depend_on_those_before(
@@ -166,6 +171,7 @@ def test_what_cannot_be_is_refused(part: Pixels, target: Target, expected: str) 
         caesura.encode(part, target=target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [Target(bytes=900), Target(bpp=0.1)])
 def test_a_size_below_what_no_quality_changes_says_so(part: Pixels, target: Target) -> None:
     mask = np.random.default_rng(0).integers(1, 256, part.shape[:2], np.uint8)

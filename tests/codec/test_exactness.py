@@ -253,6 +253,7 @@ def coded(request: pytest.FixtureRequest, crop: Pixels, flagship: Bundle) -> Cod
     return Coded(data, pushed, codec.decode_array(data))
 
 
+@pytest.mark.slow
 def test_the_decoder_pops_what_the_encoder_pushed(coded: Coded, flagship: Bundle) -> None:
     header, payload = container.read(coded.data)
     count = 1 if layers(payload).detail is None else 2
@@ -264,6 +265,7 @@ def test_the_decoder_pops_what_the_encoder_pushed(coded: Coded, flagship: Bundle
     np.testing.assert_array_equal(pixels, coded.pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_other_configurations_decode_the_same_symbols(coded: Coded, name: str) -> None:
     with on(CONFIGURATIONS[name]):
@@ -272,6 +274,7 @@ def test_other_configurations_decode_the_same_symbols(coded: Coded, name: str) -
     assert_within_one_level(pixels, coded.pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [40, 95])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_files_of_other_configurations_decode_to_their_symbols(

@@ -36,6 +36,7 @@ def picture(coffee: Pixels) -> Image.Image:
     return Image.fromarray(np.dstack([coffee[:250, 200:370], alpha]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 @pytest.mark.parametrize("quality", [30, 90])
 def test_a_file_is_coded_as_the_picture_is(
@@ -48,6 +49,7 @@ def test_a_file_is_coded_as_the_picture_is(
     assert exactly == encode(Image.open(path), quality=quality, exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["tif", "jpg", "webp"])
 def test_files_of_other_formats_are_read(tmp_path: Path, picture: Image.Image, suffix: str) -> None:
     path = tmp_path / f"picture.{suffix}"
@@ -57,6 +59,7 @@ def test_files_of_other_formats_are_read(tmp_path: Path, picture: Image.Image, s
     assert np.abs(decoded.astype(int) - expected).mean() < 1  # JPEG decoders differ
 
 
+@pytest.mark.slow
 def test_metadata_travels(tmp_path: Path, picture: Image.Image) -> None:
     source, coded, target = (tmp_path / name for name in ("a.jpg", "a.cae", "b.jpg"))
     exif = Image.Exif()
@@ -71,6 +74,7 @@ def test_metadata_travels(tmp_path: Path, picture: Image.Image) -> None:
     assert not coded.exists()
 
 
+@pytest.mark.slow
 def test_a_size_is_met(tmp_path: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("caesura.tiles.trials._MOST_CACHED", 0)  # as of a large picture
     path = tmp_path / "picture.png"
@@ -78,6 +82,7 @@ def test_a_size_is_met(tmp_path: Path, picture: Image.Image, monkeypatch: pytest
     assert 0.98 * 9000 < len(encode_rows(path, target=Target(bytes=9000), model="photo-psnr")) <= 9000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 def test_a_file_is_written_as_it_decodes(
@@ -271,6 +276,7 @@ def assert_alike(path: Path, *, strip: bool = False) -> None:
         assert encode_rows(path, effort=1, strip=strip) == encode(picture, effort=1, strip=strip)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -357,6 +363,7 @@ BLOCKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", BLOCKS)
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])

@@ -125,6 +125,7 @@ def test_threads_share_it(photo: Image.Image) -> None:
         assert len(set(opened)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wanted", "scale"), [(300, 1), (200, 1), (150, 2), (64, 4), (20, 8), (1, 8)])
 def test_a_thumbnail_is_made_of_a_preview(
     astronaut: NDArray[np.uint8], wanted: int, scale: int, monkeypatch: pytest.MonkeyPatch
@@ -151,6 +152,7 @@ def test_a_thumbnail_is_made_of_a_preview(
 COPIES = {"pickle": lambda p: pickle.loads(pickle.dumps(p)), "copy": copy.copy, "deepcopy": copy.deepcopy}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", COPIES)
 @pytest.mark.parametrize("loaded", [False, True])
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])

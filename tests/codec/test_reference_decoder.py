@@ -47,6 +47,7 @@ def test_it_imports_nothing_but_numpy_and_the_standard_library_and_knows_no_floa
     assert modules - sys.stdlib_module_names == {"numpy"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_golden_files(path: Path) -> None:
     found = np.concatenate(referred(path.read_bytes()))
@@ -54,6 +55,7 @@ def test_golden_files(path: Path) -> None:
     np.testing.assert_array_equal(found, expected.reshape(-1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["cae2017", "photo", "photo-psnr"])
 @pytest.mark.parametrize("quality", [3, 45, 72, 73, 96, 100])  # of photo-psnr, the ladder ends at 72
 @pytest.mark.parametrize("shape", [(70, 150), (129, 64)])

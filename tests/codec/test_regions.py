@@ -40,6 +40,7 @@ def levels_apart(one: Pixels, other: Pixels) -> int:
 # ---- regions
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=8)
 def test_a_region_is_that_part_of_the_picture(file: tuple[bytes, Pixels], data: st.DataObject) -> None:
@@ -50,6 +51,7 @@ def test_a_region_is_that_part_of_the_picture(file: tuple[bytes, Pixels], data: 
     assert caesura.decode(file[0], region=(x, y, width, height)).size == (width, height)
 
 
+@pytest.mark.slow
 def test_a_region_needs_no_segments_but_its_own_and_those_around(coffee: Pixels) -> None:
     picture = np.concatenate([coffee, coffee[::-1]], axis=1)[:130]
     data = bytearray(caesura.encode(picture, model="photo-psnr", segment_side=64))
@@ -106,11 +108,13 @@ def reduced(pixels: Pixels, scale: int) -> Pixels:
     return np.rint(means).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 4])
 def test_a_preview_is_the_picture_reduced(file: tuple[bytes, Pixels], scale: int) -> None:
     assert levels_apart(caesura.decode_array(file[0], scale=scale), reduced(file[1], scale)) <= 1
 
 
+@pytest.mark.slow
 def test_a_small_preview_is_nearly_the_picture_reduced(file: tuple[bytes, Pixels]) -> None:
     found, expected = caesura.decode_array(file[0], scale=8), reduced(file[1], 8)
     assert found.shape == expected.shape
@@ -128,6 +132,7 @@ def test_a_small_preview_needs_neither_synthesis_nor_detail_layer(
     assert caesura.decode_array(data, scale=8).shape == (25, 44, 3)
 
 
+@pytest.mark.slow
 def test_without_a_map_a_small_preview_is_the_picture_reduced(
     file: tuple[bytes, Pixels], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +151,7 @@ def test_previews_have_the_pictures_mode(coffee: Pixels, mode: str) -> None:
     assert (found.mode, found.size) == (mode, (12, 9))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 8])
 def test_a_region_of_a_preview_is_what_the_region_touches(file: tuple[bytes, Pixels], scale: int) -> None:
     whole = caesura.decode_array(file[0], scale=scale)
@@ -163,6 +169,7 @@ def test_other_scales_are_refused(file: tuple[bytes, Pixels], scale: int) -> Non
             caesura.decode(file[0], scale=other)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_small_segments_are_synthesised_together(
     file: tuple[bytes, Pixels], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,12 +188,14 @@ def positions(data: bytes) -> list[tuple[int, int]]:
     return [(chunk.start, chunk.next) for chunk in container._chunks(data) if chunk.kind == container.LATENTS]
 
 
+@pytest.mark.slow
 def test_a_whole_file_is_recovered_whole(file: tuple[bytes, Pixels]) -> None:
     recovered = caesura.recover(file[0])
     assert recovered.damaged == []
     assert levels_apart(np.asarray(recovered.picture), file[1]) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 8, 23])
 def test_a_damaged_segment_is_concealed_and_named(file: tuple[bytes, Pixels], number: int) -> None:
     data = bytearray(file[0])
@@ -206,6 +215,7 @@ def test_a_damaged_segment_is_concealed_and_named(file: tuple[bytes, Pixels], nu
     assert metrics.psnr(file[1][lost], found[lost]) > metrics.psnr(file[1][lost], grey)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [b"\x00", b"\x7f", b"\xff\xff\xff\xff\x7f"])
 def test_segments_behind_a_damaged_length_are_found(file: tuple[bytes, Pixels], length: bytes) -> None:
     start, _ = positions(file[0])[7]
@@ -214,6 +224,7 @@ def test_segments_behind_a_damaged_length_are_found(file: tuple[bytes, Pixels], 
     assert recovered.damaged == [(64, 64, 64, 64)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_cut_file_gives_what_arrived(file: tuple[bytes, Pixels], share: float) -> None:
     data = file[0][: int(share * len(file[0]))]
@@ -231,6 +242,7 @@ def test_of_a_file_without_segments_nothing_is_recovered(file: tuple[bytes, Pixe
         caesura.recover(data)
 
 
+@pytest.mark.slow
 def test_a_lost_row_is_made_up_from_above_and_below(coffee: Pixels) -> None:
     picture = np.concatenate([coffee, coffee[:, ::-1]], axis=1)[:384, :576]  # 6 x 9 segments
     picture[:, :] = np.linspace(0, 255, 384)[:, None, None]
@@ -250,6 +262,7 @@ def test_a_lost_row_is_made_up_from_above_and_below(coffee: Pixels) -> None:
         assert np.abs(found - picture[64 * row : 64 * row + 64]).mean() < (20 if row < 5 else 50)
 
 
+@pytest.mark.slow
 def test_lost_transparency_is_told(file: tuple[bytes, Pixels]) -> None:
     chunks = [chunk for chunk in container._chunks(file[0]) if chunk.kind == container.ALPHA]
     for chunk in (chunks[3], chunks[-1]):
@@ -279,6 +292,7 @@ def test_without_a_header_nothing_is_recovered(file: tuple[bytes, Pixels]) -> No
         caesura.recover(file[0][:9] + b"?" + file[0][10:])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(30, 100_000), st.integers(1, 255)), min_size=1, max_size=30))
 @settings(max_examples=8)
 def test_any_damage_behind_the_header_gives_a_picture(

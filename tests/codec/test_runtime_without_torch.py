@@ -92,6 +92,7 @@ def importers(library: str) -> set[str]:
     return {path.relative_to(PACKAGE).as_posix() for path in modules}
 
 
+@pytest.mark.slow
 def test_a_round_trip_needs_no_package_of_the_extras() -> None:
     assert run(BLOCK + ROUND_TRIP) == "done\n"
 
@@ -100,6 +101,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert run(IMPORT_ONLY) == "done\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", EXTRAS.split())
 def test_only_training_measuring_and_their_commands_name_a_package_of_the_extras(library: str) -> None:
     assert [m for m in importers(library) if not m.startswith(("train/", "bench/", "cli/"))] == []

@@ -155,11 +155,13 @@ def assert_round_trip(symbols: Symbols, chosen: list[Table]) -> bytes:
 # ---- factorized prior
 
 
+@pytest.mark.slow
 @given(cases())
 def test_symbols_come_back_exactly(case: Case) -> None:
     assert_round_trip(*case)
 
 
+@pytest.mark.slow
 @given(cases())
 @settings(max_examples=200)
 def test_a_plain_integer_decoder_reads_the_same_symbols(case: Case) -> None:
@@ -168,6 +170,7 @@ def test_a_plain_integer_decoder_reads_the_same_symbols(case: Case) -> None:
     assert decode_plainly(data, symbols.shape, chosen) == symbols.reshape(len(symbols), -1).tolist()
 
 
+@pytest.mark.slow
 @given(cases(escapes=False))
 def test_the_size_is_what_the_tables_say(case: Case) -> None:
     symbols, chosen = case
@@ -240,6 +243,7 @@ def assert_decoders_agree(data: bytes, shape: tuple[int, int, int], chosen: list
         assert symbols.reshape(shape[0], -1).tolist() == expected
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=60), cases())
 @example(b"", (np.zeros((1, 6, 6), np.int32), [ONLY_ESCAPES]))
 def test_garbage_is_refused_or_decoded_as_the_format_says(data: bytes, case: Case) -> None:
@@ -248,6 +252,7 @@ def test_garbage_is_refused_or_decoded_as_the_format_says(data: bytes, case: Cas
     assert_decoders_agree(data[: len(data) // 4 * 4] + b"\xff\xff\xff\xff", symbols.shape, chosen)
 
 
+@pytest.mark.slow
 @given(cases(), st.data())
 def test_damage_is_refused_or_decoded_as_the_format_says(case: Case, data: st.DataObject) -> None:
     symbols, chosen = case
@@ -303,6 +308,7 @@ def test_an_escape_to_beyond_the_range_of_symbols_is_refused() -> None:
 # ---- coder
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(1, 10), st.integers(1, 24)), max_size=8), st.data())
 def test_the_coder_pops_in_the_reverse_order_of_pushing(
     pushes: list[tuple[int, int]], data: st.DataObject
@@ -319,6 +325,7 @@ def test_the_coder_pops_in_the_reverse_order_of_pushing(
     popper.finish()
 
 
+@pytest.mark.slow
 @given(st.lists(cases(), min_size=2, max_size=3))
 def test_planes_pushed_one_on_another_come_back_last_first(planes: list[Case]) -> None:
     pusher = Pusher()
@@ -379,6 +386,7 @@ def grid_of(rows: list[list[Table]]) -> TableGrid:
     )
 
 
+@pytest.mark.slow
 @given(st.integers(1, 3), st.integers(1, 4), st.data())
 def test_a_grid_gives_back_its_tables(rows: int, channels: int, data: st.DataObject) -> None:
     made = [[data.draw(tables()) for _ in range(channels)] for _ in range(rows)]

@@ -236,6 +236,7 @@ def cases(draw: st.DrawFn) -> Case:
     return centred(Case(control, inputs, draw(st.integers(0, 2)), symbols.astype(np.int32)), random)
 
 
+@pytest.mark.slow
 @given(cases())
 @settings(max_examples=200)
 def test_indices_are_those_of_plain_integers(case: Case) -> None:
@@ -244,6 +245,7 @@ def test_indices_are_those_of_plain_integers(case: Case) -> None:
     np.testing.assert_array_equal(found(case, late=True), expected)
 
 
+@pytest.mark.slow
 def test_the_cases_reach_every_index() -> None:
     random = np.random.default_rng(0)
     shapes = {"base": (2, 12, 2, 2), "near": (3, 12, 3, 3), "far": (3, 12, 12)}
@@ -275,6 +277,7 @@ def test_sums_of_millions_that_cancel_are_exact(sign: int) -> None:
     np.testing.assert_array_equal(found(case), expected)
 
 
+@pytest.mark.slow
 def test_a_symbol_steers_only_what_is_coded_after_it() -> None:
     random = np.random.default_rng(2)
     shapes = {"base": (1, 8, 4, 4), "near": (3, 8, 3, 3), "far": (3, 8, 8)}
@@ -298,6 +301,7 @@ def at_the_bound(case: Case, sign: int) -> Case:
     return case._replace(control=dataclasses.replace(blank, bias=bias))
 
 
+@pytest.mark.slow
 @given(cases(), st.sampled_from([0, 1, -1]), st.integers(0, 2**32 - 1))
 def test_no_partial_sum_in_any_order_passes_the_bound(case: Case, sign: int, seed: int) -> None:
     case = at_the_bound(case, sign) if sign else case

@@ -205,6 +205,7 @@ def test_an_id_is_of_32_bits(either: Bundle) -> None:
 # ---- bundles that are not whole
 
 
+@pytest.mark.slow
 @EVERY_FILE
 def test_a_file_that_was_changed_is_refused(
     tmp_path: Path, make_bundle: MakeBundle, model: str, name: str
@@ -217,6 +218,7 @@ def test_a_file_that_was_changed_is_refused(
         models.load(folder)
 
 
+@pytest.mark.slow
 @EVERY_FILE
 def test_a_file_that_is_missing_is_named(
     tmp_path: Path, make_bundle: MakeBundle, model: str, name: str
@@ -227,6 +229,7 @@ def test_a_file_that_is_missing_is_named(
         models.load(folder)
 
 
+@pytest.mark.slow
 @EVERY_FILE
 def test_a_file_without_a_hash_is_refused(tmp_path: Path, model: str, name: str) -> None:
     for file in (MANIFEST, *FILES[SHIPPED[model]]):

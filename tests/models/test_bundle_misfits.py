@@ -39,6 +39,7 @@ ARRAYS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "name"), ARRAYS)
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", npy()], ids=["empty", "text", "zip", "npy"])
 def test_arrays_that_cannot_be_read_are_refused(
@@ -68,6 +69,7 @@ MEMBERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "name", "member"),
     [
@@ -101,6 +103,7 @@ def test_tables_that_do_not_add_up_are_refused(
         models.load(make_bundle(tmp_path / "sums", {name: content}, of=folder_of(model)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [CONTROL, DETAIL])
 @pytest.mark.parametrize("member", ["bias", "base", "near", "far"])
 def test_weights_of_the_control_that_do_not_fit_are_refused(
@@ -169,6 +172,7 @@ SPOILERS: list[tuple[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]]
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["cae2017", "photo-psnr"])
 @pytest.mark.parametrize("member", ["log_gain", "log_inverse"])
 @pytest.mark.parametrize("spoil", [s for _, s in SPOILERS], ids=[name for name, _ in SPOILERS])

@@ -481,6 +481,7 @@ def test_formats_that_hold_metadata_return_every_byte(kind: str) -> None:
     assert read_metadata.from_image(Image.open(io.BytesIO(formats.saved(picture, kind)))) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tiff", ".bmp"])
 def test_decoding_strips_with_strip(suffix: str, tmp_path: Path) -> None:
     coded, out = tmp_path / "photo.cae", tmp_path / f"photo{suffix}"

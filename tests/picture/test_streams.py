@@ -44,6 +44,7 @@ def on_a_terminal(*arguments: object, stdout: int | None = None) -> tuple[int, s
     return child.returncode, shown.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", [[], ["-o", "-"]])
 def test_a_picture_goes_through_pipes(output: list[str], picture: Path) -> None:
     status, data, said = piped("encode", "-", *output, given=picture.read_bytes())
@@ -56,6 +57,7 @@ def test_a_picture_goes_through_pipes(output: list[str], picture: Path) -> None:
         assert np.array_equal(np.asarray(decoded), caesura.decode_array(data))
 
 
+@pytest.mark.slow
 def test_stdout_takes_the_format_asked_for(file: Path) -> None:
     status, back, _ = piped("decode", file, "-o", "-", "--format", "webp")
     assert status == 0
@@ -63,6 +65,7 @@ def test_stdout_takes_the_format_asked_for(file: Path) -> None:
         assert decoded.format == "WEBP"
 
 
+@pytest.mark.slow
 def test_stdin_goes_into_a_file(file: Path, tmp_path: Path) -> None:
     status, out, _ = piped("decode", "-", "-o", tmp_path / "new" / "a.jpg", given=file.read_bytes())
     assert status == 0
@@ -71,6 +74,7 @@ def test_stdin_goes_into_a_file(file: Path, tmp_path: Path) -> None:
         assert decoded.format == "JPEG"
 
 
+@pytest.mark.slow
 def test_a_file_made_of_stdin_is_kept_unless_forced(file: Path, picture: Path) -> None:
     before = file.read_bytes()
     status, _, said = piped("encode", "-", "-o", file, "-q", 10, given=picture.read_bytes())
@@ -81,6 +85,7 @@ def test_a_file_made_of_stdin_is_kept_unless_forced(file: Path, picture: Path) -
     assert file.read_bytes() == caesura.encode(drawn(40, 56), quality=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["encode", "decode"])
 @pytest.mark.parametrize("given", [b"", b"neither"])
 def test_what_is_neither_is_one_line_and_nothing_on_stdout(command: str, given: bytes) -> None:
@@ -105,6 +110,7 @@ def test_stdin_does_not_go_into_a_folder(tmp_path: Path) -> None:
     assert "a file name is needed for the output of stdin" in line
 
 
+@pytest.mark.slow
 def test_json_and_a_picture_do_not_share_stdout(picture: Path) -> None:
     assert "-o FILE is needed" in complaint(run("encode", picture, "-o", "-", "--json"))
     status, out, _ = piped(
@@ -119,12 +125,14 @@ def test_a_dry_run_reads_no_stdin(picture: Path) -> None:
     assert (succeeded(outcome), outcome.err) == ("", "stdin would be written to stdout\n")
 
 
+@pytest.mark.slow
 def test_no_picture_goes_to_a_terminal(picture: Path) -> None:
     status, shown = on_a_terminal("encode", picture, "-o", "-")
     assert status == 1
     assert shown.splitlines() == ["caesura: stdout is a terminal; -o FILE or a redirection is needed"]
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
     for name in ("a.png", "b.png", "c.png"):
         save(tmp_path / "in" / name, drawn(16, 24))
@@ -140,6 +148,7 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
     assert opened(tmp_path / "in" / "a.png").shape == (16, 24, 3)
 
 
+@pytest.mark.slow
 def test_a_single_file_needs_no_bar(picture: Path) -> None:
     status, shown = on_a_terminal("encode", picture)
     assert status == 0
@@ -160,6 +169,7 @@ def shell(script: str, *arguments: object, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["1>&-", "1>/dev/full", "2>&-", "2>/dev/full", "1>&- 2>&-", "0<&- 1>&-"])
 def test_files_are_written_whatever_becomes_of_the_lines(where: str, picture: Path, tmp_path: Path) -> None:
     status, said = shell(f'"$0" encode -r "$1" -o out {where}', picture.parent, folder=tmp_path)
@@ -169,6 +179,7 @@ def test_files_are_written_whatever_becomes_of_the_lines(where: str, picture: Pa
     assert (tmp_path / "out" / "picture.cae").read_bytes() == caesura.encode(drawn(40, 56))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["1>&-", "1>/dev/full"])
 @pytest.mark.parametrize(
     "command", ["encode $1 -o -", "encode $1 -f --json", "info $2", "compare $1 $1", "models", "--help"]

@@ -53,6 +53,7 @@ def test_a_window_has_the_halo_and_not_beyond_the_picture(picture: Grid) -> None
             assert span.inner.stop - span.inner.start == len(span)
 
 
+@pytest.mark.slow
 @given(grids)
 def test_strips_are_whole_rows_in_order(picture: Grid) -> None:
     found = list(grid.strips(picture))
@@ -76,6 +77,7 @@ def test_blocks_are_rectangles_of_all_segments(picture: Grid, side: int) -> None
             assert whole.columns.window.stop == min(picture.columns, whole.columns.kept.stop + picture.halo)
 
 
+@pytest.mark.slow
 @given(grids, st.randoms())
 def test_a_mosaic_gives_back_what_was_put_in(picture: Grid, random: object) -> None:
     plane = np.random.default_rng(0).standard_normal((2, picture.rows, picture.columns)).astype(np.float32)
@@ -101,6 +103,7 @@ def test_small_pictures_are_one_segment_and_others_have_allowed_ones(height: int
 # ---- pictures of several segments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [20, 60, 95])
 @pytest.mark.parametrize("shape", [(65, 64), (64, 130), (150, 200), (1, 300), (300, 1)])
 def test_segments_of_any_number_give_the_picture(
@@ -123,6 +126,7 @@ def error_along_borders(pixels: Pixels, side: int, quality: float, model: Bundle
     return float(error[along].mean() + error[:, along].mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [20, 60, 95])
 def test_no_seam_shows(either: Bundle, astronaut: Pixels, quality: float) -> None:
     """Pixels along the borders are as good as where there are none."""
@@ -131,6 +135,7 @@ def test_no_seam_shows(either: Bundle, astronaut: Pixels, quality: float) -> Non
     assert abs(10 * np.log10(apart / whole)) < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [30, 95])
 def test_segments_cost_little(either: Bundle, astronaut: Pixels, quality: float) -> None:
     picture = astronaut[:256, :256]
@@ -156,6 +161,7 @@ def test_transparency_without_its_channel_is_refused(coffee: Pixels) -> None:
         caesura.decode(container.write(dataclasses.replace(header, channels=3), payload))
 
 
+@pytest.mark.slow
 def test_segments_are_worked_on_side_by_side_with_the_same_result(
     flagship: Bundle, coffee: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

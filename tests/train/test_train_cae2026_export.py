@@ -41,6 +41,7 @@ from entropy_helpers import of_pass
 from train_helpers import make_pack, photo, planar, run_tiny
 from work_helpers import decoding, kilomacs_per_pixel
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("graphs_made_once")]
 ANCHORS = len(BETAS)
 TOP = 7200  # of the ladder, in hundredths of its scale
 
@@ -101,13 +102,16 @@ def half(exported: Exported) -> FlagshipModel:
 
 
 @pytest.fixture(scope="module")
-def light(root: Path) -> Exported:
-    """A stirred model whose transforms have no stage at 1/8, and its bundle."""
+def light(root: Path, exported: Exported) -> Exported:
+    """A model without a stage at 1/8 in its transforms, all else as in `exported`, and its bundle."""
     coarse = transform_settings(fine_blocks=0, coarse_blocks=2)
     settings = config(network={"analysis": coarse, "synthesis": coarse | {"coarse_blocks": 3}})
     torch.manual_seed(0)
     model = FlagshipModel(settings, squares())
     stir(model)
+    others = exported.model.state_dict().items()
+    beside = {name: value for name, value in others if not name.startswith(("analysis.", "synthesis."))}
+    model.load_state_dict(beside, strict=False)
     state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
     run = checkpoint.save(root / "light", model, AveragedModel(model), [], state)
     folder = export(run, "light", root / "models" / "light", licence="CC0-1.0", data="One photograph.")

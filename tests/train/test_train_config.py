@@ -126,6 +126,7 @@ def test_everything_but_the_betas_has_a_default() -> None:
     assert config.network.padding == "zeros"
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(configurations())
 def test_a_configuration_survives_the_way_through_a_dict_and_through_json(config: Config) -> None:

@@ -26,13 +26,14 @@ from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture.pixels import pad, padded_side
 from caesura.runtime import transform
-from caesura.train import checkpoint, start
+from caesura.train import checkpoint, graph, start
 from caesura.train.cae2017.export import ROWS_PER_RUNG
 from caesura.train.cae2017.model import PaperModel
 from caesura.train.export import export, quality_scale
 from caesura.train.output import bits
 from train_helpers import make_pack, photo, planar, run_tiny, tiny
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("graphs_made_once")]
 LICENCE, DATA = "CC-BY-4.0", "Parts of one photograph that scikit-image packages."
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -343,8 +344,9 @@ def test_a_run_of_another_kind_of_weights_cannot_be_exported(plain: Exported, tm
 
 
 def test_exporting_again_replaces_the_bundle_whole_and_gives_it_the_same_id(
-    plain: Exported, tmp_path: Path
+    plain: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("caesura.train.cae2017.export.graph", graph.graph)  # really again
     folder = shutil.copytree(plain.folder, tmp_path / "models" / "again")
     (folder / "left-over.txt").write_text("of an older export")
     (folder / models.ANALYSIS).write_bytes(b"damaged")

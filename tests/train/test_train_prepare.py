@@ -374,6 +374,7 @@ def expected(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return content(pack)
 
 
+@pytest.mark.slow
 def test_the_pack_is_the_same_whatever_the_number_of_workers(
     many: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -382,6 +383,7 @@ def test_the_pack_is_the_same_whatever_the_number_of_workers(
     assert set(report.skipped) == {"a/broken.jpg"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_stopped_again_and_again_gives_the_pack_of_an_uninterrupted_one(
     many: Path, expected: dict[str, bytes], tmp_path: Path, workers: int

@@ -41,6 +41,7 @@ def erf_mass(value: Tensor, gain: Tensor, made: Prior) -> Tensor:
     return (weight * (cumulative(value + 0.5) - cumulative(value - 0.5))).sum(-1)
 
 
+@pytest.mark.slow
 @KINDS
 @pytest.mark.parametrize("gain", [0.03, 1.0, 17.3])
 def test_the_masses_of_all_integers_sum_to_one(kind: str, gain: float) -> None:
@@ -51,6 +52,7 @@ def test_the_masses_of_all_integers_sum_to_one(kind: str, gain: float) -> None:
     torch.testing.assert_close(total, torch.ones_like(total), atol=1e-7, rtol=0)
 
 
+@pytest.mark.slow
 @KINDS
 @settings(deadline=None)
 @given(
@@ -70,6 +72,7 @@ def test_masses_equal_differences_of_erf_where_those_are_safe(
     torch.testing.assert_close(close, torch.ones_like(close), atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @KINDS
 @settings(deadline=None)
 @given(gain=st.floats(1e-3, 1e3), value=st.floats(-100, 100))
@@ -112,6 +115,7 @@ def tail(
     return {"log mass": result.detach(), **gradients}
 
 
+@pytest.mark.slow
 @KINDS
 @settings(deadline=None, max_examples=300)
 @given(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from caesura import progress
 from caesura.batch.tasks import Task, counted
 from caesura.picture import files, formats
 from caesura.picture.streams import Lines
@@ -98,23 +96,15 @@ class Report:
         self._processed = 0  # of the total
         self._before = self._after = self._pixels = 0
         self._started = time.perf_counter()
-        self._bar = Progress(
-            TextColumn("{task.fields[files]}"),
-            BarColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=False,  # into stderr
-            redirect_stderr=False,
-            disable=options.dry_run or not sys.stderr.isatty(),
-        )
+        self._bar = progress.bar("{task.fields[files]}", "{task.fields[speed]}")
         self._lines = Lines(self._bar, required=options.as_json)
         self._row = self._bar.add_task("", total=total, files="", speed="")
         self._advance()
 
     def __enter__(self) -> Self:
-        if self._total > 1:  # a single file shows the bar only if its job reports progress
+        if (
+            self._total > 1 and not self._options.dry_run
+        ):  # a single file shows the bar only if its job reports progress
             self._bar.start()
         return self
 

@@ -1,1 +1,1 @@
-"""Measuring codecs side by side: rate, distortion, time and memory (extra ``[bench]``)."""
+"""Comparison of codecs by rate, distortion, time and memory (extra ``[bench]``)."""

@@ -1,4 +1,4 @@
-"""What was measured, kept as lines of JSON that are only ever added: a run can end at any time and go on."""
+"""Measurements kept in an append-only file of JSON lines, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ NAME = "cache.jsonl"
 
 
 class Cache:
-    """Values by kind and key, in memory and in a file. Lines that are damaged count as not there.
+    """Values by kind and key, in memory and in a file. Damaged lines are ignored.
 
     Args:
-        folder: where the file is, or will be.
+        folder: of the file, which is created when the first value is put.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,16 +30,16 @@ class Cache:
                 self._values[_key(entry["kind"], entry["key"])] = entry["value"]
             except (ValueError, TypeError, KeyError):
                 continue
-        if content and not content.endswith(b"\n"):  # the last run was killed as it wrote
+        if content and not content.endswith(b"\n"):  # the last run was killed while writing
             self._append("")
 
     def get(self, kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
-        """What was kept, or None."""
+        """The value, or None."""
         value = self._values.get(_key(kind, key))
         return value if isinstance(value, dict) else None
 
     def put(self, kind: str, key: dict[str, Any], value: dict[str, Any]) -> None:
-        """Keep a value."""
+        """Store a value."""
         self._append(json.dumps({"kind": kind, "key": key, "value": value}, allow_nan=False))
         self._values[_key(kind, key)] = value
 

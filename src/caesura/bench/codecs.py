@@ -1,8 +1,7 @@
-"""The codecs people use today, behind one small interface.
+"""The codecs that caesura is compared with, behind one interface, `Codec`; `OTHERS` lists them.
 
-Each works with at most `threads()` threads where its library has a setting for that: AVIF, JPEG XL and HEIC.
-JPEG, JPEG 2000 and WebP have one thread. All are pickled into processes of their own, so libraries are
-imported where they are used.
+AVIF, JPEG XL and HEIC use at most `threads()` threads; JPEG, JPEG 2000 and WebP use one. Codecs are pickled
+and sent to other processes, so libraries are imported where they are used.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Codec(Protocol):
     Attributes:
         name: as reports show it.
         settings: a ladder from small to large files.
-        version: of whatever the files depend on. Measurements are kept for as long as it stays.
+        version: of everything that the files depend on. Cached measurements are used while it is the same.
     """
 
     @property
@@ -45,28 +44,28 @@ class Codec(Protocol):
         ...
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
-        """uint8 (H, W, 3) to a whole file."""
+        """The file of a picture, uint8 (H, W, 3)."""
         ...
 
     def decode(self, data: bytes) -> Pixels:
-        """A whole file to uint8 (H, W, 3)."""
+        """The picture of a file, uint8 (H, W, 3)."""
         ...
 
 
 def threads() -> int:
-    """How many threads a codec may use: CAESURA_THREADS, as our own."""
+    """Maximum number of threads of a codec: CAESURA_THREADS, or the number of processors."""
     return parallel.threads() or os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class PillowCodec:
-    """A codec that Pillow carries.
+    """A codec that comes with Pillow.
 
     Attributes:
-        kind: Pillow's name of the format.
+        kind: Pillow's name of the file format.
         feature: Pillow's name of the library.
-        options: of `save`.
-        argument: the option that the setting goes to.
+        options: passed to `Image.save`.
+        argument: the option of `Image.save` that takes the setting.
     """
 
     name: str
@@ -82,7 +81,7 @@ class PillowCodec:
         number = features.version(self.feature)
         if number is None:
             raise DependencyError(f"this Pillow is built without {self.feature}")
-        return f"{self.feature} {number} (Pillow {version('pillow')}), {_told(self.options)}"
+        return f"{self.feature} {number} (Pillow {version('pillow')}), {_listed(self.options)}"
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
         """See `Codec`."""
@@ -103,9 +102,9 @@ class Avif:
 
     Attributes:
         speed: 0 (slowest) to 10.
-        tune: what libaom optimises for: "psnr" the squared error, "iq" (image quality) what people see, and
-            "ssimulacra2" that metric. Without one, libavif takes "iq" since 1.3: each is for its own metrics.
-        chroma: 4:2:0 saves bits where a metric looks at luma most, as PSNR-HVS-M and CVVDP.
+        tune: what libaom optimises: "psnr" squared error, "iq" (image quality) perceived quality, and
+            "ssimulacra2" that metric. libavif uses "iq" by default since 1.3.
+        chroma: subsampling. 4:2:0 saves bits by metrics that weigh luma most, such as PSNR-HVS-M and CVVDP.
     """
 
     speed: int
@@ -115,7 +114,7 @@ class Avif:
 
     @property
     def name(self) -> str:
-        """As reports show it."""
+        """See `Codec`."""
         chroma = "" if self.chroma == "4:4:4" else f" {self.chroma}"
         return f"AVIF speed {self.speed} tune={self.tune}{chroma}"
 
@@ -161,14 +160,14 @@ class Avif:
 
 @dataclass(frozen=True)
 class JpegXl:
-    """JPEG XL through imagecodecs; settings are Butteraugli distances, falling."""
+    """JPEG XL through imagecodecs; settings are Butteraugli distances, from large to small."""
 
     effort: int = 7
     settings: tuple[float, ...] = (15, 10, 6.5, 4.2, 2.7, 1.7, 1, 0.5)
 
     @property
     def name(self) -> str:
-        """As reports show it."""
+        """See `Codec`."""
         return f"JPEG XL effort {self.effort}"
 
     @property
@@ -188,9 +187,9 @@ class JpegXl:
 
 @dataclass(frozen=True)
 class Jpegli:
-    """JPEG files by jpegli: through imagecodecs where it is built with it, else pyjpegli.
+    """JPEG files by jpegli, through imagecodecs if that is built with it, otherwise through pyjpegli.
 
-    Files are 4:2:0 or 4:4:4 as the library chooses for the quality.
+    The library chooses 4:2:0 or 4:4:4 by the quality.
     """
 
     name: str = "jpegli"
@@ -257,8 +256,8 @@ def _jpeg(subsampling: str, settings: tuple[float, ...]) -> PillowCodec:
 
 JPEG = _jpeg("4:2:0", (5, 10, 18, 30, 45, 62, 80, 94))
 JPEG_444 = _jpeg("4:4:4", (4, 9, 16, 28, 44, 62, 79, 91))
-# Settings are decibels. A ladder of rates gives every picture the same bits, and a mean curve that is a fifth
-# better than at equal qualities, which is what the others' ladders are about.
+# Settings are dB of PSNR. A ladder of rates would give every picture the same rate, and a mean curve 20%
+# better than at equal qualities, as the ladders of the other codecs are.
 JPEG_2000 = PillowCodec(
     "JPEG 2000",
     (24, 26.5, 29, 31.5, 34, 37, 40, 43),
@@ -283,10 +282,10 @@ OTHERS: tuple[Codec, ...] = (
 
 
 def choose(wanted: str | None, known: Sequence[Codec]) -> list[Codec]:
-    """The codecs whose names hold one of `wanted`, separated by commas; all of them for None.
+    """The codecs whose names contain one of the comma-separated parts of `wanted`; all of them for None.
 
     Raises:
-        ConfigError: a name fits none.
+        ConfigError: no codec's name contains a part.
     """
     if wanted is None:
         return list(known)
@@ -301,7 +300,7 @@ def choose(wanted: str | None, known: Sequence[Codec]) -> list[Codec]:
 
 
 def installed(codecs: Sequence[Codec]) -> tuple[list[Codec], list[Missing]]:
-    """Those that can be used here, and what the others lack."""
+    """The codecs that are installed, and the others with the reason."""
     here, missing = [], []
     for codec in codecs:
         try:
@@ -328,5 +327,5 @@ def _has_jpegli() -> bool:
         return False
 
 
-def _told(options: Sequence[tuple[str, Any]]) -> str:
+def _listed(options: Sequence[tuple[str, Any]]) -> str:
     return ", ".join(f"{name} {value}" for name, value in options)

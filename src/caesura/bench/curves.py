@@ -1,4 +1,4 @@
-"""Points to mean curves, and curves to BD-rates with intervals."""
+"""Mean curves of the measured points, and BD-rates of curves with intervals."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from caesura.bench import quality
-from caesura.bench.bd import Float, bd_rate, interval, overlap
+from caesura.bench.bd_rate import Float, bd_rate, interval, overlap
 from caesura.bench.schema import METRICS, Curve, Difference, Picture, Point, Sample
 
 
-def whole(points: Sequence[Point], pictures: Sequence[Picture], ladders: dict[str, int]) -> list[Point]:
-    """The points of the pictures that every codec has coded at every setting: means are of equal pictures.
+def complete(points: Sequence[Point], pictures: Sequence[Picture], ladders: dict[str, int]) -> list[Point]:
+    """The points of the pictures that every codec has coded at every setting, so that means compare.
 
     Args:
-        points: measured so far.
-        pictures: all of them.
+        points: all points so far.
+        pictures: all pictures.
         ladders: the number of settings of each codec.
     """
     counts: dict[str, int] = defaultdict(int)
@@ -30,9 +30,9 @@ def whole(points: Sequence[Point], pictures: Sequence[Picture], ladders: dict[st
 
 
 def mean_curves(points: Sequence[Point], pictures: Iterable[Picture]) -> list[Curve]:
-    """Means over pictures per codec and setting; codecs in the order of first appearance.
+    """Means over pictures by codec and setting; codecs in the order of first appearance.
 
-    `points` are those of whole pictures, so that every mean is over the same.
+    `points` are those of `complete`.
     """
     pixels = {picture.name: picture.width * picture.height for picture in pictures}
     groups: dict[str, dict[float, list[Point]]] = defaultdict(lambda: defaultdict(list))
@@ -64,7 +64,7 @@ def mean_curves(points: Sequence[Point], pictures: Iterable[Picture]) -> list[Cu
 
 
 def value(point: Point, metric: str) -> float | None:
-    """One of `METRICS` of a point."""
+    """The value of one of `METRICS` at a point."""
     if metric == "ms_ssim_db":
         return None if point.ms_ssim is None else quality.similarity_decibels(point.ms_ssim)
     found: float | None = getattr(point, metric)
@@ -78,23 +78,23 @@ def differences(
     ours: Sequence[str],
     *,
     intervals: bool = True,
-    tell: Callable[[str], None] = lambda doing: None,
+    status: Callable[[str], None] = lambda step: None,
 ) -> list[Difference]:
-    """BD-rates: of every codec against the anchor, and of ours against every codec.
+    """BD-rates of every codec against the anchor, and of our codecs against every codec.
 
     Args:
-        points, curves: of the same whole pictures.
-        anchor: a codec's name; where it was not measured, only ours are compared.
+        points, curves: of the same pictures, see `complete`.
+        anchor: a codec's name; if it was not measured, only ours are compared.
         ours: names of our codecs.
-        intervals: also the bootstrap intervals, which take most of the time.
-        tell: called with what is being done.
+        intervals: compute the bootstrap intervals too, which take most of the time.
+        status: called with a description of each step.
     """
     names = [curve.codec for curve in curves]
     pairs = [(name, anchor) for name in names if anchor in names]
     pairs += [(name, other) for name in names if name in ours for other in names if other != anchor]
     found = []
     for name, other in pairs:
-        tell(f"rate differences, {name}")
+        status(f"BD-rates, {name}")
         found += [_difference(points, curves, name, other, metric, intervals) for metric in METRICS]
     return [difference for difference in found if difference is not None]
 
@@ -121,11 +121,11 @@ def _difference(
     for number, picture in enumerate(pictures):
         one, two = (
             [
-                (rate, height)
-                for rate, height in zip(rates[number], heights[number], strict=True)
-                if not math.isnan(height)
+                (rate, quality)
+                for rate, quality in zip(rates[number], qualities[number], strict=True)
+                if not math.isnan(quality)
             ]
-            for rates, heights in ((base_rate, base_quality), (test_rate, test_quality))
+            for rates, qualities in ((base_rate, base_quality), (test_rate, test_quality))
         )
         each[picture] = bd_rate(one, two)
     return Difference(
@@ -141,21 +141,21 @@ def _difference(
 
 
 def _arrays(points: Sequence[Point], pictures: Sequence[str], codec: str, metric: str) -> tuple[Float, Float]:
-    """Rates and qualities, float64 (pictures, settings); NaN where there is no quality."""
+    """Rates and qualities, float64 (pictures, settings) each; a quality is NaN where there is none."""
     rows: dict[str, list[Point]] = {picture: [] for picture in pictures}
     for point in points:
         if point.codec == codec:
             rows[point.picture].append(point)
     ordered = [sorted(row, key=lambda point: point.setting) for row in rows.values()]
     rates = np.array([[point.bpp for point in row] for row in ordered])
-    heights = [[value(point, metric) for point in row] for row in ordered]
-    return rates, np.array([[math.nan if one is None else one for one in row] for row in heights], np.float64)
+    qualities = [[value(point, metric) for point in row] for row in ordered]
+    return rates, np.array(qualities, np.float64)  # None becomes NaN
 
 
-def _without_gaps(rates: Float, heights: Float) -> tuple[Float, Float]:
-    """The settings that every picture has a quality at, as the mean curve."""
-    kept = ~np.isnan(heights).any(axis=0)
-    return rates[:, kept], heights[:, kept]
+def _without_gaps(rates: Float, qualities: Float) -> tuple[Float, Float]:
+    """The settings at which every picture has a quality, which are those of the mean curve."""
+    kept = ~np.isnan(qualities).any(axis=0)
+    return rates[:, kept], qualities[:, kept]
 
 
 def _speed(megapixels: float, seconds: list[float | None]) -> float | None:

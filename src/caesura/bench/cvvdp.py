@@ -1,10 +1,10 @@
-"""CVVDP (ColorVideoVDP, Mantiuk et al. 2024), measured by a process in an environment of its own.
+"""The metric CVVDP (ColorVideoVDP, Mantiuk et al. 2024), computed by a worker process.
 
-The package cvvdp asks for torchvision, and that for a PyTorch that goes with it: on Linux a CUDA build of
-gigabytes, which takes the place of a CPU build. So no extra has it. `make cvvdp` builds an environment for
-it, whose Python runs cvvdp_worker.py. The two talk through pipes, a line of JSON a message:
+The package cvvdp requires torchvision, which requires a matching PyTorch: on Linux a CUDA build of gigabytes
+that would replace a CPU build. So it is in no extra: `make cvvdp` builds a virtual environment for it, whose
+Python runs cvvdp_worker.py. The processes exchange lines of JSON through pipes:
 
-    here                                                     worker
+    this process                                             worker
                                                          <-  {"version": "ColorVideoVDP v0.5.7, ..."}, once
     {"height": H, "width": W}, H x W x 3 bytes of the    ->
     original, as many of the decoded picture
@@ -36,16 +36,16 @@ _LARGEST = 1 << 24  # pixels; each takes about 500 bytes
 
 
 class MetricError(CaesuraError):
-    """A process that measures a metric ended, or answered something else."""
+    """The worker process of a metric ended, or its answer cannot be read."""
 
 
 def command() -> list[str]:
-    """What starts the worker: the environment's Python and the script.
+    """The command that starts the worker: the Python of the metric's environment, and the script.
 
-    The environment is in the folder that CAESURA_CVVDP names, `.cvvdp` in the working directory without it.
+    The environment is the folder that CAESURA_CVVDP names, by default `.cvvdp` in the working directory.
 
     Raises:
-        DependencyError: there is none.
+        DependencyError: there is no such environment.
     """
     folder = Path(os.environ.get(FOLDER) or _USUAL)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -57,29 +57,27 @@ def command() -> list[str]:
 
 
 class Cvvdp:
-    """A worker that has started. A context manager: it ends with the block.
-
-    Pictures of several threads are measured one after another.
+    """A running worker, and a context manager that ends it. Calls of several threads wait for each other.
 
     Args:
-        arguments: that start it, see `command`.
+        arguments: the command that starts it, see `command`.
 
     Attributes:
-        version: of the metric, and the display it assumes.
+        version: the metric's version and the display that it assumes.
 
     Raises:
         MetricError: it did not start.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        self._turn = threading.Lock()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
+        self._lock = threading.Lock()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
         self._process = subprocess.Popen(
             list(arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
-            start_new_session=True,  # Ctrl-C is for the bench, which ends it
+            stderr=self._stderr,
+            start_new_session=True,  # so that Ctrl-C reaches the benchmark alone, which ends it
         )
         try:
             self.version = str(self._answer("version"))
@@ -88,7 +86,7 @@ class Cvvdp:
             raise
 
     def __call__(self, original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float | None:
-        """JOD of a decoded picture, 10 where no difference is visible; falling, below 0 for unlike pictures.
+        """Quality of a decoded picture in JOD: 10 if no difference is visible, falling to below 0.
 
         Args:
             original, decoded: sRGB, uint8 (H, W, 3), of one shape.
@@ -103,10 +101,10 @@ class Cvvdp:
         if min(height, width) < 8 or height * width > _LARGEST:
             return None
         size = json.dumps({"height": height, "width": width}).encode() + b"\n"
-        with self._turn:
+        with self._lock:
             pipe = self._process.stdin
             assert pipe is not None
-            with contextlib.suppress(OSError):  # it has ended, and the answer is missing
+            with contextlib.suppress(OSError):  # the worker has ended, which shows when its answer is read
                 pipe.write(size + original.tobytes() + decoded.tobytes())
                 pipe.flush()
             return float(self._answer("jod"))
@@ -121,7 +119,7 @@ class Cvvdp:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()  # type: ignore[union-attr]
-        self._said.close()
+        self._stderr.close()
 
     def __enter__(self) -> Cvvdp:
         return self
@@ -141,7 +139,7 @@ class Cvvdp:
             if line:
                 raise MetricError(f"cvvdp: the worker's answer is {line!r}; {field} is allowed") from error
             status = self._process.wait()
-            self._said.seek(0)
-            lines = self._said.read().decode(errors="replace").strip().splitlines()
-            last = lines[-1] if lines else "without a word"
+            self._stderr.seek(0)
+            lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "no output"
             raise MetricError(f"cvvdp: the worker ended with status {status}: {last}") from error

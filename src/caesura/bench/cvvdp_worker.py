@@ -1,11 +1,11 @@
-"""Measures CVVDP for `cvvdp.py`, which describes the messages; run by the Python of CVVDP's own environment.
+"""Worker that computes CVVDP for `cvvdp.py`, which describes the messages.
 
-That environment has no caesura, so this file imports nothing of it.
+It runs in CVVDP's virtual environment, where caesura is not installed, so it imports nothing of caesura.
 
-torchvision as PyPI has it for Linux is built for CUDA. Beside a CPU build of torch its compiled operators do
-not load, and importing it fails where it describes two of them. Of torchvision, CVVDP takes a Gaussian blur
-and a perceptron, which are Python. So the two operators are declared, without code, and torchvision is
-imported again.
+torchvision's wheels for Linux on PyPI are built for CUDA. With a CPU build of torch its compiled operators do
+not load, and the import fails where it describes two of them. CVVDP uses only a Gaussian blur and a
+perceptron of torchvision, which are Python. So the two operators are declared without code, and torchvision
+is imported again.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-DISPLAY = "standard_4k"  # cvvdp's own default: 30 inches, 75 pixels a degree, 200 cd/m2, in an office
+DISPLAY = "standard_4k"  # cvvdp's default: 30 inches, 75 pixels a degree, 200 cd/m2, in an office
 _OPERATORS = ("nms", "qnms")
-_declared: list[torch.library.Library] = []  # operators last as long as what declares them
+_declared: list[torch.library.Library] = []  # operators exist as long as the library that declares them
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Answer requests until the input ends."""
     source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever the libraries print is no answer
+    os.dup2(2, 1)  # what libraries print goes to stderr
     _prepare_torchvision()
     import pycvvdp
 
     metric = pycvvdp.cvvdp(display_name=DISPLAY, quiet=True)
-    _say(target, {"version": metric.get_info_string().strip('"')})
+    _send(target, {"version": metric.get_info_string().strip('"')})
     while line := source.readline():
         size = json.loads(line)
         shape = (size["height"], size["width"], 3)
@@ -41,7 +41,7 @@ def main() -> None:
         )
         with torch.no_grad():
             jod, _ = metric.predict(decoded, original, dim_order="HWC")
-        _say(target, {"jod": float(jod)})
+        _send(target, {"jod": float(jod)})
 
 
 def _prepare_torchvision() -> None:
@@ -57,7 +57,7 @@ def _prepare_torchvision() -> None:
         _declared.append(library)
 
 
-def _say(target: BinaryIO, message: dict[str, str | float]) -> None:
+def _send(target: BinaryIO, message: dict[str, str | float]) -> None:
     target.write(json.dumps(message).encode() + b"\n")
     target.flush()
 

@@ -1,4 +1,4 @@
-"""Codecs that are commands, by a template: 'name@10,20,30=enc {in} {out} {q} ; dec {in} {out}'."""
+"""Codecs that are external commands, by a template: 'name@10,20=enc {in} {out} {q} ; dec {in} {out}'."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from caesura.errors import CaesuraError, ConfigError, DependencyError
 
 LADDER = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0)
 _FORM = "'name=enc {in} {out} {q} ; dec {in} {out}', and settings as 'name@10,20,30=...'"
-_PLACE = re.compile(r"\{(in|out)\}(\.\w+)?|\{q\}")
+_PLACEHOLDER = re.compile(r"\{(in|out)\}(\.\w+)?|\{q\}")
 
 
 class CommandError(CaesuraError):
-    """A command of the user's failed, or gave no picture."""
+    """An external command failed, or its output is not a picture."""
 
 
 @dataclass(frozen=True)
 class External:
-    """Two commands, run without a shell, in a folder of their own.
+    """A codec of two commands, run without a shell in a temporary folder.
 
-    In an argument, {in} and {out} stand for paths and {q} for the setting. Pictures are PNG; an extension
-    behind a place ({in}.ppm, {out}.bpg) is that of the file, and Pillow writes and reads pictures by it.
+    In arguments, {in} and {out} are replaced by paths and {q} by the setting. Pictures are PNG files, unless
+    an extension follows ({in}.ppm, {out}.bpg), which is then that of the file.
 
     Attributes:
         name: as reports show it.
-        settings: a ladder from small to large files; where all are whole numbers, others are rounded to them.
-        encoder, decoder: arguments.
-        limit: seconds that a command may take.
+        settings: a ladder from small to large files; if all are integers, settings are rounded to integers.
+        encoder, decoder: arguments of the commands.
+        limit: maximum duration of a command in seconds.
     """
 
     name: str
@@ -49,7 +49,7 @@ class External:
 
     @property
     def version(self) -> str:
-        """The commands, and hashes of the programs."""
+        """The commands, and hashes of the programs; see `Codec`."""
         programs = (_program(command[0]) for command in (self.encoder, self.decoder))
         return "; ".join(
             f"{shlex.join(command)} [{digest}]"
@@ -78,7 +78,7 @@ class External:
             CommandError: the command failed, took too long, or left no picture.
         """
         with tempfile.TemporaryDirectory(prefix="caesura-bench-") as folder:
-            # What the encoder called its file, since programs may go by that.
+            # The extension that the encoder used, since programs may depend on it.
             usual = _extension(self.encoder, "out", ".bin")
             coded = Path(folder) / f"coded{_extension(self.decoder, 'in', usual)}"
             decoded = Path(folder) / f"decoded{_extension(self.decoder, 'out', '.png')}"
@@ -95,18 +95,18 @@ class External:
     def _run(self, command: tuple[str, ...], source: Path, target: Path, setting: str) -> None:
         values = {"{in}": str(source), "{out}": str(target), "{q}": setting}
 
-        def value(place: re.Match[str]) -> str:
-            return values[f"{{{place[1]}}}"] if place[1] else setting
+        def value(match: re.Match[str]) -> str:
+            return values[f"{{{match[1]}}}"] if match[1] else setting
 
-        arguments = [_PLACE.sub(value, part) for part in command]
-        with (source.parent / "stderr").open("w+b") as said:  # a pipe that a grandchild holds would never end
+        arguments = [_PLACEHOLDER.sub(value, part) for part in command]
+        with (source.parent / "stderr").open("w+b") as stderr:  # a pipe might stay open in a grandchild
             try:
                 done = subprocess.run(
                     arguments,
                     check=False,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=said,
+                    stderr=stderr,
                     timeout=self.limit,
                 )
             except subprocess.TimeoutExpired as error:
@@ -114,10 +114,10 @@ class External:
                 raise CommandError(f"{self.name}: {shlex.join(arguments)} did not end; {limit}") from error
             except OSError as error:
                 raise CommandError(f"{self.name}: {arguments[0]}: {error.strerror or error}") from error
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
+            stderr.seek(0)
+            lines = stderr.read().decode(errors="replace").strip().splitlines()
         if done.returncode:
-            last = lines[-1] if lines else "without a word"
+            last = lines[-1] if lines else "no output"
             raise CommandError(
                 f"{self.name}: {shlex.join(arguments)} failed with status {done.returncode}: {last}"
             )
@@ -126,10 +126,10 @@ class External:
 
 
 def parse(template: str) -> External:
-    """A codec of its template.
+    """The codec that a template describes.
 
     Raises:
-        ConfigError: it is not of the form.
+        ConfigError: the template is malformed.
     """
     named, equals, commands = template.partition("=")
     name, at, ladder = named.partition("@")
@@ -142,7 +142,7 @@ def parse(template: str) -> External:
         raise ConfigError(f"external {name}: settings are {ladder!r}; numbers are allowed") from error
     if len(set(settings)) != len(settings) or not np.isfinite(settings).all():
         raise ConfigError(f"external {name}: settings are {ladder!r}; finite numbers, each once, are allowed")
-    reader = shlex.shlex(commands, posix=True, punctuation_chars=";")  # a quoted semicolon is none
+    reader = shlex.shlex(commands, posix=True, punctuation_chars=";")  # a quoted semicolon separates nothing
     reader.whitespace_split, reader.commenters = True, ""
     try:
         split = list(reader)
@@ -153,7 +153,7 @@ def parse(template: str) -> External:
     middle = split.index(";")
     encoder, decoder = tuple(split[:middle]), tuple(split[middle + 1 :])
     for command, needs in ((encoder, ("{in}", "{out}", "{q}")), (decoder, ("{in}", "{out}"))):
-        missing = [place for place in needs if not any(place in part for part in command)]
+        missing = [name for name in needs if not any(name in part for part in command)]
         if missing:
             raise ConfigError(
                 f"external {name}: {shlex.join(command)!r} lacks {missing[0]}; allowed is {_FORM}"
@@ -161,14 +161,14 @@ def parse(template: str) -> External:
     return External(name, settings, encoder, decoder)
 
 
-def _extension(command: tuple[str, ...], place: str, usual: str) -> str:
-    found = (match for part in command for match in _PLACE.finditer(part) if match[1] == place)
+def _extension(command: tuple[str, ...], name: str, usual: str) -> str:
+    found = (match for part in command for match in _PLACEHOLDER.finditer(part) if match[1] == name)
     return next((match[2] for match in found if match[2]), usual)
 
 
 @functools.cache
 def _program(name: str) -> str:
-    """The start of a program's hash."""
+    """The first 8 hexadecimal digits of the SHA-256 of a program."""
     path = shutil.which(name)
     if path is None:
         raise DependencyError(f"{name} is not found")

@@ -1,16 +1,15 @@
-"""The page of a benchmark: index.html, and one page a picture, from results.json and the pictures beside it.
+"""The pages of a benchmark: index.html and a page for each picture, from results.json and samples/.
 
     python -m caesura.bench.html FOLDER
 
-Every page stands alone, without a network: style, script, plots and pictures are in it. Plots and tables are
-made here and are there without JavaScript too; it only reads out, sorts and moves.
+Every page is one file with its style, script, plots and pictures, and needs no network. Plots and tables are
+drawn here, so that they show without JavaScript, which adds tooltips, sorting and choices.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 import statistics
 from collections.abc import Callable, Sequence
@@ -20,19 +19,19 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
-from caesura.bench import machine, plot, samples
+from caesura.bench import machine, plot, quality, samples
+from caesura.bench.formatting import count, figure, setting, signed, span
 from caesura.bench.plot import Plot, Style
-from caesura.bench.words import count, figure, setting, signed, span
+from caesura.bench.schema import FORMAT
 from caesura.errors import ConfigError
 from caesura.picture import files
 
-FORMAT = "caesura-bench-1"
 _VARIANT = re.compile(r",|\s+(?:speed|effort|method|preset|level|\d:\d:\d)\b")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A measure of quality: its name in results.json, in words, its unit, and decimals shown."""
+    """A quality metric: its key in results.json, name, unit, and the number of decimals shown."""
 
     key: str
     name: str
@@ -41,7 +40,7 @@ class Metric:
 
     @property
     def axis(self) -> str:
-        """Name and unit."""
+        """Label of an axis: name and unit."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
 
@@ -58,17 +57,17 @@ _RATE = "bits per pixel"
 
 
 def main() -> None:
-    """Read the argument, write the pages."""
+    """Parse arguments and write the pages."""
     parser = argparse.ArgumentParser(prog="python -m caesura.bench.html", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where results.json lies")
+    parser.add_argument("folder", type=Path, help="folder of results.json")
     print(write(parser.parse_args().folder))
 
 
 def write(folder: Path) -> Path:
-    """Write `folder`/index.html and `folder`/pictures/, replacing what is there.
+    """Write `folder`/index.html and `folder`/pictures/, replacing existing files.
 
     Args:
-        folder: holds results.json of format caesura-bench-1, and the samples it names.
+        folder: holds results.json of format caesura-bench-1, and samples/.
 
     Returns:
         The path of index.html.
@@ -81,14 +80,14 @@ def write(folder: Path) -> Path:
     try:
         pages = render(results, folder)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, UndefinedError) as error:
-        raise ConfigError(f"{folder / 'results.json'} is not a whole {FORMAT}: {error!r}") from error
-    for name, page in pages.items():  # index.html is last: what it links to is there
+        raise ConfigError(f"{folder / 'results.json'} is not a complete {FORMAT}: {error!r}") from error
+    for name, page in pages.items():  # index.html is written last, after the pages that it links to
         files.write(folder / name, page.encode(), force=True)
     return folder / "index.html"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """results.json.
+    """The content of results.json.
 
     Raises:
         ConfigError: it cannot be read, or is of another format.
@@ -104,7 +103,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
-    """All pages by their path below `folder`, index.html last."""
+    """All pages, by path below `folder`; index.html is last."""
     environment = Environment(
         loader=PackageLoader("caesura.bench", "page"),
         autoescape=True,
@@ -136,8 +135,8 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         "names": names,
         "bounds": {"width": plot.WIDTH, "height": plot.HEIGHT},
         "ours": ours,
-        "timed": results.get("timed", True),  # results of before it was told lack it
-        "busy": machine.told(results.get("others"), results["machine"]["cores"]),
+        "timed": results.get("timed", True),  # older results lack it
+        "busy": machine.load_text(results.get("others"), results["machine"]["cores"]),
     }
     pages = {}
     order = [picture["name"] for picture in results["pictures"]]
@@ -178,7 +177,7 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
 
 
 def make_styles(results: dict[str, Any]) -> dict[str, Style]:
-    """A style for each codec, ours first in colour, variants of one codec in one; published curves grey."""
+    """A style for each codec: a colour for each family, the first for ours; published curves are grey."""
     styles: dict[str, Style] = {}
     families: dict[str, list[str]] = {}
     first = True
@@ -201,12 +200,12 @@ def make_styles(results: dict[str, Any]) -> dict[str, Style]:
 
 
 def family(name: str) -> str:
-    """A codec's name without its variant: "AVIF" of "AVIF speed 6"."""
+    """A codec's name without its variant: "AVIF" for "AVIF speed 6"."""
     return _VARIANT.split(name)[0]
 
 
 def page_names(pictures: Sequence[str]) -> dict[str, str]:
-    """A file name for each picture's page: safe on any system, and no two alike."""
+    """A file name for each picture's page: valid on every system, and unique."""
     names: dict[str, str] = {}
     for picture in pictures:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(picture).stem or "picture").strip("-") or "picture"
@@ -222,12 +221,12 @@ Entries = dict[tuple[str, str, str], dict[str, Any]]
 
 
 def known(bd: Entries, codec: str, anchor: str, metric: str = "psnr") -> bool:
-    """Whether two codecs could be compared."""
+    """Whether there is a BD-rate of the two codecs."""
     return bd.get((codec, anchor, metric), {"percent": None})["percent"] is not None
 
 
 def standing(results: dict[str, Any], bd: Entries, ours: str | None, metric: str = "psnr") -> list[str]:
-    """Of each other codec the variant that our first model finds hardest to beat, from easy to hard."""
+    """The variant of each other codec that is hardest to beat for our first model, from easy to hard."""
     best: dict[str, str] = {}
     percent: Callable[[str], float] = lambda name: bd[ours or "", name, metric]["percent"]  # noqa: E731
     for codec in results["codecs"]:
@@ -238,7 +237,7 @@ def standing(results: dict[str, Any], bd: Entries, ours: str | None, metric: str
 
 
 def sentence(bd: Entries, ours: str | None, against: Sequence[str]) -> str:
-    """Where our first model stands, for anyone."""
+    """A sentence that compares our first model with the given codecs."""
     parts: list[str] = []
     for name in against:
         entry = bd[ours or "", name, "psnr"]
@@ -259,13 +258,13 @@ def sentence(bd: Entries, ours: str | None, against: Sequence[str]) -> str:
 def curve_plots(
     results: dict[str, Any], metrics: Sequence[Metric], styles: dict[str, Style]
 ) -> dict[str, Plot | None]:
-    """Mean curves for every metric by its key, and for the PSNR of the mean MSE."""
+    """Mean curves by metric, and of the PSNR of the mean MSE."""
     plots = {}
     for metric in (*metrics, MEAN_MSE):
         data = []
         for curve in results["curves"]:
             points = [
-                (s["bpp"], s[metric.key], _readout(s, metric, s["encode_mps"], s["decode_mps"]))
+                (s["bpp"], s[metric.key], _tooltip(s, metric, s["encode_mps"], s["decode_mps"]))
                 for s in curve["samples"]
                 if s[metric.key] is not None
             ]
@@ -284,14 +283,14 @@ def curve_plots(
 def picture_plots(
     results: dict[str, Any], picture: str, styles: dict[str, Style]
 ) -> list[tuple[Metric, Plot]]:
-    """One picture's curves, for every metric that it has."""
+    """The curves of a picture, for every metric that was measured."""
     plots = []
     for metric in METRICS:
         data: dict[str, list[tuple[float, float, str]]] = {}
         for point in results["points"]:
-            value = _of_point(point, metric)
+            value = _value(point, metric)
             if point["picture"] == picture and value is not None:
-                text = _readout({**point, metric.key: value}, metric)
+                text = _tooltip({**point, metric.key: value}, metric)
                 data.setdefault(point["codec"], []).append((point["bpp"], value, text))
         title = f"{metric.axis} over {_RATE}, {picture}"
         drawn = plot.curves(
@@ -302,16 +301,16 @@ def picture_plots(
     return plots
 
 
-def _of_point(point: dict[str, Any], metric: Metric) -> float | None:
-    """A point's quality; MS-SSIM in dB from MS-SSIM, None where it is 1."""
+def _value(point: dict[str, Any], metric: Metric) -> float | None:
+    """The value of a metric at a point; None if it was not measured, or is infinite."""
     if metric.key == "ms_ssim_db":
         similarity = point["ms_ssim"]
-        return None if similarity is None or similarity >= 1 else -10 * math.log10(1 - similarity)
-    value: float | None = point.get(metric.key)  # results of before it was measured lack it
+        return None if similarity is None else quality.similarity_decibels(similarity)
+    value: float | None = point.get(metric.key)  # older results lack it
     return value
 
 
-def _readout(sample: dict[str, Any], metric: Metric, *speeds: float | None) -> str:
+def _tooltip(sample: dict[str, Any], metric: Metric, *speeds: float | None) -> str:
     value = f"{sample[metric.key]:.{metric.digits}f} {metric.unit}".rstrip()
     text = f"setting {setting(sample['setting'])}: {sample['bpp']:.3f} bpp, {value}"
     if speeds and None not in speeds:
@@ -320,7 +319,7 @@ def _readout(sample: dict[str, Any], metric: Metric, *speeds: float | None) -> s
 
 
 def speed(results: dict[str, Any], codec: str, key: str) -> float | None:
-    """The median over a codec's settings, in megapixels a second."""
+    """Megapixels per second, the median over the settings of a codec; `key` says which."""
     values = [
         sample[key]
         for curve in results["curves"]
@@ -339,17 +338,17 @@ def scatters(
     styles: dict[str, Style],
     number: tuple[int, int],
 ) -> list[Plot]:
-    """BD-rate against `anchor` over the speed of encoding, and of decoding."""
+    """BD-rate against `anchor` over encoding speed, and over decoding speed."""
     plots = []
     for key, what in (("encode_mps", "encode"), ("decode_mps", "decode")):
         data = []
         for codec in results["codecs"]:
             name = codec["name"]
-            at = speed(results, name, key)
+            mps = speed(results, name, key)
             percent = 0.0 if name == anchor else bd.get((name, anchor, metric.key), {}).get("percent")
-            if at is not None and percent is not None:
-                text = f"{what} {at:.2f} MP/s, BD-rate {signed(percent)}%"
-                data.append((styles[name], at, percent, text))
+            if mps is not None and percent is not None:
+                text = f"{what} {mps:.2f} MP/s, BD-rate {signed(percent)}%"
+                data.append((styles[name], mps, percent, text))
         labels = (f"{what}, megapixels per second", f"BD-rate ({metric.name}) against {anchor}, %")
         title = f"{labels[1]}, over speed to {what}"
         drawn = plot.scatter(f"{what}-{number[0]}-{number[1]}", title, labels, data)
@@ -361,7 +360,7 @@ def scatters(
 def table(
     results: dict[str, Any], anchor: str, bd: Entries, metrics: Sequence[Metric]
 ) -> list[dict[str, Any]]:
-    """Rows of the table of codecs: what is shown, and beside it what is sorted by."""
+    """Rows of the table of codecs, as variables of page/index.html."""
     costs = {entry["codec"]: entry for entry in results["costs"]}
     rows = []
     for codec in results["codecs"]:

@@ -1,4 +1,4 @@
-"""The machine that measures, and how busy others keep it."""
+"""The machine that measures, and the load of other programs on it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from caesura.bench.schema import Machine
 
-IDLE = 0.1  # processors that other programs may use on a machine that counts as idle
-_SETS = {  # as Linux calls them: on x86, then on ARM
+IDLE = 0.1  # processors that other programs may use on an idle machine
+_SETS = {  # by the flags of Linux: on x86, then on ARM
     "avx2": "AVX2",
     "avx512f": "AVX-512",
     "avx512_vnni": "AVX-512 VNNI",
@@ -26,7 +26,7 @@ _BUSY = (0, 1, 2, 5, 6, 7)  # columns of /proc/stat: user, nice, system, irq, so
 
 
 def describe() -> Machine:
-    """What is known of it."""
+    """Processor, memory, operating system and Python of this machine."""
     return Machine(
         processor=_processor(),
         cores=os.cpu_count() or 1,
@@ -37,14 +37,14 @@ def describe() -> Machine:
     )
 
 
-class Others:
-    """How many processors other programs use, from when this is made on."""
+class OtherLoad:
+    """The mean number of processors that other programs use, from the construction on."""
 
     def __init__(self) -> None:
         self._before = _seconds()
 
     def used(self) -> float | None:
-        """The mean number; None where the system does not tell, or no time has passed."""
+        """The mean so far; None if the system does not report it, or no time has passed."""
         before, now = self._before, _seconds()
         if before is None or now is None or now[0] <= before[0]:
             return None
@@ -52,22 +52,22 @@ class Others:
         return round(max(0.0, everyone - own) / wall, 3)
 
 
-def idle(others: float | None) -> bool:
-    """Whether a machine is known to be idle but for us."""
+def is_idle(others: float | None) -> bool:
+    """Whether other programs are known to use at most `IDLE` processors."""
     return others is not None and others <= IDLE
 
 
-def told(others: float | None, cores: int) -> str:
-    """How busy it was, as a clause for beside its times."""
+def load_text(others: float | None, cores: int) -> str:
+    """A clause about the load of other programs, for reports of times."""
     if others is None:
         return "how busy other programs kept the machine is not known"
     used = f"other programs used {others:.2f} of {cores} processors"
-    return used if idle(others) else f"times from a busy machine: {used}"
+    return used if is_idle(others) else f"times from a busy machine: {used}"
 
 
 @contextmanager
-def threads_are(number: int) -> Iterator[None]:
-    """CAESURA_THREADS for a while: codecs read it, and processes inherit it."""
+def codec_threads(number: int) -> Iterator[None]:
+    """Set CAESURA_THREADS within the block: codecs read it, and child processes inherit it."""
     before = os.environ.get("CAESURA_THREADS")
     os.environ["CAESURA_THREADS"] = str(number)
     try:
@@ -89,7 +89,7 @@ def _instructions() -> str:
 
 
 def _fact(wanted: str) -> str:
-    """What Linux says of the first processor; empty where it does not."""
+    """An entry of the first processor in /proc/cpuinfo; empty if there is none."""
     facts = Path("/proc/cpuinfo")
     if facts.exists():
         for line in facts.read_text(errors="replace").splitlines():
@@ -100,10 +100,13 @@ def _fact(wanted: str) -> str:
 
 
 def _seconds() -> tuple[float, float, float] | None:
-    """Of wall time, of all programs' processor time, and of ours and our children's; None off Linux."""
+    """Seconds of wall time, of processor time of all programs, and of this one and its children.
+
+    None on other systems than Linux.
+    """
     try:
         columns = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-        everyone = sum(int(columns[place]) for place in _BUSY) / os.sysconf("SC_CLK_TCK")
+        everyone = sum(int(columns[number]) for number in _BUSY) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return None
     ours = os.times()
@@ -113,5 +116,5 @@ def _seconds() -> tuple[float, float, float] | None:
 def _memory() -> int:
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not every system says
+    except (AttributeError, OSError, ValueError):  # not on every system
         return 0

@@ -1,8 +1,7 @@
-"""Pictures, codecs and settings to points: files, decoded pixels, times.
+"""Measures points: pictures coded by every codec at every setting, with size, quality and times.
 
-Codecs are timed side by side: at each rung of their ladders, all of them code the picture once, then all of
-them again, so that whatever else the machine does meets them alike. Nothing else runs meanwhile; qualities
-are measured after it.
+Timings of codecs are interleaved: for each step of the ladders, all codecs code the picture once, then all of
+them again, so that other load on the machine affects all of them alike. Qualities are measured afterwards.
 """
 
 from __future__ import annotations
@@ -19,27 +18,27 @@ from typing import Any
 import numpy as np
 
 from caesura import metrics
-from caesura.bench import machine, optional, quality
+from caesura.bench import machine, optional_metrics, quality
 from caesura.bench.cache import Cache
+from caesura.bench.caesura_codec import size_of
 from caesura.bench.codecs import Codec, Pixels
 from caesura.bench.external import External
-from caesura.bench.ours import size_of
 from caesura.bench.photos import Photo
 from caesura.bench.schema import Point
 from caesura.errors import CaesuraError
 
-ENOUGH = 0.5  # seconds; a coding that has taken so long is not repeated further
-TINY = 64  # pixels a side of what is coded first, untimed, to have libraries and models loaded
-_LARGE = 1 << 22  # pixels, of which two at a time are too much for the memory that measuring quality takes
+ENOUGH = 0.5  # seconds; a coding is repeated until its times add up to this
+TINY = 64  # side in pixels of the picture that is coded first, untimed, to load libraries and models
+_LARGE = 1 << 22  # pixels; qualities of larger pictures are measured one by one, to save memory
 
 
 class CodecError(CaesuraError):
-    """A codec failed."""
+    """A codec raised an error."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What times depend on besides codec and picture."""
+    """What times depend on, besides codec and picture."""
 
     processor: str
     threads: int
@@ -48,7 +47,7 @@ class Conditions:
 
 @dataclass
 class Coding:
-    """A codec at a setting, and what came of timing it."""
+    """A codec at a setting: the file, the decoded picture, and the seconds of each repeat."""
 
     codec: Codec
     setting: float
@@ -63,18 +62,18 @@ def points(
     codecs: Sequence[Codec],
     conditions: Conditions | None,
     cache: Cache,
-    tell: Callable[[str], None] = lambda doing: None,
-    more: optional.Measures | None = None,
+    status: Callable[[str], None] = lambda step: None,
+    more: optional_metrics.Measures | None = None,
 ) -> Iterator[Point]:
-    """Every picture by every codec at every setting; from the cache where that has it.
+    """Measure every picture by every codec at every setting, or take the point from the cache.
 
     Args:
         photos, codecs: what to code.
-        conditions: threads are those that codecs find in CAESURA_THREADS. None for rate and quality alone,
-            which depend on none of them: each file is coded once, and nothing is timed.
-        cache: gets every point as it is measured.
-        tell: called with what is being done.
-        more: metrics besides those that are always measured, see `optional.opened`.
+        conditions: of timing; the number of threads is that of CAESURA_THREADS. None to code each file once
+            and time nothing: rate and quality do not depend on the conditions.
+        cache: every point is stored in it as soon as it is measured.
+        status: called with a description of each step.
+        more: optional metrics, see `optional_metrics.opened`.
     """
     more = more or {}
     versions = {codec.name: codec.version for codec in codecs}
@@ -86,12 +85,12 @@ def points(
 
     for photo in photos:
         pixels: Pixels | None = None
-        for rung in range(max(len(codec.settings) for codec in codecs)):
+        for step in range(max(len(codec.settings) for codec in codecs)):
             todo = []
             for codec in codecs:
-                if rung >= len(codec.settings):
+                if step >= len(codec.settings):
                     continue
-                setting = codec.settings[rung]
+                setting = codec.settings[step]
                 point = _kept(cache.get("point", key(photo, codec, setting)), photo, codec)
                 if point is None:
                     todo.append(Coding(codec, setting))
@@ -100,10 +99,10 @@ def points(
             if not todo:
                 continue
             pixels = photo.pixels() if pixels is None else pixels
-            beside = machine.Others()
-            timed(todo, pixels, conditions.repeats if conditions else 1, photo.name, tell)
-            others = beside.used()
-            tell(f"{photo.name}, qualities")
+            load = machine.OtherLoad()
+            timed(todo, pixels, conditions.repeats if conditions else 1, photo.name, status)
+            others = load.used()
+            status(f"{photo.name}, qualities")
             for coding, found in _qualities(todo, pixels, more):
                 size = size_of(coding.codec, coding.data, pixels)
                 point = Point(
@@ -122,17 +121,17 @@ def points(
 
 
 def timed(
-    todo: Sequence[Coding], pixels: Pixels, repeats: int, name: str, tell: Callable[[str], None]
+    todo: Sequence[Coding], pixels: Pixels, repeats: int, name: str, status: Callable[[str], None]
 ) -> None:
-    """Code the picture called `name` by each of `todo`, and again; what comes of it goes into them."""
+    """Code the picture called `name` by each of `todo`, `repeats` times; results are stored in `todo`."""
     tiny = np.ascontiguousarray(pixels[:TINY, :TINY])
     for coding in todo:
-        if not isinstance(coding.codec, External):  # a command starts anew every time
+        if not isinstance(coding.codec, External):  # a command is started for every coding
             with named(coding.codec, coding.setting):
                 coding.codec.decode(coding.codec.encode(tiny, coding.setting))
     for number in range(repeats):
         for coding in todo:
-            tell(f"{name}, {coding.codec.name}")
+            status(f"{name}, {coding.codec.name}")
             if number == 0 or sum(coding.encode_seconds) < ENOUGH:
                 started = time.perf_counter()
                 with named(coding.codec, coding.setting):
@@ -148,7 +147,7 @@ def timed(
 
 
 def _qualities(
-    todo: list[Coding], pixels: Pixels, more: optional.Measures
+    todo: list[Coding], pixels: Pixels, more: optional_metrics.Measures
 ) -> Iterator[tuple[Coding, quality.Quality]]:
     workers = 1 if pixels.shape[0] * pixels.shape[1] > _LARGE else os.cpu_count() or 1
     pool = ThreadPoolExecutor(workers)
@@ -161,20 +160,20 @@ def _qualities(
 
 @contextmanager
 def named(codec: Codec, setting: float) -> Iterator[None]:
-    """Whatever a library raises becomes our error, with the codec's name."""
+    """Re-raise what a library raises as CodecError, with the codec's name."""
     try:
         yield
     except CaesuraError:
         raise
-    except Exception as error:  # it has no common base but this
+    except Exception as error:  # libraries share no narrower base class
         raise CodecError(f"{codec.name} at {setting:g}: {error or type(error).__name__}") from error
 
 
 def _kept(value: dict[str, Any] | None, photo: Photo, codec: Codec) -> Point | None:
-    """A point of the cache, under the name that the picture has now."""
+    """A point of the cache, under the picture's current name."""
     if value is None:
         return None
     try:
         return Point(**(value | {"picture": photo.name, "codec": codec.name}))
-    except TypeError:  # of another version
+    except TypeError:  # written by another version
         return None

@@ -1,4 +1,4 @@
-"""The pictures that are coded."""
+"""The pictures that a benchmark codes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +25,14 @@ _QUICK_SIDES = 768, 512
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture's file.
+    """A picture to code: a file, or a part of it.
 
     Attributes:
         name: as reports show it.
         path: of the file.
         sha256: of its bytes.
         width, height: in pixels, of what is coded.
-        cut: the part that is coded: left, upper, right, lower; None for all of it.
+        cut: the part that is coded as (left, upper, right, lower); None for the whole picture.
     """
 
     name: str
@@ -43,13 +44,13 @@ class Photo:
 
     @property
     def key(self) -> dict[str, object]:
-        """What the pixels depend on."""
+        """What the pixels depend on, as a key of the cache."""
         return {"sha256": self.sha256, "cut": list(self.cut) if self.cut else None}
 
     def pixels(self) -> Pixels:
         """uint8 (height, width, 3)."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # `find` has told them
+            warnings.simplefilter("ignore", UserWarning)  # `find` has reported them
             pixels = read(self.path)
         if self.cut:
             left, upper, right, lower = self.cut
@@ -58,26 +59,26 @@ class Photo:
 
 
 def find(
-    folder: Path | None, *, quick: bool, tell: Callable[[str, str], None] = lambda name, reason: None
+    folder: Path | None, *, quick: bool, remark: Callable[[str, str], None] = lambda name, reason: None
 ) -> list[Photo]:
-    """The pictures under a folder, or scikit-image's; if `quick`, four of them, cut to 768 x 512.
+    """The pictures in a folder and its subfolders; with `quick`, four of them, cut to 768 x 512.
 
-    All that `caesura encode` takes is taken, and as it takes it: CMYK as sRGB, 8 of 16 bits, one of several
-    frames; transparent pictures are laid over white, since the other codecs are measured on RGB.
+    Formats are those of `caesura encode`, converted in the same way: CMYK to sRGB, 16 bits to 8, the first of
+    several frames. Transparent pictures are blended over white, since all codecs are measured on RGB.
 
     Args:
-        folder: of pictures.
-        quick: few and small ones.
-        tell: called with the name of a picture, and why it is left out or what of it is.
+        folder: of pictures; with `quick`, None for photographs of scikit-image.
+        quick: take four pictures, spread over the sorted names, and cut them.
+        remark: called with the name of a picture and the reason why it, or a part of it, is left out.
 
     Raises:
-        ConfigError: there are none, or no folder is given for a run that is not quick.
+        ConfigError: there are no pictures, or no folder is given without `quick`.
     """
     if folder is None:
         if not quick:
-            raise ConfigError("no folder of pictures is given; only --quick can do without")
-        paths = _samples()
-        folder = paths[0].parent
+            raise ConfigError("no folder of pictures is given; it is optional with --quick alone")
+        folder = Path(skimage_data().__file__).parent
+        paths = [folder / name for name in _SAMPLES]
     else:
         paths = sorted(p for p in folder.rglob("*") if formats.is_picture(p) and p.is_file())
     if not paths:
@@ -92,27 +93,27 @@ def find(
             try:
                 photos.append(_photo(path, name, quick))
             except CaesuraError as error:
-                tell(name, f"left out: {error}")
+                remark(name, f"left out: {error}")
         for warning in caught:
-            tell(name, str(warning.message))
+            remark(name, str(warning.message))
     if not photos:
         raise ConfigError(f"{folder} holds no picture that can be coded, of {len(paths)}")
     return photos
 
 
 def largest(photos: Sequence[Photo]) -> Photo:
-    """The one of the most pixels, the first of several."""
+    """The picture with the most pixels, the first of several."""
     return max(photos, key=lambda photo: photo.width * photo.height)
 
 
 def read(path: Path) -> Pixels:
-    """A picture as it is coded, whole: uint8 (H, W, 3).
+    """The pixels of a file as they are coded: uint8 (H, W, 3).
 
     Raises:
-        ImageError: it cannot be read or coded.
+        ImageError: the file cannot be read or coded.
 
     Warns:
-        UserWarning: a part of it is lost.
+        UserWarning: a part of the picture is not coded.
     """
     try:
         content = path.read_bytes()
@@ -134,9 +135,14 @@ def _photo(path: Path, name: str, quick: bool) -> Photo:
     return Photo(name, path, digest, columns, rows, (left, upper, left + columns, upper + rows))
 
 
-def _samples() -> list[Path]:
+def skimage_data() -> Any:
+    """The module `skimage.data`, whose photographs are samples.
+
+    Raises:
+        DependencyError: scikit-image is not installed.
+    """
     try:
         from skimage import data
     except ImportError as error:
         raise DependencyError("scikit-image is not installed; pip install 'caesura[bench]'") from error
-    return [Path(data.__file__).parent / name for name in _SAMPLES]
+    return data

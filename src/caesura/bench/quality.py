@@ -1,4 +1,4 @@
-"""Every measure of quality of one decoded picture. SSIMULACRA 2 is that of the library ssimulacra2."""
+"""Quality metrics of a decoded picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LARGEST = 1 << 24  # pixels; each takes about 400 bytes
 
 
 class Quality(NamedTuple):
-    """As `schema.Point` has it."""
+    """The metrics of one picture; see `schema.Point`."""
 
     mse: float
     psnr: float | None
@@ -40,23 +40,25 @@ def measure(
     decoded: Pixels,
     more: Mapping[str, Callable[[Pixels, Pixels], float | None]] = MappingProxyType({}),
 ) -> Quality:
-    """All of it, of two pictures, uint8 (H, W, 3) each.
+    """All metrics of a decoded picture, uint8 (H, W, 3).
 
     Args:
-        original, decoded: the pictures.
-        more: what measures the fields that are None otherwise, see `optional.opened`.
+        original, decoded: the pictures, of one shape.
+        more: functions of the fields that are None otherwise, see `optional_metrics.opened`.
 
     Raises:
         ImageError: the shapes differ.
     """
     if original.shape != decoded.shape:
-        raise ImageError(f"decoded is {decoded.shape}; the picture's {original.shape} is allowed")
+        raise ImageError(
+            f"decoded has shape {decoded.shape}; that of the original, {original.shape}, is allowed"
+        )
     difference = original.astype(np.float32) - decoded
     mse = float(np.mean(difference * difference, dtype=np.float64))
     luma = difference @ np.array(LUMA, np.float32)
     try:
         similarity = metrics.ms_ssim(original, decoded)
-    except ImageError:  # too small for five scales
+    except ImageError:  # the picture is too small for five scales
         similarity = None
     luma_mse = float(np.mean(luma * luma, dtype=np.float64))
     asked = {field: function(original, decoded) for field, function in more.items()}
@@ -75,10 +77,10 @@ def similarity_decibels(similarity: float) -> float | None:
 
 
 def ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
-    """SSIMULACRA 2, 100 for equal pictures; None where a side is below 8 pixels, or above 2^24 pixels.
+    """SSIMULACRA 2, 100 for equal pictures; None if a side is below 8 pixels, or above 2^24 pixels.
 
-    What `ssimulacra2.compute_ssimulacra2` does, with the library's functions, but the original's share is
-    computed once for all that was decoded of it: half the time.
+    The result is that of `ssimulacra2.compute_ssimulacra2`. The original's part is computed once for all
+    pictures that were decoded from its files, which halves the time.
     """
     height, width, _ = original.shape
     if min(height, width) < 8 or height * width > _LARGEST:
@@ -103,13 +105,12 @@ def ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
 def psnr_hvs_m(original: Pixels, decoded: Pixels) -> float | None:
     """PSNR-HVS-M in dB, of luma, by the library psnr-hvsm (Ponomarenko et al. 2007).
 
-    Luma is the library's: Y of BT.601 between 16 and 235, in whole levels, against a peak of 255. Squared
-    differences of the DCT of 8 x 8 blocks, less what the block masks, weighted by the eye's contrast
-    sensitivity. Blocks begin at the upper left; those that the edge cuts are left out, as by Ponomarenko's
-    own program.
+    Squared differences of the DCT of 8 x 8 blocks, less what masking by the block hides, weighted by contrast
+    sensitivity. Luma is Y of BT.601 between 16 and 235, rounded, with a peak of 255. Incomplete blocks at the
+    right and lower edge are left out, as by Ponomarenko's own program.
 
     Returns:
-        None where no difference is visible by it, and where a side is below 8 pixels.
+        None if the metric sees no difference, or a side is below 8 pixels.
     """
     from psnr_hvsm.numpy import bt601ycbcr, hvs_hvsm_mse
 
@@ -123,10 +124,10 @@ def psnr_hvs_m(original: Pixels, decoded: Pixels) -> float | None:
 
 
 def need_psnr_hvsm() -> None:
-    """Import the library psnr-hvsm, which prints what it lacks, and takes seconds where there is a torch.
+    """Import the library psnr-hvsm. It prints which backends are missing; with torch, it takes seconds.
 
     Raises:
-        DependencyError: it is not installed.
+        DependencyError: the library is not installed.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -137,7 +138,7 @@ def need_psnr_hvsm() -> None:
 
 @functools.lru_cache(maxsize=1)
 def _scales_of(content: bytes, shape: tuple[int, ...]) -> list[tuple[Any, Any, Any]]:
-    """Of an original at each scale: pixels in XYB, blurred squares, and blurred."""
+    """For each scale of an original: its pixels in XYB, their squares blurred, and the pixels blurred."""
     from ssimulacra2 import ssimulacra2 as library
 
     linear = library.srgb_to_linear(np.frombuffer(content, np.uint8).reshape(shape).astype(np.float64))

@@ -1,4 +1,4 @@
-"""Results as CSV, as tables to read, and as a plot; published curves."""
+"""Results as CSV files, tables and a plot; published curves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from caesura.bench import machine
 from caesura.bench.schema import Curve, Difference, Point, Published, Results, Sample
 from caesura.errors import ConfigError
 
-_METRICS = {  # that have rate differences: in tables of these, and in the terminal's
+_METRICS = {  # metrics of BD-rates: name in Markdown tables, and in the terminal's table
     "psnr": ("PSNR", "PSNR"),
     "psnr_luma": ("PSNR of luma", None),
     "ms_ssim_db": ("MS-SSIM (dB)", "MS-SSIM"),
@@ -26,7 +26,7 @@ _METRICS = {  # that have rate differences: in tables of these, and in the termi
     "psnr_hvs_m": ("PSNR-HVS-M", "HVS-M"),
     "cvvdp": ("CVVDP", "CVVDP"),
 }
-_QUALITIES = {  # of samples: title and decimals
+_QUALITIES = {  # metrics of mean curves: name in Markdown tables, and number of decimals
     "psnr": ("PSNR (dB)", 3),
     "psnr_of_mean_mse": ("of mean MSE (dB)", 3),
     "psnr_luma": ("luma (dB)", 3),
@@ -40,10 +40,10 @@ _SPEEDS = ("encode_mps", "decode_mps")
 
 
 def read_published(path: Path) -> list[Published]:
-    """Published curves: a JSON object of {name: {"source": ..., "points": [{"bpp": ..., "psnr": ...}]}}.
+    """Read published curves: JSON as {name: {"source": ..., "points": [{"bpp": ..., "psnr": ...}]}}.
 
     Raises:
-        ConfigError: the file is not that.
+        ConfigError: the file cannot be read, or has another form.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -65,9 +65,9 @@ def read_published(path: Path) -> list[Published]:
 
 
 def csv_files(results: Results) -> dict[str, str]:
-    """Names and texts of points.csv, curves.csv and bd.csv.
+    """The text of points.csv, curves.csv and bd.csv, by name.
 
-    A BD-rate has one line for the mean curve, with the picture left empty, and one for each picture.
+    In bd.csv a BD-rate has a line for the mean curve, whose picture is empty, and a line for each picture.
     """
     curves = [{"codec": curve.codec} | asdict(sample) for curve in results.curves for sample in curve.samples]
     rates = [row for difference in results.bd for row in _rows(difference)]
@@ -82,27 +82,27 @@ def csv_files(results: Results) -> dict[str, str]:
 
 
 def summary(results: Results, anchor: str) -> Table:
-    """A table for a terminal: BD-rates against the anchor, the interval and overlap of PSNR's, and speeds.
+    """A table for the terminal: BD-rates against the anchor, and megapixels per second of encoder/decoder.
 
-    These are of encoder and decoder; how busy the machine was stands below. Metrics that were not measured
-    have no column; those of `--metrics` take the place of interval and overlap, so that 80 characters do.
+    Metrics that were not measured have no column. Interval and overlap of the PSNR are shown only if there
+    are no optional metrics, so that the table fits 80 characters. The caption is the load of the machine.
     """
-    others = [key for key, (_, short) in _METRICS.items() if short and key != "psnr" and _has(results, key)]
+    extra = [key for key, (_, short) in _METRICS.items() if short and key != "psnr" and _has(results, key)]
     title = f"BD-rate against {anchor}, 95% interval over {len(results.pictures)} pictures"
-    busy = machine.told(results.others, results.machine.cores) if results.timed else None
+    busy = machine.load_text(results.others, results.machine.cores) if results.timed else None
     table = Table(title=title, caption=busy, box=None, padding=(0, 1, 0, 0))
     table.add_column("codec", no_wrap=True)
-    roomy = not {"psnr_hvs_m", "cvvdp"}.intersection(others)
-    certainty = ("interval", "dB") if roomy else ()
+    room = not {"psnr_hvs_m", "cvvdp"}.intersection(extra)
+    certainty = ("interval", "dB") if room else ()
     speeds = ("MP/s",) if results.timed else ()
-    for name in ("PSNR", *certainty, *(_METRICS[key][1] or key for key in others), *speeds):
+    for name in ("PSNR", *certainty, *(_METRICS[key][1] or key for key in extra), *speeds):
         table.add_column(name, justify="right", no_wrap=True)
     for curve in results.curves:
-        rates, *rest = (results.difference(curve.codec, anchor, metric) for metric in ("psnr", *others))
+        rates, *rest = (results.difference(curve.codec, anchor, metric) for metric in ("psnr", *extra))
         table.add_row(
             curve.codec,
             percent(rates.percent) if rates else "",
-            *((_interval(rates), _overlap(rates)) if roomy else ()),
+            *((_interval(rates), _overlap(rates)) if room else ()),
             *(percent(one.percent) if one else "" for one in rest),
             *(["/".join(_short(speed(curve, name)) for name in _SPEEDS)] if results.timed else ()),
         )
@@ -110,12 +110,12 @@ def summary(results: Results, anchor: str) -> Table:
 
 
 def markdown(results: Results, anchor: str) -> str:
-    """BD-rates of every codec by every metric, of ours against all, and all means; no times."""
+    """Tables of BD-rates of all codecs against the anchor and of ours against all, and of mean curves."""
     first = next(codec.name for codec in results.codecs if codec.ours)
     names = [curve.codec for curve in results.curves]
     lines = _rates(f"codec, against {anchor}", results, [(name, anchor) for name in names])
     against = [(first, name) for name in names if name != first]
-    lines += ["", *_rates(f"{first}, against", results, against, told_of=1)]
+    lines += ["", *_rates(f"{first}, against", results, against, column=1)]
     measured = {key: shown for key, shown in _QUALITIES.items() if _has(results, key)}
     titles = ["codec", "setting", "bpp", *(title for title, _ in measured.values())]
     lines += ["", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
@@ -126,8 +126,8 @@ def markdown(results: Results, anchor: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rates(title: str, results: Results, pairs: Sequence[tuple[str, str]], told_of: int = 0) -> list[str]:
-    """A table of BD-rates of pairs of codec and anchor, each line under the name of one of them."""
+def _rates(title: str, results: Results, pairs: Sequence[tuple[str, str]], column: int = 0) -> list[str]:
+    """A table of BD-rates of pairs of codec and anchor; `column` is the one of the pair that names a row."""
     measured = [key for key in _METRICS if _has(results, key)]
     names = " | ".join(_METRICS[key][0] for key in measured)
     lines = [f"| {title} | {names} | overlap (PSNR) |", "|---" * (len(measured) + 2) + "|"]
@@ -136,7 +136,7 @@ def _rates(title: str, results: Results, pairs: Sequence[tuple[str, str]], told_
         rates = results.difference(*pair, "psnr")
         common = rates.overlap if rates else None
         over = "{:.1f} to {:.1f} dB".format(*common) if common else ""
-        lines.append(f"| {pair[told_of]} | {' | '.join(map(told, found))} | {over} |")
+        lines.append(f"| {pair[column]} | {' | '.join(map(with_interval, found))} | {over} |")
     return lines
 
 
@@ -145,22 +145,22 @@ def _overlap(difference: Difference | None) -> str:
 
 
 def _has(results: Results, metric: str) -> bool:
-    """Whether it was measured."""
+    """Whether a metric was measured."""
     return any(curve.points(metric) for curve in results.curves)
 
 
 def speed(curve: Curve, name: str) -> float:
-    """Megapixels a second at the median setting, of a run that was timed."""
+    """Megapixels per second, the median over the settings, of a run that was timed."""
     return float(statistics.median(getattr(sample, name) for sample in curve.samples))
 
 
 def percent(difference: float | None) -> str:
-    """A BD-rate as reports show it."""
+    """A BD-rate as text."""
     return "no overlap" if difference is None else f"{difference:+.1f}%"
 
 
-def told(difference: Difference | None) -> str:
-    """A BD-rate with its interval."""
+def with_interval(difference: Difference | None) -> str:
+    """A BD-rate with its interval as text."""
     return "" if difference is None else f"{percent(difference.percent)} {_interval(difference)}".strip()
 
 
@@ -171,7 +171,7 @@ def _interval(difference: Difference | None) -> str:
 
 
 def plot(curves: Sequence[Curve], published: Sequence[Published], path: Path, title: str) -> None:
-    """Draw PSNR, and MS-SSIM where measured, over the rate; published curves dashed."""
+    """Write a PNG of PSNR, and MS-SSIM if measured, over the rate; published curves are dashed."""
     import matplotlib as mpl
 
     mpl.use("Agg")

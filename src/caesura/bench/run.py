@@ -1,6 +1,6 @@
-"""`caesura bench`: from a folder of pictures to results.json, its page and what is beside them.
+"""`caesura bench`: measures codecs on a folder of pictures and writes results.json, CSV files and pages.
 
-pictures x codecs x settings -> points -> mean curves -> BD-rates; costs; pictures at matched bytes -> page
+pictures x codecs x settings -> points -> mean curves -> BD-rates; costs; pictures at matched size -> pages
 """
 
 from __future__ import annotations
@@ -14,55 +14,53 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caesura import __version__
-from caesura.bench import codecs as known
-from caesura.bench import costs, curves, html, machine, matched, measure, optional, report
+from caesura import __version__, progress
+from caesura.bench import codecs, costs, curves, html, machine, matched, measure, optional_metrics, report
 from caesura.bench.cache import Cache
+from caesura.bench.caesura_codec import Caesura, Crops, distinct
 from caesura.bench.codecs import Codec
 from caesura.bench.external import External
 from caesura.bench.measure import Conditions
-from caesura.bench.ours import Caesura, Crops, distinct
 from caesura.bench.photos import Photo, find, largest
 from caesura.bench.schema import CodecFacts, Cost, Missing, Picture, Remark, Results
 from caesura.errors import ConfigError, DependencyError
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.picture import files
 
-ANCHOR = known.JPEG.name
+ANCHOR = codecs.JPEG.name
 QUALITIES = (1, 12, 24, 36, 48, 60, 72, 86, 100)
-_QUICK_RUNGS = 5
+_QUICK_SETTINGS = 5
 SAMPLES = "samples"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be measured.
+    """The settings of a benchmark.
 
     Attributes:
-        folder: of pictures; None for scikit-image's, if `quick`.
-        destination: folder for everything that is written.
+        folder: of pictures; with `quick`, None for photographs of scikit-image.
+        destination: folder of the reports.
         models: names or folders of bundles.
-        efforts: of our encoder.
-        qualities: of our codec; others have ladders of their own.
-        codecs: parts of the names of other codecs, separated by commas; None for all.
-        external: codecs that are commands.
-        anchor: the codec that others are compared with.
-        reference: a file of published points.
-        crop: code NxN crops one by one by our codec; 0 codes whole pictures.
-        repeats: of each timing.
-        threads: that a codec may use; 0 for all processors.
-        metrics: of `optional.NAMES`, besides those that are always measured.
-        times: also measure time, memory and start-up.
-        quick: four pictures, at most 768 x 512, five settings, without slow codecs.
-        command: that made it, as reports show it.
+        efforts: of caesura's encoder.
+        qualities: of caesura; other codecs have their own ladders.
+        codecs: comma-separated parts of the names of other codecs; None for all.
+        external: codecs that are external commands.
+        anchor: name of the codec that others are compared with.
+        reference: a file of published curves.
+        crop: N to code independent N x N crops with caesura; 0 to code whole pictures.
+        repeats: number of timings of each coding.
+        threads: maximum number of threads of a codec; 0 for the number of processors.
+        metrics: some of `optional_metrics.NAMES`.
+        times: measure time, memory and start-up too.
+        quick: measure four pictures of at most 768 x 512 at five settings, without slow codecs.
+        command: the command line, for the reports.
     """
 
     folder: Path | None
     destination: Path
     models: Sequence[str]
-    efforts: Sequence[int] = (rate.DEFAULT_EFFORT,)
+    efforts: Sequence[int] = (ladder.DEFAULT_EFFORT,)
     qualities: Sequence[float] = QUALITIES
     codecs: str | None = None
     external: Sequence[External] = ()
@@ -78,15 +76,15 @@ class Plan:
 
 
 def bench(plan: Plan, console: Console) -> Results:
-    """Measure everything, and write it.
+    """Measure everything, write the reports, and return the results.
 
-    Interrupted, it writes what was measured, says how to go on, and raises KeyboardInterrupt again.
+    If interrupted, it writes what was measured, prints how to resume, and raises KeyboardInterrupt again.
 
     Raises:
         ConfigError: there is no picture, or a setting cannot be used.
         CommandError: an external command failed.
         DependencyError: a metric is not installed.
-        MetricError: CVVDP's process failed.
+        MetricError: CVVDP's worker failed.
     """
     published = report.read_published(plan.reference) if plan.reference else []
     remarks: list[Remark] = []
@@ -95,7 +93,7 @@ def bench(plan: Plan, console: Console) -> Results:
         remarks.append(Remark(name, text))
         console.print(f"{name}: {text}", markup=False, highlight=False, soft_wrap=True)
 
-    photos = find(plan.folder, quick=plan.quick, tell=remark)
+    photos = find(plan.folder, quick=plan.quick, remark=remark)
     ours, others, missing = _codecs(plan)
     everything = [*ours, *others]
     anchor = _anchor(plan.anchor, everything, missing)
@@ -124,39 +122,33 @@ def bench(plan: Plan, console: Console) -> Results:
     )
     conditions = Conditions(here.processor, threads, plan.repeats) if plan.times else None
     ladders = {codec.name: len(codec.settings) for codec in everything}
-    rungs = sum(ladders.values()) * len(photos)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
+    codings = sum(ladders.values()) * len(photos)
+    counts = "[progress.download]{task.completed:.0f}/{task.total:.0f}"
+    bar = progress.bar("{task.description}", counts, console=console)
     try:
-        with optional.opened(plan.metrics) as more, machine.threads_are(threads), bar:
-            task = bar.add_task("", total=rungs + len(everything) * (plan.times + len(photos)))
+        with optional_metrics.opened(plan.metrics) as more, machine.codec_threads(threads), bar:
+            task = bar.add_task("", total=codings + len(everything) * (plan.times + len(photos)))
 
-            def tell(doing: str) -> None:
-                bar.update(task, description=doing)
+            def status(step: str) -> None:
+                bar.update(task, description=step)
 
-            for point in measure.points(photos, everything, conditions, cache, tell, more):
+            for point in measure.points(photos, everything, conditions, cache, status, more):
                 results.points.append(point)
                 bar.advance(task)
             for cost in _costs(photos, everything, conditions, cache) if conditions else ():
-                tell(f"memory and start-up, {cost.codec}")
+                status(f"memory and start-up, {cost.codec}")
                 results.costs.append(cost)
                 bar.advance(task)
             folder = plan.destination / SAMPLES
-            for shown in matched.shown(photos, everything, results.points, folder, cache, tell):
+            for shown in matched.write_samples(photos, everything, results.points, folder, cache, status):
                 results.samples.append(shown)
                 bar.advance(task, shown.codec != "original")
-            _summarise(results, anchor, ladders, tell)
+            _summarise(results, anchor, ladders, status)
     except KeyboardInterrupt:
         _summarise(results, anchor, ladders, intervals=False)
         write(results, plan.destination)
-        done = f"interrupted: {len(results.points)} of {rungs} codings are measured"
-        console.print(f"{done}; the same command goes on from there", markup=False, highlight=False)
+        done = f"interrupted: {len(results.points)} of {codings} codings are measured"
+        console.print(f"{done}; the same command resumes", markup=False, highlight=False)
         raise
     write(results, plan.destination)
     page = html.write(plan.destination)
@@ -166,7 +158,7 @@ def bench(plan: Plan, console: Console) -> Results:
 
 
 def write(results: Results, folder: Path) -> None:
-    """Write results.json and the CSV files, each whole."""
+    """Write results.json and the CSV files to a folder."""
     for name, text in (report.csv_files(results) | {"results.json": results.to_json()}).items():
         files.write(folder / name, text.encode(), force=True)
 
@@ -175,25 +167,25 @@ def _summarise(
     results: Results,
     anchor: str,
     ladders: dict[str, int],
-    tell: Callable[[str], None] = lambda doing: None,
+    status: Callable[[str], None] = lambda step: None,
     *,
     intervals: bool = True,
 ) -> None:
-    """Curves and rate differences of the pictures that are done."""
-    points = curves.whole(results.points, results.pictures, ladders)
+    """Fill in curves and BD-rates, of the pictures that every codec has coded."""
+    points = curves.complete(results.points, results.pictures, ladders)
     names = [codec.name for codec in results.codecs]
     points.sort(key=lambda point: names.index(point.codec))
     results.curves = curves.mean_curves(points, results.pictures)
-    beside = [point.others for point in points if point.others is not None]
-    results.others = statistics.fmean(beside) if beside and len(beside) == len(points) else None
+    loads = [point.others for point in points if point.others is not None]
+    results.others = statistics.fmean(loads) if loads and len(loads) == len(points) else None
     ours = [codec.name for codec in results.codecs if codec.ours]
-    results.bd = curves.differences(points, results.curves, anchor, ours, intervals=intervals, tell=tell)
+    results.bd = curves.differences(points, results.curves, anchor, ours, intervals=intervals, status=status)
 
 
 def _codecs(plan: Plan) -> tuple[list[Codec], list[Codec], list[Missing]]:
-    """Ours, the others that are here, and what is missing."""
+    """Our codecs, the other codecs that are installed, and the missing ones."""
     for quality in plan.qualities:
-        rate.check(quality)
+        ladder.check(quality)
     ours: list[Codec] = [
         Caesura(model, distinct(model, plan.qualities), effort)
         for model in plan.models
@@ -202,31 +194,31 @@ def _codecs(plan: Plan) -> tuple[list[Codec], list[Codec], list[Missing]]:
     if plan.crop:
         ours = [Crops(codec, plan.crop) for codec in ours]
     missing: list[Missing] = []
-    chosen = known.choose(plan.codecs, known.OTHERS)
+    chosen = codecs.choose(plan.codecs, codecs.OTHERS)
     if plan.quick and plan.codecs is None:
-        chosen = [codec for codec in chosen if codec not in known.SLOW]
-        missing += [Missing(codec.name, "left out by --quick") for codec in known.SLOW]
-    others, absent = known.installed([*chosen, *plan.external])
+        chosen = [codec for codec in chosen if codec not in codecs.SLOW]
+        missing += [Missing(codec.name, "left out by --quick") for codec in codecs.SLOW]
+    others, absent = codecs.installed([*chosen, *plan.external])
     names = [codec.name for codec in (*ours, *others)]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"codec {name} comes {names.count(name)} times; names of their own are allowed")
+            raise ConfigError(f"codec {name} is given {names.count(name)} times; different names are allowed")
     if plan.quick:
         ours, others = ([_thinned(codec) for codec in some] for some in (ours, others))
     return ours, others, absent + missing
 
 
 def _thinned(codec: Codec) -> Codec:
-    """The codec with five settings, spread over its ladder."""
+    """The codec with five of its settings, spread over its ladder."""
     if isinstance(codec, Crops):
         return replace(codec, inner=_thinned(codec.inner))
-    count, last = min(_QUICK_RUNGS, len(codec.settings)), len(codec.settings) - 1
+    count, last = min(_QUICK_SETTINGS, len(codec.settings)), len(codec.settings) - 1
     kept = tuple(codec.settings[round(number * last / max(1, count - 1))] for number in range(count))
     return replace(codec, settings=kept)  # type: ignore[type-var]
 
 
 def _anchor(wanted: str, codecs: Sequence[Codec], missing: Sequence[Missing]) -> str:
-    """The name of the codec that is compared with; the usual one may be left out."""
+    """The name of the anchor as the codec spells it; the default anchor need not be measured."""
     names = [codec.name for codec in codecs]
     found = [name for name in names if name.lower() == wanted.lower()]
     if found or wanted == ANCHOR:
@@ -242,8 +234,8 @@ def _costs(
     photo = largest(photos)
     pixels = None
     for codec in codecs:
-        middle = {"codec": codec.name, "version": codec.version, "settings": list(codec.settings)}
-        key = photo.key | middle | asdict(conditions)
+        facts = {"codec": codec.name, "version": codec.version, "settings": list(codec.settings)}
+        key = photo.key | facts | asdict(conditions)
         kept = cache.get("cost", key)
         if kept is None:
             pixels = photo.pixels() if pixels is None else pixels

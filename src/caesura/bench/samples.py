@@ -1,4 +1,4 @@
-"""What codecs made of a picture, for its page: pixels to look at, and where to look."""
+"""Decoded pictures for the page of a picture, and the region where codecs differ most."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from caesura.errors import ConfigError
 from caesura.picture import files
 
 _MEDIA = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
-_LOUPE = 128  # the side, in pixels, of what is looked for where codecs differ most
+_SQUARE = 128  # side in pixels of the region where codecs differ most
 
 
 def load(
     results: dict[str, Any], picture: str, folder: Path, styles: dict[str, Style]
 ) -> dict[str, Any] | None:
-    """A picture's decoded pixels as data URIs, the original first, and where codecs differ most.
+    """The decoded versions of a picture as data URIs, the original first, and where they differ most.
 
     Returns:
-        None where the picture has none.
+        Variables of page/picture.html; None if the picture has no samples.
 
     Raises:
-        ConfigError: a sample lies elsewhere, cannot be read, or is neither PNG nor WebP.
+        ConfigError: a sample lies outside samples/, cannot be read, or is neither PNG nor WebP.
     """
     entries = [entry for entry in results["samples"] if entry["picture"] == picture]
     entries.sort(key=lambda entry: entry["codec"] != "original")
@@ -55,12 +55,12 @@ def load(
         "x": across,
         "y": down,
         **{key: first[key] for key in ("width", "height")},
-        "place": f"{first['width']} x {first['height']} pixels at ({first['x']}, {first['y']})",
+        "region": f"{first['width']} x {first['height']} pixels at ({first['x']}, {first['y']})",
     }
 
 
 def busiest(paths: Sequence[Path]) -> tuple[int, int]:
-    """The middle (x, y) of the square in which pictures of one size differ most from the first of them.
+    """The centre (x, y) of the square in which pictures differ most from the first of them.
 
     Raises:
         ConfigError: a file cannot be read.
@@ -75,7 +75,7 @@ def busiest(paths: Sequence[Path]) -> tuple[int, int]:
         if array.shape == arrays[0].shape:
             differences += np.abs(array - arrays[0]).mean(2)
     sums = np.pad(differences.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    rows, columns = min(_LOUPE, height), min(_LOUPE, width)
+    rows, columns = min(_SQUARE, height), min(_SQUARE, width)
     boxes = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
     top, left = np.unravel_index(int(boxes.argmax()), boxes.shape)
     return int(left) + columns // 2, int(top) + rows // 2

@@ -1,37 +1,28 @@
-"""What `caesura bench` writes: results.json, and points.csv, curves.csv, bd.csv of parts of it.
+"""The format of results.json, parts of which are also written as points.csv, curves.csv and bd.csv.
 
-Everything is plain data; None is null in JSON and empty in CSV.
+None is null in JSON and empty in CSV.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
 
 FORMAT = "caesura-bench-1"
-METRICS = (
-    "psnr",
-    "psnr_luma",
-    "ms_ssim_db",
-    "ssimulacra2",
-    "psnr_hvs_m",
-    "cvvdp",
-)  # that have rate differences
+METRICS = ("psnr", "psnr_luma", "ms_ssim_db", "ssimulacra2", "psnr_hvs_m", "cvvdp")  # of BD-rates
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it was measured.
+    """The machine that measured.
 
     Attributes:
         processor: its model's name.
-        instructions: the sets of vector instructions that it has, as "AVX2, AVX-512".
+        instructions: its vector instruction sets, such as "AVX2, AVX-512".
         cores: logical processors.
-        memory_gib: of the machine.
+        memory_gib: memory in GiB.
         system: name and release of the operating system.
-        python: its version.
+        python: version of Python.
     """
 
     processor: str
@@ -44,7 +35,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that was coded: its path in the folder, the hash of its file, its size in pixels."""
+    """A picture that was coded: path in the folder, SHA-256 of the file, size in pixels."""
 
     name: str
     sha256: str
@@ -54,7 +45,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class CodecFacts:
-    """A codec that was measured; `ours` tells caesura's models."""
+    """A codec that was measured; `ours` is true for models of caesura."""
 
     name: str
     version: str
@@ -72,7 +63,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Remark:
-    """A picture that was left out, or not coded whole, and why."""
+    """A picture that was left out, or of which a part was not coded, and why."""
 
     picture: str
     text: str
@@ -83,19 +74,19 @@ class Point:
     """One picture coded by one codec at one setting.
 
     Attributes:
-        codec, setting, picture: what was coded, and how.
-        bytes, bpp: size of the file, and 8 times that over the number of pixels.
+        codec, setting, picture: names of the codec and the picture, and the codec's setting.
+        bytes, bpp: size of the file in bytes, and in bits per pixel.
         mse: mean squared error over pixels and channels of 8-bit RGB.
-        psnr: dB of it; None for equal pictures.
-        psnr_luma: dB of the luma's error, Y = 0.299 R + 0.587 G + 0.114 B (BT.601, full range, not rounded);
+        psnr: in dB; None for equal pictures.
+        psnr_luma: PSNR of luma in dB, Y = 0.299 R + 0.587 G + 0.114 B (BT.601, full range, not rounded);
             None for equal luma.
-        ms_ssim: 0 to 1; None where a side is below 161 pixels.
-        ssimulacra2: up to 100; None where a side is below 8 pixels, or above 2^24 pixels.
-        encode_seconds, decode_seconds: wall time, medians of the repeats; None where it was not timed.
-        psnr_hvs_m: dB; None where no difference is visible by it, a side is below 8 pixels, or it was not
-            asked for.
-        cvvdp: JOD, up to 10; None where a side is below 8 pixels, above 2^24 pixels, or not asked for.
-        others: processors that other programs used while it was timed; None where that is not known.
+        ms_ssim: 0 to 1; None if a side is below 161 pixels.
+        ssimulacra2: up to 100; None if a side is below 8 pixels, or above 2^24 pixels.
+        encode_seconds, decode_seconds: wall time, median of the repeats; None if not timed.
+        psnr_hvs_m: in dB; None if the metric sees no difference, a side is below 8 pixels, or it was not
+            requested.
+        cvvdp: in JOD, up to 10; None if a side is below 8 pixels, above 2^24 pixels, or not requested.
+        others: mean number of processors that other programs used meanwhile; None if not known.
     """
 
     codec: str
@@ -117,14 +108,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Sample:
-    """Means over all pictures at one setting; a mean is None where a picture has no value.
+    """Means over all pictures at one setting; a mean is None if a picture has no value.
 
     Attributes:
         setting: of the codec.
         bpp, psnr, psnr_luma, ms_ssim, ssimulacra2, psnr_hvs_m, cvvdp: means of the pictures' values.
-        psnr_of_mean_mse: dB of the mean over pictures of the squared error.
+        psnr_of_mean_mse: PSNR in dB of the mean over pictures of the squared error.
         ms_ssim_db: mean of the pictures' -10 log10(1 - MS-SSIM).
-        encode_mps, decode_mps: megapixels a second, all pixels over all seconds; None where not timed.
+        encode_mps, decode_mps: megapixels per second, all pixels over all seconds; None if not timed.
     """
 
     setting: float
@@ -143,13 +134,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Curve:
-    """A codec's mean curve, by rising rate."""
+    """The mean curve of a codec, by rising rate."""
 
     codec: str
     samples: list[Sample]
 
     def points(self, metric: str) -> list[tuple[float, float]]:
-        """(bits per pixel, quality) of the samples that have it."""
+        """(bits per pixel, quality) of the samples that have this metric."""
         pairs = ((sample.bpp, getattr(sample, metric)) for sample in self.samples)
         return [(rate, quality) for rate, quality in pairs if quality is not None]
 
@@ -159,11 +150,11 @@ class Difference:
     """A BD-rate.
 
     Attributes:
-        codec, anchor, metric: whose rate is compared with whose, at equal what.
-        percent: of the mean curves; below zero, the codec needs fewer bits; None without overlap.
+        codec, anchor, metric: the rate of the codec is compared with that of the anchor at equal metric.
+        percent: of the mean curves; negative if the codec needs fewer bits; None without overlap.
         low, high: 95% bootstrap interval over pictures; None below two pictures.
-        overlap: lowest and highest quality that both mean curves reach, which it is taken over.
-        pictures: the same of each picture's own curves.
+        overlap: lowest and highest quality that both mean curves reach.
+        pictures: BD-rate of each picture's own curves, in percent.
     """
 
     codec: str
@@ -178,13 +169,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a codec costs besides time, each in a process of its own.
+    """Memory and start-up time of a codec, each measured in a separate process.
 
     Attributes:
         codec: its name.
-        encode_peak_mib, decode_peak_mib: peak memory of a Python process that codes the largest picture once.
-        start_seconds: from the start of a process until a picture of 64 x 64 was coded and decoded, less what
-            that takes a second time.
+        encode_peak_mib, decode_peak_mib: peak MiB of a Python process that codes the largest picture.
+        start_seconds: from the start of a process until 64 x 64 pixels are encoded and decoded, less the time
+            of encoding and decoding them a second time.
     """
 
     codec: str
@@ -195,7 +186,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Published:
-    """A curve from the literature, and where from: (bits per pixel, dB)."""
+    """A curve from the literature with its source; points are (bits per pixel, dB)."""
 
     name: str
     source: str
@@ -204,13 +195,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Shown:
-    """Pixels to look at: a part of a picture, as a codec gives it at matched bytes, or as it was.
+    """A picture to look at, or a part of one: decoded at matched file size, or the original.
 
     Attributes:
-        picture, codec: whose; the codec is "original" for the picture itself.
-        file: its path under samples/, a lossless WebP.
+        picture, codec: names; the codec is "original" for the picture itself.
+        file: path below samples/ of a lossless WebP.
         bytes, bpp, psnr: of the whole picture; None for the original, psnr also for equal pictures.
-        x, y, width, height: where in the picture the part lies.
+        x, y, width, height: the part's position and size in the picture.
     """
 
     picture: str
@@ -227,10 +218,10 @@ class Shown:
 
 @dataclass
 class Results:
-    """All of results.json.
+    """The content of results.json.
 
-    `made` is an ISO time, `threads` what each codec may use at most, `others` the mean of the points'; None
-    where there are no times, or one is not known.
+    `made` is the time in ISO 8601, `threads` the maximum of each codec, `others` the mean over the points, or
+    None if one is not known.
     """
 
     command: str
@@ -253,15 +244,9 @@ class Results:
     samples: list[Shown] = field(default_factory=list)
 
     def difference(self, codec: str, anchor: str, metric: str = "psnr") -> Difference | None:
-        """The BD-rate of two codecs, if it was measured."""
+        """The BD-rate of two codecs, or None if it was not measured."""
         return next((d for d in self.bd if (d.codec, d.anchor, d.metric) == (codec, anchor, metric)), None)
 
     def to_json(self) -> str:
         """The text of results.json."""
         return json.dumps({"format": FORMAT} | asdict(self), indent=1, allow_nan=False) + "\n"
-
-
-def read(path: Path) -> dict[str, Any]:
-    """results.json as plain data."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -193,7 +192,9 @@ def _run(
     as_json: bool,
     dry_run: bool,
 ) -> None:
-    bar = _bar()
+    from caesura import progress
+
+    bar = progress.bar("{task.fields[pictures]}", "{task.fields[speed]}")
     lines = Lines(bar, required=as_json)
     if dry_run:
         todo, done = archive.count(force=force)
@@ -209,24 +210,6 @@ def _run(
     lines.write(str(summary), err=as_json)
     if summary.failed or lines.lost:
         raise typer.Exit(1)
-
-
-def _bar() -> Progress:
-    """A bar on stderr, if it is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.fields[pictures]}"),
-        BarColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,  # into stderr
-        redirect_stderr=False,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _with_progress(bar: Progress, summary: Summary, finished: Iterator[Finished]) -> Iterator[Finished]:

@@ -115,7 +115,7 @@ def bench(
     from rich.console import Console
 
     from caesura.bench import external as commands
-    from caesura.bench import optional
+    from caesura.bench import optional_metrics
     from caesura.bench import speed as speeds
     from caesura.bench.run import Plan
     from caesura.bench.run import bench as run
@@ -142,7 +142,7 @@ def bench(
         crop=crop,
         repeats=repeats,
         threads=threads,
-        metrics=optional.choose(metrics),
+        metrics=optional_metrics.choose(metrics),
         times=not no_times,
         quick=quick,
         command=shlex.join(["caesura", *sys.argv[1:]]),

@@ -1,11 +1,11 @@
 "use strict";
-// What the page does beyond what it shows: reads plots out, hides codecs, chooses an anchor, sorts tables.
+// Tooltips of plots, the legend's buttons, choice of anchor and metric, sorting of tables.
 {
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const readout = $("#readout");
 
-  // Plots: the nearest mark that is shown
+  // Tooltips: of the nearest visible mark
   const texts = new WeakMap();
   const textOf = (mark) => {
     const title = $("title", mark);
@@ -45,7 +45,7 @@
   document.addEventListener("pointerdown", read);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") clear(); });
 
-  // The legend: boxes work without a script; names point out their curves, "all" and "none" are for many
+  // Legend: checkboxes work without a script; pointing at a name highlights its curves
   for (const button of all("[data-show]")) {
     button.addEventListener("click", () => {
       all(".legend input").forEach((box) => { box.checked = button.dataset.show === "all"; });
@@ -63,13 +63,13 @@
   }
 
   // The anchor and the metric: other views lie in templates
-  const show = (place, view) => {
-    const now = $(".view", place);
+  const show = (container, view) => {
+    const now = $(".view", container);
     if (now.dataset.view === view) return;
     const kept = document.createElement("template");
     kept.dataset.view = now.dataset.view;
     kept.content.append(...now.childNodes);
-    const template = $(`template[data-view="${view}"]`, place);
+    const template = $(`template[data-view="${view}"]`, container);
     now.append(template.content);
     now.dataset.view = view;
     template.replaceWith(kept);

@@ -1,10 +1,10 @@
 "use strict";
-// Two codecs' pixels, divided by a line, and a close-up of all of them.
+// Comparison of two codecs, divided by a line, and close-ups of all codecs.
 {
   const $ = (selector) => document.querySelector(selector);
-  const place = $("#compare"), stage = $(".stage"), pair = $(".pair"), slide = $("#slide"), zoom = $("#zoom"), lens = $(".lens");
+  const compare = $("#compare"), stage = $(".stage"), pair = $(".pair"), slide = $("#slide"), zoom = $("#zoom"), lens = $(".lens");
   const images = [...document.querySelectorAll(".window img")];
-  const width = Number(place.dataset.width), height = Number(place.dataset.height);
+  const width = Number(compare.dataset.width), height = Number(compare.dataset.height);
 
   const side = (choice, image, label) => {
     const show = () => {
@@ -19,9 +19,9 @@
   side($("#left"), $("#over"), $("#left-label"));
   side($("#right"), $("#under"), $("#right-label"));
 
-  // The slider spans what is seen of the pair, which may be wider than the screen
+  // The slider spans the visible part of the pair, which may be wider than the screen
   const line = () => stage.scrollLeft + stage.clientWidth * slide.value / 100;
-  const divide = () => place.style.setProperty("--at", `${line()}px`);
+  const divide = () => compare.style.setProperty("--at", `${line()}px`);
   slide.addEventListener("input", divide);
   stage.addEventListener("scroll", divide);
   const drag = (event) => {
@@ -34,8 +34,8 @@
     const box = $(".window"), scale = Number(zoom.value), w = box.clientWidth / 3, h = box.clientHeight / 3;
     const within = (input, part, side) => part >= side ? side / 2 : Math.min(Math.max(input.value, part / 2), side - part / 2);
     const middle = { x: within(x, w, width), y: within(y, h, height) };
-    place.style.setProperty("--x", middle.x);
-    place.style.setProperty("--y", middle.y);
+    compare.style.setProperty("--x", middle.x);
+    compare.style.setProperty("--y", middle.y);
     Object.assign(lens.style, {
       width: `${w * scale}px`, height: `${h * scale}px`,
       left: `${(middle.x - w / 2) * scale}px`, top: `${(middle.y - h / 2) * scale}px`,
@@ -45,7 +45,7 @@
   y.addEventListener("input", aim);
   addEventListener("resize", () => { aim(); divide(); });
 
-  // Near the line a press drags it, elsewhere it aims; a finger that moves scrolls, as anywhere
+  // A press near the line drags it, elsewhere it moves the close-up; a moving finger scrolls
   let dragging = false;
   pair.addEventListener("pointerdown", (event) => {
     dragging = Math.abs(event.clientX - pair.getBoundingClientRect().x - line()) < 24;
@@ -63,8 +63,8 @@
   });
 
   zoom.addEventListener("change", () => {
-    place.style.setProperty("--w", `${width * zoom.value}px`);
-    place.style.setProperty("--h", `${height * zoom.value}px`);
+    compare.style.setProperty("--w", `${width * zoom.value}px`);
+    compare.style.setProperty("--h", `${height * zoom.value}px`);
     aim();
     divide();
   });

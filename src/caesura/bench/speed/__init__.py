@@ -1,9 +1,9 @@
-"""Speed of the installed codec, and where its time goes.
+"""Speed of caesura's models by picture size and number of threads, and the time of each stage.
 
     python -m caesura.bench.speed [OUT] [--model NAME ...] [--all] [--sizes 0.1,0.4,...] [--repeats N]
 
-Pictures of 0.1 to 24 megapixels, coded with one thread and with all; medians of repeats that are interleaved.
-Writes speed.md, speed.png and speed.json to OUT.
+Pictures of 0.1 to 24 megapixels are coded with one thread and with all processors; figures are medians of
+interleaved repeats. speed.md, speed.png and speed.json are written to OUT.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from caesura.bench import machine, work
+from caesura.bench import complexity, machine
 from caesura.bench.speed import peak, pictures, process, symbols, timing
 from caesura.bench.speed.timing import median
 from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
-from caesura.models import ladder as rate
+from caesura.models import ladder
 
 __all__ = ["SIZES", "Speed", "large", "measure", "median", "processors", "rows", "run"]
 
 SIZES = (0.1, 0.4, 1.0, 3.0, 12.0, 24.0)  # megapixels
-_ALONE = (0.4, 12.0)  # coded in processes of their own
-_OF_SYMBOLS = 1.0  # whose symbols go through the coder alone
+_FRESH = (0.4, 12.0)  # megapixels of pictures that are coded in separate processes
+_CODED = 1.0  # megapixels of the picture whose symbols are coded without transforms
 _REPEATS = 3
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of one model, at the default quality and effort.
+    """Measurements of one model at the default quality and effort.
 
     Attributes:
         model, id: of the bundle.
-        machine: what it was measured on.
-        others: processors that other programs used meanwhile; None where that is not known.
-        rates: by size, direction and threads.
-        splits: one thread's seconds by stage.
+        machine: the machine and the versions of libraries.
+        others: mean number of processors that other programs used meanwhile; None if not known.
+        rates: speed by size, direction and threads.
+        splits: seconds of each stage with one thread.
         peak: multiply-accumulates per second of float32 matrix products, by number of threads.
-        work: per pixel.
-        coding: entropy coding alone.
+        work: complexity of the model.
+        coding: speed of entropy coding.
         start_up: seconds of `caesura info`.
-        alone: coding in processes of their own.
+        alone: coding in separate processes.
     """
 
     model: str
@@ -58,13 +58,13 @@ class Speed:
     rates: list[timing.Rate]
     splits: list[timing.Split]
     peak: dict[int, float]
-    work: work.Work
+    work: complexity.Complexity
     coding: symbols.Coding
     start_up: float
     alone: list[process.Fresh]
 
     def peak_share(self, direction: str, speed: float, threads: int) -> float:
-        """Of the machine's peak, what the networks do at `speed` megapixels per second."""
+        """The share of the machine's peak that the networks reach at `speed` megapixels per second."""
         return self.work.graphs(direction) * 1e9 * speed / self.peak[threads]
 
 
@@ -77,20 +77,20 @@ def run(
     repeats: int = _REPEATS,
     console: Console | None = None,
 ) -> list[Speed]:
-    """Measure models; print tables, and write speed.json, speed.md and speed.png to a folder.
+    """Measure models, print tables, and write speed.json, speed.md and speed.png to a folder.
 
     Args:
-        destination: a folder; made if need be, its files replaced.
-        model: names of bundles, one or several.
-        sizes: of pictures, in megapixels.
-        threads: numbers of them; 1 and all processors by default.
-        repeats: how often each is measured, small pictures three times as often.
-        console: where progress and tables go.
+        destination: the folder, which is created if needed; existing files are replaced.
+        model: one or several names of bundles.
+        sizes: of pictures, in megapixels, 0.001 to 100.
+        threads: numbers of threads; by default 1 and the number of processors.
+        repeats: of each measurement; small pictures are measured three times as often.
+        console: for progress and tables.
 
     Raises:
-        ConfigError: a size, a number of threads or of repeats is out of range, or the folder cannot be made.
-        ModelError: a model is not there.
-        DependencyError: something of the extra [bench] is not installed.
+        ConfigError: an argument is out of range, or the folder cannot be created.
+        ModelError: there is no such model.
+        DependencyError: a library of the extra [bench] is not installed.
     """
     from caesura.bench.speed import tables
     from caesura.picture import files
@@ -128,38 +128,38 @@ def measure(
     repeats: int = _REPEATS,
     advance: timing.Advance = lambda: None,
 ) -> Speed:
-    """One model; `advance` is called after each step. Other arguments are those of `run`."""
-    bundle, beside = bundles.load(model), machine.Others()
-    counted = work.count(bundle)
+    """Measure one model. `advance` is called after each step; the other arguments are those of `run`."""
+    bundle, load = bundles.load(model), machine.OtherLoad()
+    counted = complexity.count(bundle)
     peaks = {count: peak.gemm(count) for count in sorted({1, *threads})}
     rates, splits = timing.measure(model, sizes, threads, repeats, advance)
-    # Once more, so that a machine that was busy the first time does not look slow.
+    # Measured twice, since other programs may have slowed down the first measurement.
     peaks = {count: max(before, peak.gemm(count)) for count, before in peaks.items()}
-    photo = pictures.photo(*pictures.shape(min(_OF_SYMBOLS, max(sizes))))
-    coding = symbols.coding(photo, bundle, rate.DEFAULT_QUALITY, 3 * repeats)
+    photo = pictures.photo(*pictures.shape(min(_CODED, max(sizes))))
+    coding = symbols.coding(photo, bundle, ladder.DEFAULT_QUALITY, 3 * repeats)
     advance()
-    alone = []
-    for size in sorted({min(size, max(sizes)) for size in _ALONE}):
-        alone += process.fresh(size, model)
+    fresh = []
+    for size in sorted({min(size, max(sizes)) for size in _FRESH}):
+        fresh += process.fresh(size, model)
         advance()
     return Speed(
         model=bundle.name,
         id=f"{bundle.id:08x}",
         machine=_machine(),
         start_up=process.info_seconds(),
-        others=beside.used(),
+        others=load.used(),
         rates=rates,
         splits=splits,
         peak=peaks,
         work=counted,
         coding=coding,
-        alone=alone,
+        alone=fresh,
     )
 
 
 def _steps(sizes: Sequence[float], repeats: int) -> int:
-    """How often `measure` advances."""
-    return timing.rounds(sizes, repeats) + 1 + len({min(size, max(sizes)) for size in _ALONE})
+    """The number of steps of `measure`."""
+    return timing.rounds(sizes, repeats) + 1 + len({min(size, max(sizes)) for size in _FRESH})
 
 
 def _check(models: Sequence[str], sizes: Sequence[float], threads: Sequence[int], repeats: int) -> None:
@@ -178,11 +178,11 @@ def _check(models: Sequence[str], sizes: Sequence[float], threads: Sequence[int]
 
 
 def rows(found: Speed | None = None) -> list[tuple[str, str, str]]:
-    """A short table: what is measured, how much it is, and the number of repeats.
+    """Rows of a short table: name, figure, and number of repeats.
 
-    `found` is measured if it is not given: two sizes, all threads.
+    Without `found`, two sizes are measured with one and all threads.
     """
-    found = found or measure(bundles.DEFAULT, _ALONE, sorted({1, processors()}))
+    found = found or measure(bundles.DEFAULT, _FRESH, sorted({1, processors()}))
     most = max(one.threads for one in found.rates)
     lines = [("start-up of `caesura info`", f"{found.start_up:.3f} s", str(process.INFO_REPEATS))]
     memory = {(one.direction, one.megapixels): one.peak for one in found.alone}
@@ -196,13 +196,13 @@ def rows(found: Speed | None = None) -> list[tuple[str, str, str]]:
 
 
 def large(direction: str) -> tuple[float, float]:
-    """Seconds and peak GiB of "encode" or "decode" of 12 megapixels, the first in a process of its own."""
-    (one,) = (one for one in process.fresh(_ALONE[-1]) if one.direction == direction)
+    """Seconds and peak GiB of the first "encode" or "decode" of 12 megapixels in a separate process."""
+    (one,) = (one for one in process.fresh(_FRESH[-1]) if one.direction == direction)
     return one.first, one.peak
 
 
 def processors() -> int:
-    """How many there are."""
+    """The number of processors."""
     return os.cpu_count() or 1
 
 

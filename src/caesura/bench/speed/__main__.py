@@ -1,4 +1,4 @@
-"""See the package."""
+"""Command line of `caesura.bench.speed`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from caesura.models import bundle as bundles
 
 
 def main() -> None:
-    """Read arguments, run."""
+    """Parse arguments and measure."""
     parser = argparse.ArgumentParser(
         prog="python -m caesura.bench.speed",
         description=speed.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("out", nargs="?", type=Path, default=Path("bench-output/speed"))
-    parser.add_argument("--model", action="append", help="name of a bundle; several may be given")
-    parser.add_argument("--all", action="store_true", help="all bundles found")
-    parser.add_argument("--sizes", type=_numbers, default=speed.SIZES, help="megapixels, by commas")
-    parser.add_argument("--threads", type=_counts, help="numbers, by commas; 1 and all by default")
+    parser.add_argument("--model", action="append", help="name of a bundle; may be repeated")
+    parser.add_argument("--all", action="store_true", help="measure all installed bundles")
+    parser.add_argument("--sizes", type=_numbers, default=speed.SIZES, help="megapixels, comma-separated")
+    parser.add_argument(
+        "--threads", type=_counts, help="numbers of threads, comma-separated (default: 1 and all processors)"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     models = arguments.model or [bundles.DEFAULT]

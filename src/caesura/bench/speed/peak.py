@@ -1,4 +1,4 @@
-"""What the machine can do: float32 matrix products of NumPy's BLAS."""
+"""Peak arithmetic speed of the machine: float32 matrix products of NumPy's BLAS."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-_SIDE = 1536  # larger gains nothing, smaller does not fill the caches
+_SIDE = 1536  # larger matrices are not faster, smaller ones are slower
 
 
 def gemm(threads: int, *, side: int = _SIDE, repeats: int = 8) -> float:
-    """Multiply-accumulates per second of products of square float32 matrices, the best of some."""
+    """Multiply-accumulates per second of a product of square float32 matrices, the best of `repeats`."""
     random = np.random.default_rng(0)
     left, right = (random.random((side, side), np.float32) for _ in range(2))
     out = np.empty((side, side), np.float32)

@@ -1,4 +1,4 @@
-"""What only a fresh process shows: start-up, the first picture, the most memory."""
+"""Measurements in separate processes: start-up, time of the first picture, peak memory."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ INFO_REPEATS = 9
 
 @dataclass(frozen=True)
 class Fresh:
-    """One direction of one picture in a process of its own, all threads.
+    """Encoding or decoding of one picture in a separate process, with all threads.
 
     Attributes:
         direction: "encode" or "decode".
         megapixels: of the picture.
-        first: seconds of the first picture, all that is loaded for it included, Python's start not.
-        warm: seconds of the same again.
-        peak: the most memory that the process took, GiB.
+        first: seconds of the first time, with loading the model, without the start of Python.
+        warm: seconds of the second time.
+        peak: peak memory of the process in GiB; 0 if not known.
     """
 
     direction: str
@@ -41,7 +41,7 @@ class Fresh:
 
 
 def info_seconds() -> float:
-    """Median seconds of `caesura info` of a small file, start to end."""
+    """Median seconds of a run of `caesura info` on a small file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.cae"
         path.write_bytes(codec.encode(pictures.photo(64, 96)))
@@ -55,7 +55,7 @@ def info_seconds() -> float:
 
 
 def fresh(megapixels: float, model: str = bundles.DEFAULT) -> list[Fresh]:
-    """Both directions of a picture of about this size, each in a process of its own."""
+    """Encoding and decoding of a picture of about this size, each in a separate process."""
     pixels = pictures.photo(*pictures.shape(megapixels))
     with tempfile.TemporaryDirectory() as folder:
         picture, file = Path(folder) / "photo.npy", Path(folder) / "photo.cae"
@@ -70,7 +70,7 @@ def fresh(megapixels: float, model: str = bundles.DEFAULT) -> list[Fresh]:
 
 
 def _run(direction: str, path: Path, model: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "caesura.bench.alone", direction, str(path), model]
+    command = [sys.executable, "-m", "caesura.bench.coding_process", direction, str(path), model]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found: dict[str, float] = json.loads(out)
     return found

@@ -1,8 +1,7 @@
-"""Where a call's time goes: transform, entropy, container, and the rest.
+"""Time of a call by stage: transform, entropy, container, and the rest.
 
-The product has no timers: while `measured` is entered, the functions that each stage is made of are wrapped,
-and put back when it is left. All work then runs in the caller's thread (CAESURA_THREADS is 1), since times of
-threads that run side by side add up to no whole.
+The codec has no timers. Within `measured`, the functions of each stage are wrapped by ones that measure, and
+everything runs in the caller's thread (CAESURA_THREADS is 1), since times of parallel threads do not add up.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from caesura.bench.machine import threads_are
+from caesura.bench.machine import codec_threads
 from caesura.coding import detail, rounding
 from caesura.entropy import coder, control, factorized, grouped
 from caesura.format import container
@@ -22,20 +21,20 @@ from caesura.runtime import transform
 
 STAGES = TRANSFORM, ENTROPY, CONTAINER, REST = ("transform", "entropy", "container", "rest")
 
-# What each stage is made of, by owner and name. Owners look these up when they call.
-_MADE_OF: dict[str, tuple[tuple[Any, str], ...]] = {
+# The functions of each stage, by owner and name. Callers look them up in the owner at each call.
+_FUNCTIONS: dict[str, tuple[tuple[Any, str], ...]] = {
     # Loading, running and copying in and out of ONNX graphs; the detail layer's DCT, above the ladder's top.
     TRANSFORM: ((transform, "_run"), (detail, "forward"), (detail, "backward")),
     # Table indices, rounding to symbols, and the coder.
     ENTROPY: (
-        *((control.Indices, name) for name in ("__init__", "of", "learn")),
+        *((control.Indices, name) for name in ("__init__", "index", "update")),
         *((rounding, name) for name in ("nearest", "optimised")),
         (detail, "quantize"),
         *((grouped, name) for name in ("push_passes", "pop_pass")),
         *((factorized, name) for name in ("push", "pop")),
         *((coder.Pusher, "bytes"), (coder.Popper, "__init__"), (coder.Popper, "finish")),
     ),
-    # Parsing and putting together, checksums, metadata.
+    # Parsing and writing, checksums, metadata.
     CONTAINER: (
         *((container, name) for name in ("read", "read_header", "write")),
         *((metadata, name) for name in ("of_image", "to_info")),
@@ -44,7 +43,7 @@ _MADE_OF: dict[str, tuple[tuple[Any, str], ...]] = {
 
 
 class Clock:
-    """Seconds by stage: time within a stage that another is called from is the other's alone.
+    """Seconds by stage. Time within a nested call counts for the stage of that call alone.
 
     Attributes:
         seconds: by stage, so far.
@@ -55,7 +54,7 @@ class Clock:
         self._stage, self._since = REST, time.perf_counter()
 
     def switch(self, stage: str) -> str:
-        """Go on in a stage; gives the one before."""
+        """Start counting for a stage; returns the previous one."""
         now, before = time.perf_counter(), self._stage
         self.seconds[before] += now - self._since
         self._stage, self._since = stage, now
@@ -64,11 +63,11 @@ class Clock:
 
 @contextmanager
 def measured() -> Iterator[Clock]:
-    """A clock of what runs within, in one thread; not for two at once."""
+    """A clock of the calls within the block. Only one can be used at a time."""
     clock = Clock()
-    with threads_are(1), _wrapped(clock):
+    with codec_threads(1), _wrapped(clock):
         clock.switch(REST)
-        clock.seconds = dict.fromkeys(STAGES, 0.0)  # wrapping is no part of it
+        clock.seconds = dict.fromkeys(STAGES, 0.0)  # without the time of wrapping
         try:
             yield clock
         finally:
@@ -77,9 +76,9 @@ def measured() -> Iterator[Clock]:
 
 @contextmanager
 def _wrapped(clock: Clock) -> Iterator[None]:
-    kept = [(owner, name, getattr(owner, name)) for made in _MADE_OF.values() for owner, name in made]
+    kept = [(owner, name, getattr(owner, name)) for made in _FUNCTIONS.values() for owner, name in made]
     try:
-        for stage, made in _MADE_OF.items():
+        for stage, made in _FUNCTIONS.items():
             for owner, name in made:
                 setattr(owner, name, _timed(getattr(owner, name), stage, clock))
         yield

@@ -1,4 +1,4 @@
-"""Entropy coding alone: symbols of a real picture through the coder, and the choice of their tables."""
+"""Speed of entropy coding, without transforms: coding the symbols of a picture and choosing their tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.bench.machine import threads_are
+from caesura.bench.machine import codec_threads
 from caesura.coding.cae2017 import Cae2017
 from caesura.coding.cae2026 import Cae2026, control_of
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper
 from caesura.entropy.control import Indices
 from caesura.entropy.passes import PASSES, parts
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture.pixels import pad, padded_side
@@ -27,14 +27,14 @@ from caesura.runtime.parallel import one_blas_thread
 
 @dataclass(frozen=True)
 class Coding:
-    """Nanoseconds a symbol, medians, one thread.
+    """Nanoseconds per symbol, medians, with one thread.
 
     Attributes:
-        symbols: in the plane and, with cae2026, the hyperlatent.
-        coded: of these, those that the coder sees; the others are certainly zero.
-        encode, decode: symbols to bytes and back, tables known, sorting included; over `symbols`.
-        encode_coded, decode_coded: the same over `coded`.
-        control: choosing the tables, over `symbols`; 0 where a channel has one.
+        symbols: number in the latent and, with cae2026, the hyperlatent.
+        coded: number of symbols that are coded; the others are known to be zero.
+        encode, decode: time to write and to read the symbols with known tables, divided by `symbols`.
+        encode_coded, decode_coded: the same, divided by `coded`.
+        control: time to choose the tables, divided by `symbols`; 0 if each channel has one table.
     """
 
     symbols: int
@@ -48,15 +48,15 @@ class Coding:
 
 @one_blas_thread()
 def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: int) -> Coding:
-    """Measure on the symbols of a picture, uint8 (H, W, 3)."""
+    """Measure with the symbols of a picture, uint8 (H, W, 3)."""
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = pad(pixels, *sides)
-    conditioning = Conditioning(bundle, rate.quality_code(quality, bundle.quality_scale))
-    with threads_are(1):
+    conditioning = Conditioning(bundle, ladder.quality_code(quality, bundle.quality_scale))
+    with codec_threads(1):
         if bundle.architecture == "cae2026":
-            calls, symbols, coded = _flagship(padded, conditioning)
+            calls, symbols, coded = _cae2026(padded, conditioning)
         else:
-            calls, symbols, coded = _paper(padded, conditioning)
+            calls, symbols, coded = _cae2017(padded, conditioning)
         times: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(repeats + 1):
             for name, call in calls.items():
@@ -78,7 +78,7 @@ def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: i
 _Calls = dict[str, Callable[[], Any]]
 
 
-def _paper(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Calls, int, int]:
+def _cae2017(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Calls, int, int]:
     coder = Cae2017(conditioning)
     encoded = coder.encode(coder.analyse(pixels))
     payload = encoded.pack()
@@ -89,7 +89,7 @@ def _paper(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Call
     return calls, encoded.symbols.size, encoded.symbols.size
 
 
-def _flagship(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Calls, int, int]:
+def _cae2026(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Calls, int, int]:
     coder = Cae2026(conditioning)
     encoded = coder.encode(coder.analyse(pixels))
     payload, weights, shape = encoded.pack(), control_of(conditioning), encoded.latents.values.shape

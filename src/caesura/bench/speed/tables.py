@@ -1,4 +1,4 @@
-"""What was measured, as tables and as a picture."""
+"""Tables and a plot of the measured speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import matplotlib
 import matplotlib.axes
 import rich.table
 
-from caesura.bench.machine import told
+from caesura.bench.machine import load_text
 from caesura.bench.speed import stages
 from caesura.bench.speed.process import DIRECTIONS, INFO_REPEATS
 
@@ -21,7 +21,7 @@ matplotlib.use("Agg")
 
 
 class Table(NamedTuple):
-    """A title, what the columns are, and rows of text; `note` says how it was measured."""
+    """A table of text, with a note on how it was measured."""
 
     title: str
     columns: list[str]
@@ -29,7 +29,7 @@ class Table(NamedTuple):
     note: str = ""
 
     def rich(self) -> rich.table.Table:
-        """For a console."""
+        """The table for a console."""
         shown = rich.table.Table(
             *self.columns, title=self.title, caption=self.note or None, title_justify="left"
         )
@@ -38,7 +38,7 @@ class Table(NamedTuple):
         return shown
 
     def markdown(self) -> str:
-        """A heading, the table and the note."""
+        """The table in Markdown, with heading and note."""
         lines = [self.columns, ["---"] * len(self.columns), *self.rows]
         text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         note = f"\n{self.note}\n" if self.note else ""
@@ -46,15 +46,15 @@ class Table(NamedTuple):
 
 
 def of(found: Speed) -> list[Table]:
-    """All tables of one model."""
+    """All tables of a model."""
     return [_rates(found), _splits(found), _coding(found), _processes(found), _work(found)]
 
 
 def markdown(found: Sequence[Speed]) -> str:
-    """A page: the machine, then a section for each model."""
+    """A Markdown page: the machine, and a section for each model."""
     machine = ", ".join(f"{name} {value}" for name, value in found[0].machine.items())
-    beside = "; ".join(dict.fromkeys(told(one.others, int(one.machine["processors"])) for one in found))
-    parts = [f"# Speed\n\n{machine}; {beside}.\n\n![Megapixels per second by size](speed.png)\n"]
+    load = "; ".join(dict.fromkeys(load_text(one.others, int(one.machine["processors"])) for one in found))
+    parts = [f"# Speed\n\n{machine}; {load}.\n\n![Megapixels per second by size](speed.png)\n"]
     for one in found:
         parts += [f"## {one.model} (`{one.id}`)\n", *(table.markdown() for table in of(one))]
     return "\n".join(parts)
@@ -81,10 +81,10 @@ def _rates(found: Speed) -> Table:
     )
     return Table(
         f"Speed of {found.model}, quality 50",
-        ["picture", "threads", "encode MP/s", "decode MP/s", "encode peak", "decode peak", "median of"],
+        ["picture", "threads", "encode MP/s", "decode MP/s", "encode, of peak", "decode, of peak", "repeats"],
         rows,
-        "Peak: what the networks multiply (overlaps of windows not counted), of what the machine can: "
-        f"float32 matrix products, {peaks}.",
+        "Peak: multiplications of the networks, without those that overlapping windows repeat, as a share of "
+        f"the machine's peak in float32 matrix products: {peaks}.",
     )
 
 
@@ -101,8 +101,8 @@ def _splits(found: Speed) -> Table:
             ]
         )
     return Table(
-        f"Where the time of {found.model} goes, one thread",
-        ["picture", "", *stages.STAGES, "peak within the transform"],
+        f"Time of {found.model} by stage, one thread",
+        ["picture", "direction", *stages.STAGES, "share of peak within the transform"],
         rows,
         "Transform: ONNX graphs; entropy: table indices, rounding, coder; container: parsing, checksums, "
         "metadata; rest: padding, scaling, copies.",
@@ -116,10 +116,10 @@ def _coding(found: Speed) -> Table:
         ["coded", str(coding.coded), f"{coding.encode_coded:.1f}", f"{coding.decode_coded:.1f}", ""],
     ]
     return Table(
-        f"Entropy coding of {found.model} alone, ns per symbol",
+        f"Entropy coding of {found.model}, ns per symbol",
         ["symbols", "number", "encode", "decode", "table indices"],
         rows,
-        "The same time over all symbols, and over those that are not certainly zero; one thread.",
+        "The same time divided by all symbols, and by those that are not known to be zero; one thread.",
     )
 
 
@@ -135,11 +135,11 @@ def _processes(found: Speed) -> Table:
         for one in found.alone
     ]
     return Table(
-        f"Processes of their own, {found.model}",
-        ["", "first", "again", "peak memory"],
+        f"Separate processes, {found.model}",
+        ["process", "first", "second", "peak memory"],
         rows,
-        f"`caesura info` from start to end, median of {INFO_REPEATS}; pictures from the call on, once, all "
-        "threads.",
+        f"`caesura info`: the whole process, median of {INFO_REPEATS}. Pictures: first and second call in a "
+        "process, without the start of Python, all threads.",
     )
 
 
@@ -149,12 +149,12 @@ def _work(found: Speed) -> Table:
         for part, kinds in found.work.parts.items()
         for kind, amount in sorted(kinds.items(), key=lambda item: -item[1])
     ]
-    rows += [[direction, "altogether", f"{getattr(found.work, direction):.2f}"] for direction in DIRECTIONS]
-    return Table(f"Work of {found.model}", ["graph", "layers", "kMAC/pixel"], rows)
+    rows += [[direction, "total", f"{getattr(found.work, direction):.2f}"] for direction in DIRECTIONS]
+    return Table(f"Complexity of {found.model}", ["graph", "layers", "kMAC/pixel"], rows)
 
 
 def picture(found: Sequence[Speed]) -> bytes:
-    """A PNG: megapixels per second over the picture's size, and the split of the largest picture."""
+    """A PNG: megapixels per second over picture size, and the stages of the largest picture."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
@@ -180,7 +180,7 @@ def picture(found: Sequence[Speed]) -> bytes:
 
 
 def _bars(axis: matplotlib.axes.Axes, found: Sequence[Speed]) -> None:
-    """Shares of the largest picture's time."""
+    """Shares of the stages in the time of the largest picture."""
     bars = []
     for one in found:
         largest = max(split.megapixels for split in one.splits)

@@ -1,4 +1,4 @@
-"""Megapixels per second by size of the picture and number of threads, and where one thread's time goes."""
+"""Megapixels per second by picture size and number of threads, and time by stage with one thread."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from caesura import codec
-from caesura.bench.machine import threads_are
+from caesura.bench.machine import codec_threads
 from caesura.bench.speed import pictures, stages
 from caesura.bench.speed.process import DIRECTIONS
 
 Advance = Callable[[], None]
 
-_SMALL, _TURNS = 1.5e6, 3  # pixels of pictures that are coded so often in each round
+_SMALL, _TURNS = 1.5e6, 3  # pictures of fewer pixels are coded this often in each round
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast pictures of one size are coded.
+    """Speed of coding pictures of one size.
 
     Attributes:
         direction: "encode" or "decode".
         megapixels, width, height: of the picture.
         threads: CAESURA_THREADS.
-        seconds: the median of repeats.
-        repeats: how many.
+        seconds: median of the repeats.
+        repeats: their number.
     """
 
     direction: str
@@ -45,7 +45,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Split:
-    """Where one thread's time goes.
+    """Time by stage, with one thread.
 
     Attributes:
         direction: "encode" or "decode".
@@ -59,9 +59,9 @@ class Split:
 
     @property
     def shares(self) -> dict[str, float]:
-        """By stage; they sum to 1."""
-        whole = sum(self.seconds.values())
-        return {stage: part / whole for stage, part in self.seconds.items()}
+        """The share of each stage; they sum to 1."""
+        total = sum(self.seconds.values())
+        return {stage: part / total for stage, part in self.seconds.items()}
 
     @property
     def transform_speed(self) -> float:
@@ -76,14 +76,14 @@ def measure(
     repeats: int,
     advance: Advance = lambda: None,
 ) -> tuple[list[Rate], list[Split]]:
-    """Code a picture of each size in each direction, with each number of threads; repeats are interleaved.
+    """Encode and decode a picture of each size with each number of threads; repeats are interleaved.
 
     Args:
         model: a bundle's name or folder.
         sizes: megapixels.
-        threads: numbers of them.
+        threads: numbers of threads.
         repeats: rounds; small pictures are coded three times in each.
-        advance: called after each picture of each round; `rounds` says how often.
+        advance: called after each picture of each round, `rounds` times in all.
     """
     rates: list[Rate] = []
     splits: list[Split] = []
@@ -92,7 +92,7 @@ def measure(
     times: dict[tuple[int, str, int], list[float]] = {}
     parts: dict[tuple[int, str], list[dict[str, float]]] = {}
     smallest = min(range(len(sizes)), key=lambda number: sizes[number])
-    for turn in range(repeats + 1):  # the first, of one picture, loads the graphs for each number of threads
+    for turn in range(repeats + 1):  # the first round, with one picture, loads the graphs
         for number, (photo, data) in enumerate(zip(photos, files, strict=True)):
             calls: dict[str, Callable[[], object]] = {
                 "encode": lambda photo=photo: codec.encode(photo, model=model),  # type: ignore[misc]
@@ -105,7 +105,7 @@ def measure(
             for _ in range(_TURNS if small else 1):
                 for direction in DIRECTIONS:
                     for count in threads:
-                        with threads_are(count):
+                        with codec_threads(count):
                             seconds = _seconds(calls[direction])
                         if turn:
                             times.setdefault((number, direction, count), []).append(seconds)
@@ -126,7 +126,7 @@ def measure(
 
 
 def rounds(sizes: Sequence[float], repeats: int) -> int:
-    """How often `measure` advances."""
+    """The number of steps of `measure`."""
     return (repeats + 1) * len(sizes)
 
 

@@ -1,4 +1,4 @@
-"""Bjontegaard's mean rate difference between two rate-distortion curves, through the library bjontegaard."""
+"""BD-rate, the mean rate difference of two rate-distortion curves, by the library bjontegaard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Curve = Sequence[tuple[float, float]]
 Float = NDArray[np.float64]
 
-RESAMPLES = 300  # of the pictures, for an interval
+RESAMPLES = 300  # bootstrap draws of the pictures, for an interval
 _SEED = 20170228
 
 
@@ -58,14 +58,14 @@ def overlap(anchor: Curve, test: Curve) -> tuple[float, float] | None:
 def interval(anchor: tuple[Float, Float], test: tuple[Float, Float]) -> tuple[float, float] | None:
     """95% bootstrap interval, over pictures, of the BD-rate of the mean curves.
 
-    The pictures are drawn again with replacement, the same ones for both codecs, from a fixed seed; the
-    interval is between the 2.5th and the 97.5th percentile.
+    The pictures are resampled with replacement, the same ones for both codecs, from a fixed seed; the
+    interval lies between the 2.5th and the 97.5th percentile.
 
     Args:
-        anchor, test: rates and qualities, float64 (pictures, settings) each; of the same pictures.
+        anchor, test: rates and qualities, float64 (pictures, settings) each, of the same pictures.
 
     Returns:
-        Low and high in percent; None below two pictures, or where draws have no overlap.
+        Low and high in percent; None for fewer than two pictures, or where a draw has no overlap.
     """
     pictures = len(anchor[0])
     if pictures < 2:
@@ -90,6 +90,6 @@ def interval(anchor: tuple[Float, Float], test: tuple[Float, Float]) -> tuple[fl
 
 
 def _rising(curve: Curve) -> list[tuple[float, float]]:
-    """Points by rising quality, the cheapest of each: a codec whom more bits help no further saturates."""
-    cheapest = {quality: rate for rate, quality in sorted(curve, reverse=True) if math.isfinite(quality)}
-    return [(cheapest[quality], quality) for quality in sorted(cheapest)]
+    """Points by rising quality, the lowest rate of each: at high rates a codec may saturate."""
+    lowest = {quality: rate for rate, quality in sorted(curve, reverse=True) if math.isfinite(quality)}
+    return [(lowest[quality], quality) for quality in sorted(lowest)]

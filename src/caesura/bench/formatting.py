@@ -1,4 +1,4 @@
-"""Numbers as the pages of a benchmark say them."""
+"""Numbers as text for the pages of a benchmark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NONE = "\N{EN DASH}"
 
 
 def signed(value: float | None, digits: int = 1) -> str:
-    """A number with its sign, a true minus; a dash for none."""
+    """A number with its sign, with a minus sign instead of a hyphen; a dash for None."""
     if value is None:
         return NONE
     text = f"{value:+.{digits}f}".replace("-", plot.MINUS)
@@ -18,7 +18,7 @@ def signed(value: float | None, digits: int = 1) -> str:
 
 
 def figure(value: float | None, digits: int | None = None) -> str:
-    """A number, three figures of it unless `digits` says how many decimals; a dash for none."""
+    """A number with `digits` decimals, or with three significant digits; a dash for None."""
     if value is None:
         return NONE
     if digits is None:
@@ -27,17 +27,17 @@ def figure(value: float | None, digits: int | None = None) -> str:
 
 
 def span(low: float | None, high: float | None, digits: int = 1) -> str:
-    """An interval; nothing for none."""
+    """An interval; empty for None."""
     if low is None or high is None:
         return ""
     return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", plot.MINUS)
 
 
 def setting(value: float | str) -> str:
-    """A codec's setting: most are numbers, an external command's may be a word."""
+    """A codec's setting: a number, or as it is if it is text."""
     return value if isinstance(value, str) else f"{value:g}"
 
 
 def count(number: int, noun: str) -> str:
-    """A number of things."""
+    """A number and a noun, in the plural unless the number is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

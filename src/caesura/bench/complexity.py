@@ -1,4 +1,4 @@
-"""Work per pixel of a model, counted from its graphs: by graph and by kind of layer."""
+"""Complexity of a model in multiply-accumulates per pixel, counted from its graphs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from caesura.models.bundle import Bundle
 
 
 @dataclass(frozen=True)
-class Work:
-    """Thousands of multiply-accumulates per pixel, those of windows that overlap not.
+class Complexity:
+    """Thousands of multiply-accumulates per pixel, without those that overlapping windows repeat.
 
     Attributes:
-        encode, decode: altogether, entropy control included, the detail layer not.
-        parts: by graph, and of entropy control; within each by kind of layer.
+        encode, decode: totals with entropy control, without the detail layer.
+        parts: by graph (entropy control is "control"), and within each by kind of layer.
     """
 
     encode: float
@@ -22,13 +22,13 @@ class Work:
     parts: dict[str, dict[str, float]]
 
     def graphs(self, direction: str) -> float:
-        """Of "encode" or "decode", what ONNX Runtime does: without entropy control."""
-        whole: float = getattr(self, direction)
-        return whole - sum(self.parts.get("control", {}).values())
+        """The part of "encode" or "decode" that ONNX Runtime computes, without entropy control."""
+        total: float = getattr(self, direction)
+        return total - sum(self.parts.get("control", {}).values())
 
 
-def count(bundle: Bundle) -> Work:
-    """Count a loaded bundle's work.
+def count(bundle: Bundle) -> Complexity:
+    """The complexity of a bundle.
 
     Raises:
         ModelError: a graph has an operator that cannot be counted.
@@ -40,4 +40,4 @@ def count(bundle: Bundle) -> Work:
         raise DependencyError("onnx is not installed; pip install 'caesura[bench]'") from error
     control = None if bundle.control is None else (len(bundle.control.base), bundle.control.channels)
     parts = work.by_part(bundle.graphs, bundle.stride, control)
-    return Work(**work.totals(parts), parts=parts)
+    return Complexity(**work.totals(parts), parts=parts)

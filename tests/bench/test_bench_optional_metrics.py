@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from caesura.bench import cvvdp, optional, quality
+from caesura.bench import cvvdp, optional_metrics, quality
 from caesura.bench.cvvdp import Cvvdp, MetricError
 from caesura.errors import ConfigError, DependencyError
 from cli_helpers import drawn
@@ -90,12 +90,12 @@ def saying(code: str) -> list[str]:
 
 
 def test_metrics_are_chosen_by_name() -> None:
-    assert optional.choose("") == ()
-    assert optional.choose("cvvdp, PSNR-HVS-M") == ("psnr-hvs-m", "cvvdp")
+    assert optional_metrics.choose("") == ()
+    assert optional_metrics.choose("cvvdp, PSNR-HVS-M") == ("psnr-hvs-m", "cvvdp")
     with pytest.raises(
         ConfigError, match="metrics has 'vmaf'; psnr-hvs-m and cvvdp are allowed, separated by"
     ):
-        optional.choose("cvvdp,vmaf")
+        optional_metrics.choose("cvvdp,vmaf")
 
 
 def test_what_is_not_asked_for_is_not_measured() -> None:
@@ -106,7 +106,7 @@ def test_what_is_not_asked_for_is_not_measured() -> None:
 def test_what_is_asked_for_is_measured_besides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cvvdp, "command", fake)
     plain = quality.measure(*coarse(16))
-    with optional.opened(optional.NAMES) as more:
+    with optional_metrics.opened(optional_metrics.NAMES) as more:
         found = quality.measure(*coarse(16), more)
     assert found == plain._replace(psnr_hvs_m=pytest.approx(HVS_M[16], abs=1e-4), cvvdp=JOD[16])
 
@@ -147,7 +147,7 @@ def test_without_its_library_psnr_hvs_m_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "psnr_hvsm", None)
     with (
         pytest.raises(DependencyError, match=r"psnr-hvsm is not installed; pip install 'caesura\[bench\]'"),
-        optional.opened(["psnr-hvs-m"]),
+        optional_metrics.opened(["psnr-hvs-m"]),
     ):
         pass
 
@@ -181,7 +181,7 @@ def test_pictures_that_are_too_small_or_too_large_have_no_value(
 def test_a_worker_that_ends_is_our_error_with_its_last_word(worker: Cvvdp) -> None:
     with pytest.raises(MetricError, match=r"^cvvdp: the worker ended with status 1: no torch here$"):
         Cvvdp(saying("import sys; sys.exit('first\\nno torch here')"))
-    with pytest.raises(MetricError, match=r"^cvvdp: the worker ended with status 0: without a word$"):
+    with pytest.raises(MetricError, match=r"^cvvdp: the worker ended with status 0: no output$"):
         Cvvdp(saying("pass"))
     lost = Cvvdp(saying("""print('{"version": "1"}', flush=True); import sys; sys.exit('out of memory')"""))
     with lost, pytest.raises(MetricError, match=r"^cvvdp: the worker ended with status 1: out of memory$"):
@@ -212,7 +212,10 @@ def test_without_its_environment_cvvdp_says_how_to_build_it(
     ):
         cvvdp.command()
     monkeypatch.setenv(cvvdp.FOLDER, "elsewhere")
-    with pytest.raises(DependencyError, match=r"cvvdp is not built in elsewhere"), optional.opened(["cvvdp"]):
+    with (
+        pytest.raises(DependencyError, match=r"cvvdp is not built in elsewhere"),
+        optional_metrics.opened(["cvvdp"]),
+    ):
         pass
 
 
@@ -248,6 +251,6 @@ def test_recorded_values_are_those_of_cvvdp(step: int, true_worker: Cvvdp) -> No
 
 
 if __name__ == "__main__":
-    with optional.opened(optional.NAMES) as measures:
+    with optional_metrics.opened(optional_metrics.NAMES) as measures:
         for field, function in measures.items():
             print(field, {step: round(function(*coarse(step)) or 0, 6) for step in STEPS})

@@ -1,4 +1,4 @@
-"""bench/work: what graphs multiply, counted from them."""
+"""bench/complexity: what graphs multiply, counted from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from caesura.bench import work
+from caesura.bench import complexity
 from caesura.errors import ModelError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.train.work import macs
 
 FLOAT = TensorProto.FLOAT
@@ -119,17 +119,17 @@ def test_an_einsum_of_three_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["photo", "photo-psnr", "cae2017"])
 def test_the_count_is_what_the_manifest_says(name: str) -> None:
-    bundle = models.load(name)
-    counted = work.count(bundle)
+    bundle = bundles.load(name)
+    counted = complexity.count(bundle)
     assert {"encode": counted.encode, "decode": counted.decode} == bundle.manifest["work"]
 
 
-def test_parts_are_graphs_and_control_and_make_the_whole(flagship: models.Bundle) -> None:
-    counted = work.count(flagship)
+def test_parts_are_graphs_and_control_and_make_the_whole(flagship: bundles.Bundle) -> None:
+    counted = complexity.count(flagship)
     assert set(counted.parts) == {*flagship.graphs, "control"}
     assert all(amount > 0 for kinds in counted.parts.values() for amount in kinds.values())
     parts = {name: sum(kinds.values()) for name, kinds in counted.parts.items()}
-    own = {models.ANALYSIS, models.HYPER_ANALYSIS}
+    own = {bundles.ANALYSIS, bundles.HYPER_ANALYSIS}
     decode = math.fsum(amount for name, amount in parts.items() if name not in own)
     assert counted.decode == pytest.approx(decode, abs=0.005)
     assert counted.graphs("decode") == pytest.approx(counted.decode - parts["control"])

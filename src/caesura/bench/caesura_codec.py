@@ -1,4 +1,4 @@
-"""caesura's models as codecs to be measured, whole or by crops."""
+"""caesura's models as codecs of the benchmark: whole pictures, or independent crops."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy as np
 from caesura import __version__, codec
 from caesura.bench.codecs import Codec, Pixels
 from caesura.models import bundle as bundles
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.picture.pixels import to_rgb
 
 
 @dataclass(frozen=True)
 class Caesura:
-    """One of our bundles, by name or folder."""
+    """A bundle of caesura, by name or folder."""
 
     model: str
     settings: tuple[float, ...]
-    effort: int = rate.DEFAULT_EFFORT
+    effort: int = ladder.DEFAULT_EFFORT
 
     @property
     def name(self) -> str:
-        """As reports show it."""
-        effort = "" if self.effort == rate.DEFAULT_EFFORT else f" effort {self.effort}"
+        """See `Codec`."""
+        effort = "" if self.effort == ladder.DEFAULT_EFFORT else f" effort {self.effort}"
         return f"caesura {Path(self.model).name}{effort}"
 
     @property
@@ -45,10 +45,10 @@ class Caesura:
 
 @dataclass(frozen=True)
 class Crops:
-    """A codec applied to NxN crops one by one, joined again: the protocol of Theis et al. 2017 (N = 128).
+    """A codec that codes N x N crops independently and joins them: the test protocol of Theis et al. 2017.
 
-    A "file" is the crops' files, each behind its length in 4 bytes; only the crops' own bytes should be
-    counted, which `size` does.
+    There N is 128. A "file" is the height, the width, and the file of each crop after its length, 4 bytes
+    each. `size` counts the files of the crops alone.
     """
 
     inner: Codec
@@ -56,17 +56,17 @@ class Crops:
 
     @property
     def name(self) -> str:
-        """As reports show it."""
+        """See `Codec`."""
         return f"{self.inner.name}, {self.side} px crops"
 
     @property
     def settings(self) -> tuple[float, ...]:
-        """Those of the codec itself."""
+        """See `Codec`."""
         return self.inner.settings
 
     @property
     def version(self) -> str:
-        """That of the codec itself."""
+        """See `Codec`."""
         return self.inner.version
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
@@ -94,18 +94,18 @@ class Crops:
         return pixels
 
     def size(self, data: bytes, shape: tuple[int, ...]) -> int:
-        """Bytes of the crops' files alone."""
+        """Bytes of the files of the crops, without the lengths."""
         crops = -(-shape[0] // self.side) * -(-shape[1] // self.side)
         return len(data) - 8 - 4 * crops
 
 
 def size_of(coder: Codec, data: bytes, pixels: Pixels) -> int:
-    """Bytes that count of a file."""
+    """The size of a file in bytes; of crops, that of their files alone."""
     return coder.size(data, pixels.shape) if isinstance(coder, Crops) else len(data)
 
 
 def distinct(model: str, qualities: Sequence[float]) -> tuple[float, ...]:
-    """Qualities without those beyond what the model reaches, which all code alike."""
+    """The qualities that give different files: those above the model's highest all give the same one."""
     scale = bundles.load(model).quality_scale
-    by_code = {rate.quality_code(quality, scale): quality for quality in qualities}
+    by_code = {ladder.quality_code(quality, scale): quality for quality in qualities}
     return tuple(by_code.values())

@@ -1,4 +1,4 @@
-"""Metrics that `--metrics` adds to those that are always measured."""
+"""The optional metrics of `--metrics`, besides those that are always measured."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NAMES = ("psnr-hvs-m", "cvvdp")
 
 
 def choose(wanted: str) -> tuple[str, ...]:
-    """Names of metrics, separated by commas, as a tuple in the order of `NAMES`.
+    """The metrics named in a comma-separated list, in the order of `NAMES`.
 
     Raises:
-        ConfigError: one is not in `NAMES`.
+        ConfigError: a name is not in `NAMES`.
     """
     parts = [part.strip().lower() for part in wanted.split(",") if part.strip()]
     for part in parts:
@@ -30,11 +30,11 @@ def choose(wanted: str) -> tuple[str, ...]:
 
 @contextmanager
 def opened(names: Sequence[str]) -> Iterator[Measures]:
-    """Functions of (original, decoded) by the fields of `quality.Quality` that they give.
+    """Functions of (original, decoded), by the fields of `quality.Quality` that they compute.
 
     Raises:
-        DependencyError: what a metric needs is not installed.
-        MetricError: CVVDP's process did not start.
+        DependencyError: a metric is not installed.
+        MetricError: CVVDP's worker did not start.
     """
     measures: Measures = {}
     with ExitStack() as stack:
