@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 # Lowest first. "caesura" is the package itself, whose names are those of codec and others.
 FLOORS = (
-    {"errors", "extras"},
+    {"errors", "extras", "progress"},
     {"arguments"},
     {"entropy", "picture"},
     {"format"},
