@@ -362,7 +362,7 @@ def test_force_does_everything(photos: Path, tmp_path: Path) -> None:
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "--force", "-q", 10)
     assert succeeded(outcome).count("\n") == 4
     coded = caesura.read_header((tmp_path / "out/a.cae").read_bytes()).ladder_position
-    assert coded == ladder.quality_code(10, bundle.load().quality_scale)
+    assert coded == ladder.position_of(10, bundle.load().quality_scale)
 
 
 def test_a_named_file_is_kept_even_in_a_folder_run(photos: Path, picture: Path, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from caesura.entropy.control import INDICES
 from caesura.entropy.passes import PASSES, parts
 from caesura.entropy.tables import TOTAL, Table
 from caesura.format import container
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
@@ -93,7 +93,7 @@ def exported(root: Path, pack: Path) -> Exported:
     state = checkpoint.read_state(last) | {"step": 3}
     checkpoint.save(run, model, AveragedModel(model), [], state)
     folder = export(run, "small", root / "models" / "small", licence="CC0-1.0", data="One photograph.")
-    return Exported(run, folder, models.load("small"), model.eval())
+    return Exported(run, folder, bundles.load("small"), model.eval())
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def unequal(root: Path, exported: Exported) -> Exported:
     state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
     run = checkpoint.save(root / "unequal", model, AveragedModel(model), [], state)
     folder = export(run, "unequal", root / "models" / "unequal", licence="CC0-1.0", data="One photograph.")
-    return Exported(run, folder, models.load("unequal"), model.eval())
+    return Exported(run, folder, bundles.load("unequal"), model.eval())
 
 
 def mix_of(position: float) -> NDArray[np.float32]:
@@ -128,18 +128,18 @@ MIXES = pytest.mark.parametrize("mix", [mix_of(0), mix_of(1.3)], ids=["at an anc
 
 
 def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> None:
-    bundle, manifest = exported.bundle, json.loads((exported.folder / models.MANIFEST).read_text())
+    bundle, manifest = exported.bundle, json.loads((exported.folder / bundles.MANIFEST).read_text())
     assert bundle.manifest == manifest
-    assert {path.name for path in exported.folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2026"]}
-    assert models.load_by_id(bundle.id) is bundle
+    assert {path.name for path in exported.folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2026"]}
+    assert bundles.load_by_id(bundle.id) is bundle
     assert (bundle.name, bundle.architecture) == ("small", "cae2026")
     assert (bundle.stride, bundle.smallest_side, bundle.halo) == (16, 16, 32)
     assert bundle.ladder_top == TOP
     assert manifest["quality_scale"] == [[1.0, 1.0], [72.0, 72.0], [100.0, 100.0]]
     assert manifest["training"]["config"]["network"]["name"] == "cae2026"
     assert configs.from_dict(manifest["training"]["config"]) == config(train={"steps": 2})
-    for name in models.FILES["cae2026"]:
-        assert manifest["files"][name] == models.digest((exported.folder / name).read_bytes())
+    for name in bundles.FILES["cae2026"]:
+        assert manifest["files"][name] == bundles.digest((exported.folder / name).read_bytes())
 
 
 def test_a_bundle_has_eight_rows_of_tables_an_anchor(exported: Exported) -> None:
@@ -389,7 +389,7 @@ def forward(
 def test_a_file_is_as_large_as_the_model_says_and_decodes_to_its_picture(
     exported: Exported, picture: NDArray[np.uint8], quality: float
 ) -> None:
-    code = rate.quality_code(quality, exported.bundle.quality_scale)
+    code = ladder.position_of(quality, exported.bundle.quality_scale)
     levels, size = forward(exported.model, picture, (code - 100) / (TOP - 100) * (ANCHORS - 1))
     data = caesura.encode(picture, quality=quality, model="small", effort=1)
     assert len(data) == pytest.approx(size, rel=0.02, abs=64)
@@ -421,7 +421,7 @@ def test_any_number_of_latents_is_coded_as_the_model_codes_it(
 ) -> None:
     """Sides that neither 4, a hyperlatent's, nor 2, a cell's, divides are padded alike."""
     pixels = photo(16 * rows, 16 * columns, 80, 120)
-    conditioning = Conditioning(exported.bundle, rate.quality_code(quality, exported.bundle.quality_scale))
+    conditioning = Conditioning(exported.bundle, ladder.position_of(quality, exported.bundle.quality_scale))
     coder = Cae2026(conditioning, effort=1)
     coded = coder.encode(coder.analyse(pixels))
     symbols, indices = (np.zeros((CHANNELS, rows, columns), int) for _ in range(2))
@@ -522,7 +522,7 @@ def test_training_goes_on_from_a_bundle(exported: Exported, pack: Path, tmp_path
 
 
 def test_the_manifest_says_what_the_graphs_cost(exported: Exported) -> None:
-    files = {name: (exported.folder / name).read_bytes() for name in models.FILES["cae2026"]}
+    files = {name: (exported.folder / name).read_bytes() for name in bundles.FILES["cae2026"]}
     assert exported.bundle.manifest["work"] == work.per_pixel(files, 16)
     counted = kilomacs_per_pixel(exported.model)
     assert work.per_pixel(files, 16)["decode"] == pytest.approx(decoding(counted), abs=0.01)

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 import caesura
 from caesura.entropy.tables import TOTAL, TableGrid
 from caesura.errors import ConfigError, ModelError
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture.pixels import pad, padded_side
@@ -90,7 +90,7 @@ def make(root: Path, pack: Path, variant: str) -> Exported:
     )
     model = Cae2017Model(tiny(**VARIANTS[variant]))
     model.load_state_dict(start.read(last).weights)
-    return Exported(root / variant, folder, models.load(variant), model.eval())
+    return Exported(root / variant, folder, bundles.load(variant), model.eval())
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def quality_at(position: float, bundle: Bundle) -> float:
     """The quality of a ladder position of a bundle."""
     qualities, positions = zip(*bundle.quality_scale, strict=True)
     quality = float(np.interp(position, positions, qualities))
-    assert rate.quality_code(quality, bundle.quality_scale) == round(100 * position)
+    assert ladder.position_of(quality, bundle.quality_scale) == round(100 * position)
     return quality
 
 
@@ -131,18 +131,20 @@ def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> 
     bundle, model = exported.bundle, exported.model
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in picture.shape[:2])
     padded = pad(picture, *sides)
-    code = rate.quality_code(quality, bundle.quality_scale)
-    gain = torch.from_numpy(rate.scale_vector(bundle.log_gain, rate.mixing(code, len(bundle.log_gain))))[None]
+    code = ladder.position_of(quality, bundle.quality_scale)
+    gain = torch.from_numpy(
+        ladder.scale_vector(bundle.log_gain, ladder.anchor_weights(code, len(bundle.log_gain)))
+    )[None]
     with torch.no_grad():
         symbols = torch.round(model.analysis(planar(padded)) * gain[..., None, None])
         return float(bits(model.prior.log_mass(symbols, gain))) / 8
 
 
 def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> None:
-    bundle, manifest = exported.bundle, json.loads((exported.folder / models.MANIFEST).read_text())
-    assert {path.name for path in exported.folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2017"]}
+    bundle, manifest = exported.bundle, json.loads((exported.folder / bundles.MANIFEST).read_text())
+    assert {path.name for path in exported.folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2017"]}
     assert bundle.manifest == manifest
-    assert models.load_by_id(bundle.id) is bundle
+    assert bundles.load_by_id(bundle.id) is bundle
     assert (manifest["licence"], manifest["data"], manifest["figures"]) == (LICENCE, DATA, {"bpp": 0.5})
     assert manifest["name"] == bundle.name == exported.folder.name
     assert manifest["training"]["steps"] == 6
@@ -152,8 +154,8 @@ def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> 
     assert (manifest["architecture"], manifest["ladder_top"]) == ("cae2017", 10000)
     assert manifest["quality_scale"] == quality_scale(betas, 100)
     assert manifest["training"]["history"] == []
-    for name in models.FILES["cae2017"]:
-        assert manifest["files"][name] == models.digest((exported.folder / name).read_bytes())
+    for name in bundles.FILES["cae2017"]:
+        assert manifest["files"][name] == bundles.digest((exported.folder / name).read_bytes())
 
 
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
@@ -349,11 +351,11 @@ def test_exporting_again_replaces_the_bundle_whole_and_gives_it_the_same_id(
     monkeypatch.setattr("caesura.train.cae2017.export.to_onnx", onnx_export.to_onnx)  # really again
     folder = shutil.copytree(plain.folder, tmp_path / "models" / "again")
     (folder / "left-over.txt").write_text("of an older export")
-    (folder / models.ANALYSIS).write_bytes(b"damaged")
+    (folder / bundles.ANALYSIS).write_bytes(b"damaged")
     export(plain.run, "again", folder, licence="CC0-1.0", data=DATA)
-    assert {path.name for path in folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2017"]}
+    assert {path.name for path in folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2017"]}
     assert [path.name for path in folder.parent.iterdir()] == ["again"]
-    again = models.load(folder)
+    again = bundles.load(folder)
     assert again.name == "again"
     assert again.manifest["licence"] == "CC0-1.0"
     assert again.id == plain.bundle.id  # an id names weights and tables, and these are the same
@@ -363,10 +365,10 @@ def test_a_bundle_that_replaced_a_loaded_one_is_the_one_that_is_used(
     plain: Exported, paper: Exported, tmp_path: Path, picture: NDArray[np.uint8]
 ) -> None:
     folder = shutil.copytree(plain.folder, tmp_path / "mine")
-    assert models.load(folder).id == plain.bundle.id
+    assert bundles.load(folder).id == plain.bundle.id
     shutil.rmtree(folder)
     shutil.copytree(paper.folder, folder)
-    assert models.load(folder).id == paper.bundle.id
+    assert bundles.load(folder).id == paper.bundle.id
     data = caesura.encode(picture, model=folder)
     assert caesura.read_header(data).model_id == paper.bundle.id
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 import caesura
 from caesura.errors import ConfigError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.ratecontrol.forecast import forecast
 from caesura.ratecontrol.search import Target
 from caesura.train import coded, quality_scale
@@ -46,7 +46,7 @@ def photos(tmp_path: Path, astronaut: Pixels) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the default bundle."""
-    return Path(shutil.copytree(folder_of(models.DEFAULT), tmp_path / models.DEFAULT))
+    return Path(shutil.copytree(folder_of(bundles.DEFAULT), tmp_path / bundles.DEFAULT))
 
 
 # photographs
@@ -115,16 +115,16 @@ def test_positions_are_measured_along_the_ladder_and_above(top: float) -> None:
 def test_a_measured_scale_is_in_the_manifest_and_the_id_stays(
     photos: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = models.load(folder).id
+    before = bundles.load(folder).id
     amend(folder, quality_scale=[[1.0, 1.0], [72.0, 72.0], [100.0, 100.0]])
     monkeypatch.setattr(quality_scale, "QUALITIES", (1.0, 40.0, 72.0))
     monkeypatch.setattr(quality_scale, "_ON_LADDER", 3)
     monkeypatch.setattr(quality_scale, "_ABOVE", 1)
     monkeypatch.setattr(sys, "argv", ["quality_scale", str(folder), str(photos), "--pictures", "2"])
     quality_scale.main()
-    scale = models.read_manifest(folder)["quality_scale"]
+    scale = bundles.read_manifest(folder)["quality_scale"]
     assert [quality for quality, _ in scale] == [1.0, 40.0, 72.0, 100.0]
-    assert models.load(folder).id == before
+    assert bundles.load(folder).id == before
     heading, *rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert "`photo-psnr`: bpp" in heading
     assert "`photo`: bpp" in heading
@@ -137,11 +137,11 @@ def test_a_measured_scale_is_in_the_manifest_and_the_id_stays(
 def test_a_fit_foresees_what_it_was_fitted_to(
     photos: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = models.load(folder).id
+    before = bundles.load(folder).id
     monkeypatch.setattr(fitting, "_POSITIONS", 3)
     monkeypatch.setattr(sys, "argv", ["forecast", str(folder), str(photos)])
     fitting.main()
-    bundle = models.load(folder)
+    bundle = bundles.load(folder)
     assert bundle.id == before
     assert bundle.forecast is not None
     ladder = coded.by_ladder_position(bundle)
@@ -165,11 +165,11 @@ def test_a_line_is_through_what_lies_on_one() -> None:
 
 
 def test_a_bundle_without_one_meets_targets_all_the_same(folder: Path, astronaut: Pixels) -> None:
-    manifest = models.read_manifest(folder)
+    manifest = bundles.read_manifest(folder)
     manifest.pop("forecast", None)
-    (folder / models.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-    models.forget()
-    bundle = models.load(folder)
+    (folder / bundles.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    bundles.forget()
+    bundle = bundles.load(folder)
     assert bundle.forecast is None
     data = caesura.encode(astronaut[:128, :128], target=Target(bytes=900), model=bundle)
     assert 800 < len(data) <= 900

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.train.export import quality_scale
 
@@ -45,7 +45,7 @@ def test_one_quality_means_one_beta_whatever_the_model(one: float, other: float)
         scale = [(quality, position) for quality, position in quality_scale(betas, 100.0)]
         share = math.log(middle / betas[0]) / math.log(betas[-1] / betas[0])
         if betas[0] >= 6:  # below, quality is cut off at 1
-            assert rate.quality_of(round(100 + 9900 * share), scale) == pytest.approx(expected, abs=0.03)
+            assert ladder.quality_of(round(100 + 9900 * share), scale) == pytest.approx(expected, abs=0.03)
 
 
 ladders = st.lists(st.floats(1e-2, 2e5), min_size=1, max_size=5, unique=True).map(sorted)

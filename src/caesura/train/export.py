@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from caesura.errors import ConfigError
-from caesura.models import bundle
-from caesura.models import ladder as rate
+from caesura.models import bundle, ladder
 from caesura.train import architectures, start, work
 from caesura.train.bundle_files import replace_folder
 from caesura.train.cae2017 import export as cae2017
@@ -74,9 +73,9 @@ def export(
 
 def quality_scale(betas: Sequence[float], ladder_top: float) -> list[list[float]]:
     """Pairs of quality and ladder position, both rising, of a model with these betas up to `ladder_top`."""
-    octaves = math.log(rate.LAST_BETA / rate.FIRST_BETA)
-    shares = [math.log(beta / rate.FIRST_BETA) / octaves for beta in (betas[0], betas[-1])]
-    first, last = (max(1.0, round(1 + (rate.LADDER_QUALITY - 1) * s, 2)) for s in shares)
+    octaves = math.log(ladder.LAST_BETA / ladder.FIRST_BETA)
+    shares = [math.log(beta / ladder.FIRST_BETA) / octaves for beta in (betas[0], betas[-1])]
+    first, last = (max(1.0, round(1 + (ladder.LADDER_QUALITY - 1) * s, 2)) for s in shares)
     above = [[100.0, 100.0]] if ladder_top < 100 else []
     first, last = min(first, 99.0), min(last, 99.5 if above else 100.0)
     return [[first, 1.0], [max(last, first + 0.01), ladder_top], *above]
