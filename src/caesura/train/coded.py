@@ -10,14 +10,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import caesura
+from caesura import metrics
 from caesura.errors import ConfigError
 from caesura.format import container
-from caesura.format.container import Header
+from caesura.format.container import Header, Payload
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.picture.loading import open_image
 from caesura.picture.pixels import to_pixels, to_rgb
 from caesura.tiles.decoder import Decoder
+from caesura.tiles.encoder import Encoder
+from caesura.tiles.grid import choose_cells
+from caesura.tiles.layers import Layers
+from caesura.tiles.source import Rows
+from caesura.tiles.stages import SegmentStages
 from caesura.train.prepare import SUFFIXES, is_validation
 
 _SIDES = 768, 512  # of the cut, in pixels, the longer along the picture's longer
@@ -69,13 +75,21 @@ def by_ladder_position(bundle: Bundle) -> Bundle:
 
 def code(rgbs: list[Pixels], bundle: Bundle, quality: float) -> Iterator[Coded]:
     """The pictures coded at one quality and decoded; the bundle need not be installed."""
+    position = ladder.position_of(quality, bundle.quality_scale)
     for rgb in rgbs:
-        data = caesura.encode(rgb, quality=quality, model=bundle)
-        header, payload = container.read(data)
+        header = Header(bundle.id, 3, position, choose_cells(*rgb.shape[:2]), rgb.shape[1], rgb.shape[0])
+        encoder = Encoder(SegmentStages(Layers.of(header, bundle), decodes=True))
+        segments = list(encoder.segments(rows_of(rgb)))
         pixels = np.empty(rgb.shape, np.uint8)
-        for area, part in Decoder(header, bundle).parts(payload.segments):
+        for area, part in Decoder(header, bundle).parts(segments):
             pixels[area] = part
-        yield Coded(header, 8 * len(data) / (header.width * header.height), pixels)
+        size = len(container.write(header, Payload(segments)))
+        yield Coded(header, metrics.bits_per_pixel(size, header.width, header.height), pixels)
+
+
+def rows_of(rgb: Pixels) -> Rows:
+    """The rows of a picture, uint8 (H, W, 3), as the encoder reads them."""
+    return lambda first, last: (rgb[first:last], None)
 
 
 def _middle(rgb: Pixels) -> Pixels:

@@ -30,7 +30,7 @@ from caesura.tiles.layers import Layers
 from caesura.tiles.stages import SegmentStages
 from caesura.train import coded
 from caesura.train.bundle_files import amend
-from caesura.train.coded import Coded, Pixels
+from caesura.train.coded import Coded, Pixels, rows_of
 
 _PICTURES = 60
 _POSITIONS = 6
@@ -106,10 +106,7 @@ def _line(estimated: Float, measured: Float, positions: list[float]) -> tuple[Li
 def analysed(picture: Pixels, one: Coded, bundle: Bundle) -> tuple[list[Plane], list[Plane]]:
     """Latents and contrasts, as for `forecast.forecast`, of a coded picture, uint8 (H, W, 3)."""
     encoder = Encoder(SegmentStages(Layers.of(one.header, bundle), decodes=False))
-
-    def rows(first: int, last: int) -> tuple[Pixels, None]:
-        return picture[first:last], None
-
+    rows = rows_of(picture)
     return encoder.analyse(rows), encoder.contrasts(rows)
 
 
