@@ -33,7 +33,7 @@ settings.load_profile("caesura")
 SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ  # this process is one of several
 
 
-SLOW_FIXTURES = {"ray_here", "browser"}  # whose tests are slow: processes are started for them
+SLOW_FIXTURES = {"ray_here", "browser", "perceptual"}  # whose tests are slow, since they are slow to make
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -164,6 +164,7 @@ def test_symbols_that_are_certainly_zero_are_told_apart(model: str) -> None:
 # Whole runs
 
 
+@pytest.mark.slow
 def test_shares_sum_to_one_and_every_case_is_there(written: tuple[Path, speed.Speed, str]) -> None:
     _, found, _ = written
     assert len(found.rates) == 2 * 2 * 2  # sizes, directions, threads
@@ -238,12 +239,14 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_progress_ends_where_it_said() -> None:
     steps = []
     timing.measure("photo", (TINY, LESS_TINY), (1,), 2, lambda: steps.append(1))
     assert len(steps) == timing.rounds((TINY, LESS_TINY), 2)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "caesura.bench.speed", str(tmp_path / "out"), "--repeats", "0"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -251,6 +254,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     assert done.stderr.strip() == "error: repeats is 0; 1 to 1000 is allowed"
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_process_is_its_own() -> None:
     ballast = np.ones(1 << 30, np.uint8)  # ours, when the children are started
     assert all(0 <= one.peak < ballast.nbytes / 2**30 for one in process.fresh(TINY))

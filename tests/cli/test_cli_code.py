@@ -27,6 +27,7 @@ from train_helpers import photo, save
 # In a process of its own: exit status and stderr as a shell sees them.
 
 
+@pytest.mark.slow
 def test_a_shell_codes_a_picture_and_decodes_it(picture: Path, tmp_path: Path) -> None:
     encoded = process("encode", picture, "-q", 90)
     decoded = process("decode", picture.with_suffix(".cae"), "-o", tmp_path / "back.png")

@@ -56,6 +56,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return measured(tmp_path_factory.mktemp("whole"), pictures, "--codecs", "jpeg 4:2:0", "--threads", 1)
 
 
+@pytest.mark.slow
 def test_bench_takes_what_encode_takes_and_leaves_out_the_rest(tmp_path: Path, no_costs: None) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()

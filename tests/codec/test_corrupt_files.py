@@ -77,6 +77,7 @@ def assert_decodes_or_refuses(data: bytes) -> None:
 # ---- damage: checksums do not fit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
 def test_every_damaged_byte_is_noticed(small: bytes, mask: int) -> None:
     for position in range(len(small)):
@@ -84,6 +85,7 @@ def test_every_damaged_byte_is_noticed(small: bytes, mask: int) -> None:
             caesura.decode(changed(small, [(position, mask)]))
 
 
+@pytest.mark.slow
 def test_every_truncation_is_noticed(small: bytes) -> None:
     with pytest.raises(FormatError, match="starts with nothing"):
         caesura.decode(b"")
@@ -133,6 +135,7 @@ def test_the_helpers_here_put_a_file_together_as_it_was(small: bytes) -> None:
     assert container.write(*container.read(small)) == small
 
 
+@pytest.mark.slow
 @given(samples, edits, st.integers(0, 400), st.binary(max_size=12))
 @settings(max_examples=300)
 def test_forged_latents_give_a_picture_of_that_shape_or_an_error(
@@ -143,6 +146,7 @@ def test_forged_latents_give_a_picture_of_that_shape_or_an_error(
     assert_decodes_or_refuses(container.write(header, Payload([SegmentData(forged, layers(payload).detail)])))
 
 
+@pytest.mark.slow
 @given(detailed, edits, st.integers(0, 1000), st.binary(max_size=12))
 @settings(max_examples=100)
 def test_a_forged_detail_gives_a_picture_of_that_shape_or_an_error(
@@ -156,6 +160,7 @@ def test_a_forged_detail_gives_a_picture_of_that_shape_or_an_error(
     )
 
 
+@pytest.mark.slow
 @given(samples, st.binary(max_size=400), st.booleans())
 @settings(max_examples=50)
 def test_a_made_up_payload_gives_a_picture_of_that_shape_or_an_error(
@@ -176,6 +181,7 @@ def test_a_forged_header_gives_a_picture_of_its_shape_or_an_error(data: bytes, c
     assert_decodes_or_refuses(data[:START] + with_checksum(header[:2] + fields) + rest)
 
 
+@pytest.mark.slow
 @given(
     samples, st.integers(1, 64), st.integers(1, 64), st.integers(100, 10000), st.sampled_from([1, 2, 3, 4])
 )

@@ -21,6 +21,7 @@ def test_there_are_golden_files_of_every_shipped_model() -> None:
     assert {caesura.read_header(path.read_bytes()).model_id for path in FILES} >= shipped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_golden_file_decodes_to_the_same_symbols(path: Path) -> None:
     data = path.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,9 +88,14 @@ def imports(module: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
+@functools.cache
+def imports_by_module() -> dict[str, set[str]]:
+    """What each module of the package imports, by its path within the package."""
+    return {path.relative_to(PACKAGE).as_posix(): set(imports(path)) for path in PACKAGE.rglob("*.py")}
+
+
 def importers(library: str) -> set[str]:
-    modules = (path for path in PACKAGE.rglob("*.py") if library in imports(path))
-    return {path.relative_to(PACKAGE).as_posix() for path in modules}
+    return {module for module, names in imports_by_module().items() if library in names}
 
 
 @pytest.mark.slow
@@ -101,7 +107,6 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert run(IMPORT_ONLY) == "done\n"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("library", EXTRAS.split())
 def test_only_training_measuring_and_their_commands_name_a_package_of_the_extras(library: str) -> None:
     assert [m for m in importers(library) if not m.startswith(("train/", "bench/", "cli/"))] == []

@@ -203,6 +203,7 @@ def test_a_failure_that_cannot_be_reported_has_its_status(where: str, picture: P
     assert shell(f'"$0" info nowhere.cae {where}', folder=tmp_path)[0] == 1
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_the_batch(tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / "in" / f"{number}.png", drawn(16, 24))
@@ -235,6 +236,7 @@ def test_devices_are_written_to(picture: Path, file: Path, tmp_path: Path) -> No
     assert "No space left on device" in complaint(run("encode", picture, "-o", "/dev/full"))
 
 
+@pytest.mark.slow
 def test_pipes_are_written_to(picture: Path, tmp_path: Path) -> None:
     script = 'mkfifo pipe.cae; cat pipe.cae >got.cae & "$0" encode "$1" -o pipe.cae; wait; test -p pipe.cae'
     status, said = shell(script, picture, folder=tmp_path)
@@ -245,6 +247,7 @@ def test_pipes_are_written_to(picture: Path, tmp_path: Path) -> None:
     assert "2 inputs need a folder" in line
 
 
+@pytest.mark.slow
 def test_standard_streams_have_names(picture: Path, tmp_path: Path) -> None:
     status, said = shell('"$0" encode /dev/stdin -o /dev/stdout <"$1" >out.cae', picture, folder=tmp_path)
     assert status == 0, said
@@ -262,6 +265,7 @@ def test_links_are_written_through(picture: Path, tmp_path: Path) -> None:
     assert kept.read_bytes() == caesura.encode(drawn(40, 56), quality=10)
 
 
+@pytest.mark.slow
 def test_a_file_may_be_stdin(picture: Path, tmp_path: Path) -> None:
     status, said = shell('"$0" encode /dev/stdin <"$1" >out.cae', picture, folder=tmp_path)
     assert status == 0, said

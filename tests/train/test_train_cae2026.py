@@ -92,6 +92,7 @@ def test_components_are_dealt_so_that_every_group_has_the_same_mix(
     torch.testing.assert_close(by_rank, complete[1].sort(descending=True).values[:count])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("position", [0.0, 1.4, 2.0])
 def test_a_fresh_model_of_all_components_gives_the_picture_back(position: float, precision: str) -> None:

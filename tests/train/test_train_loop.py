@@ -107,6 +107,7 @@ def kill_after_first_checkpoint(config: Config, data: Path, run: Path) -> None:
         process.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_checkpoint_that_tells_what_it_is(pack: Path, finished: Path) -> None:
     last = checkpoint.latest(finished)
     assert last == finished / "checkpoints" / "000006"
@@ -122,16 +123,19 @@ def test_the_last_step_is_kept_even_between_checkpoints(pack: Path, tmp_path: Pa
     assert run_tiny(config, pack, tmp_path) == tmp_path / "checkpoints" / "000002"
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_configuration_are_the_same(pack: Path, finished: Path, tmp_path: Path) -> None:
     assert_same_checkpoint(finished / "checkpoints" / "000006", run_tiny(tiny(), pack, tmp_path))
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_model(pack: Path, finished: Path, tmp_path: Path) -> None:
     other = run_tiny(tiny(train={"seed": 1}), pack, tmp_path)
     first = checkpoint.read(finished / "checkpoints" / "000006" / "model.pt")
     assert "log_gain" in changed(first, checkpoint.read(other / "model.pt"))
 
 
+@pytest.mark.slow
 def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_uninterrupted_one(
     pack: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +148,7 @@ def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_uninterrupted_one(
     assert_same_checkpoint(expected, run_tiny(config, pack, tmp_path / "killed", resume=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sections",
     [
@@ -172,6 +177,7 @@ def test_resuming_a_finished_run_gives_its_last_checkpoint(pack: Path, finished:
     assert_identical(tensors(last), before)
 
 
+@pytest.mark.slow
 def test_resuming_where_nothing_was_begins_a_run(pack: Path, finished: Path, tmp_path: Path) -> None:
     last = run_tiny(tiny(), pack, tmp_path / "new", resume=True)
     assert_same_checkpoint(finished / "checkpoints" / "000006", last)
@@ -182,6 +188,7 @@ def test_a_run_that_is_there_is_not_overwritten(pack: Path, finished: Path) -> N
         run_tiny(tiny(), pack, finished)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
@@ -199,6 +206,7 @@ def test_a_run_is_resumed_with_its_own_configuration_only(
         run_tiny(tiny(**sections), pack, finished, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_begun_with_settings_that_are_no_more_is_resumed(pack: Path, tmp_path: Path) -> None:
     config = tiny(train={"steps": 3})
     last = run_tiny(config, pack, tmp_path / "run")
@@ -244,6 +252,7 @@ def test_a_start_takes_over_the_averaged_weights(pack: Path, finished: Path, tmp
         torch.testing.assert_close(after[name], value, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("betas", [[200.0], [50.0, 100.0, 200.0], [25.0, 50.0, 140.0, 200.0, 800.0]])
 def test_a_start_serves_a_ladder_of_another_length(
     pack: Path, finished: Path, tmp_path: Path, betas: list[float]
@@ -294,6 +303,7 @@ def test_a_run_is_read_at_its_last_checkpoint(finished: Path) -> None:
     assert from_dict(whole.training["config"]) == tiny()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mixture", "scale-mixture"])
 @pytest.mark.parametrize("mask_steps", [0, 4])
 def test_both_priors_train_with_and_without_incremental_training(
@@ -327,6 +337,7 @@ def test_gradients_that_are_not_finite_end_the_run_before_a_checkpoint_has_them(
     assert checkpoint.latest(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_a_step_reads_nothing_from_the_device(pack: Path, tmp_path: Path) -> None:
     """Between validations and checkpoints no tensor becomes a number, for which a GPU would have to wait."""
     read: list[int] = []
@@ -353,11 +364,13 @@ def test_a_step_reads_nothing_from_the_device(pack: Path, tmp_path: Path) -> Non
     assert set(np.diff(counts).tolist()) == {len(adam["state"]) + 1}
 
 
+@pytest.mark.slow
 def test_without_averaging_the_average_is_the_model(pack: Path, tmp_path: Path) -> None:
     last = run_tiny(tiny(train={"steps": 3, "ema": 0.0}), pack, tmp_path)
     assert not changed(checkpoint.read(last / "model.pt"), averaged_weights(last))
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_tensorboard_shows_it(pack: Path, tmp_path: Path) -> None:
     config = tiny(
         train={"steps": 40, "batch": 4, "validate_every": 10, "learning_rate": 2e-3, "ema": 0.8},

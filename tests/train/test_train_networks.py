@@ -76,6 +76,7 @@ def test_a_pixel_costs_74_and_82_thousand_multiplications(padding: Any) -> None:
     assert synthesis / 1000 == pytest.approx(82, abs=1)
 
 
+@pytest.mark.slow
 @PADDINGS
 @settings(deadline=None, max_examples=10)
 @given(rows=st.integers(3, 9), columns=st.integers(3, 9), channels=st.sampled_from([1, 8]))

@@ -177,6 +177,7 @@ def whole(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_two_ranks_train_as_one_does(pack: Path, tmp_path: Path) -> None:
     """50 steps of 16 crops: the same loss, rate and error at each, but for the rounding of sums."""
     config = tiny(train={"steps": 50, "batch": 16, "learning_rate": 1e-3, "checkpoint_every": 50})
@@ -194,6 +195,7 @@ def test_two_ranks_train_as_one_does(pack: Path, tmp_path: Path) -> None:
     assert_close(one.weights(), two.weights())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["joint", "detail"])
 def test_two_ranks_train_the_flagship(stage: str, pack: Path, tmp_path: Path) -> None:
     config = cae2026_config(train={"stage": stage, "batch": 4, "learning_rate": 1e-3})
@@ -204,6 +206,7 @@ def test_two_ranks_train_the_flagship(stage: str, pack: Path, tmp_path: Path) ->
     assert_close(one.weights(), two.weights())
 
 
+@pytest.mark.slow
 def test_a_lost_rank_ends_the_run_which_another_number_of_ranks_resumes(
     whole: Run, pack: Path, tmp_path: Path
 ) -> None:
@@ -220,6 +223,7 @@ def test_a_lost_rank_ends_the_run_which_another_number_of_ranks_resumes(
     assert_close(run.weights(), whole.weights())
 
 
+@pytest.mark.slow
 def test_torchrun_restarts_a_run_which_ends_with_the_weights_of_an_uninterrupted_one(
     whole: Run, pack: Path, tmp_path: Path
 ) -> None:

@@ -111,7 +111,7 @@ def test_tiles_give_what_the_whole_gives(
 
 
 @pytest.fixture(scope="module")
-def perceptual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
+def perceptual(graphs_made_once: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
     """A tiny model as training starts it, a transform codec, with a mix of losses."""
     folder = tmp_path_factory.mktemp("perceptual")
     settings = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}})

@@ -23,7 +23,7 @@ from caesura.train.export import export
 from caesura.train.start import Start
 from train_helpers import make_pack, run_tiny, tiny
 
-pytestmark = pytest.mark.usefixtures("graphs_made_once")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("graphs_made_once")]
 SCALES = {"log_gain", "log_inverse"}
 
 
