@@ -29,9 +29,7 @@ from caesura.archive.manifest import FOLDER, Manifest
 from caesura.archive.run import Archive, Summary
 from caesura.archive.store import Store
 from caesura.batch.jobs import Encode
-from caesura.format import container
-from caesura.models import bundle as bundles
-from caesura.picture.formats import is_picture
+from caesura.options import EncodeOptions
 
 _SHAPES = ((64, 96), (96, 64), (64, 64), (96, 96))
 _IN_A_FOLDER = 1000
@@ -131,12 +129,12 @@ def draw(folder: Path, number: int) -> Path:
 
 def measure(source: Path, target: Path, pictures: int, workers: int, *, kill: bool) -> Run:
     """Code the pictures of `source` to an archive and record times and memory."""
-    job = Encode(None, None, bundles.DEFAULT, None, 2, False, False, container.MAX_PIXELS)
+    job = Encode(EncodeOptions(effort=2))
     run, began = Run(workers), time.perf_counter()
     over = threading.Event()
     watch = threading.Thread(target=_watch, args=(run, began, over), daemon=True)
     watch.start()
-    archive = Archive(str(source), str(target), job, ".cae", lambda path: is_picture(Path(path)), "files")
+    archive = Archive(str(source), str(target), job, ".cae", "files")
     with archive.open(workers) as (run.summary, finished):
         for unit in finished:
             now = time.perf_counter() - began

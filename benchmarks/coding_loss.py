@@ -31,7 +31,7 @@ from caesura.runtime import transform
 from caesura.train import start
 from caesura.train.cae2017 import priors
 from caesura.train.config import from_dict
-from caesura.train.output import bits
+from caesura.train.forward import bits
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def estimate(pixels: NDArray[np.uint8], quality: float, bundle: Bundle, prior: p
     """The model's estimate of a picture's size in bytes; `pixels` as returned by `to_pixels`."""
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = pad(to_rgb(pixels), *sides)
-    conditioning = Conditioning(bundle, ladder.quality_code(quality, bundle.quality_scale))
+    conditioning = Conditioning(bundle, ladder.position_of(quality, bundle.quality_scale))
     gain = conditioning.gain[:, 0, 0]
     latent = transform.analyse(padded, conditioning) * conditioning.gain
     symbols = torch.from_numpy(np.rint(latent).clip(SYMBOL_MIN, SYMBOL_MAX)).double()

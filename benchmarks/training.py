@@ -24,10 +24,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from caesura.bench.speed import median
+from caesura.train import architectures, loss, schedule
 from caesura.train import config as configs
-from caesura.train import loss, models, schedule
-from caesura.train.crops import Pack, crop_batches, planar
+from caesura.train.crops import crop_batches
 from caesura.train.optim import optimizers
+from caesura.train.pack import Pack, planar
 from caesura.train.precision import dtype, resolve
 from caesura.train.prepare import prepare
 
@@ -86,7 +87,7 @@ def read(name: str) -> configs.Config:
 def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int) -> Figures:
     """The figures of a configuration over `steps` steps, after a few untimed ones."""
     settings = dataclasses.replace(config.train, steps=steps + _WARM_UP)
-    model = models.make(config, pack.squares[pack.train[:64]])
+    model = architectures.make(config, pack.squares[pack.train[:64]])
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steppers = optimizers(model, 1e-4, dtype(resolve(settings.precision, device.type)))
     whole, network, waits, work = [], [], [], 0
@@ -94,7 +95,7 @@ def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int
     started = time.perf_counter()
     for step, crops in enumerate(batches):
         here = time.perf_counter()
-        position = schedule.places(step, settings, len(config.loss.betas)).to(device)
+        position = schedule.positions(step, settings, len(config.loss.betas)).to(device)
         with FlopCounterMode(display=False) if step == 0 else torch.enable_grad() as counter:
             _forward_and_backward(model, planar(crops), position, config)
         if isinstance(counter, FlopCounterMode):
@@ -121,7 +122,7 @@ def measure(config: configs.Config, pack: Pack, device: torch.device, steps: int
 
 
 def _forward_and_backward(
-    model: models.RateModel, pixels: torch.Tensor, position: torch.Tensor, config: configs.Config
+    model: architectures.RateModel, pixels: torch.Tensor, position: torch.Tensor, config: configs.Config
 ) -> None:
     precision = resolve(config.train.precision, pixels.device.type)
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):

@@ -66,7 +66,7 @@ def compare(data: bytes, end: str) -> None:
     """
     import caesura
     import reference_decoder
-    from caesura.models import bundle as models
+    from caesura.models import bundle as bundles
 
     if end in ("LimitError", "ModelError"):  # of pixels and of what is installed
         return
@@ -77,7 +77,7 @@ def compare(data: bytes, end: str) -> None:
         refusal = str(error)
     if refusal.startswith(("alpha: ", "icc: ", "exif: ", "xmp: ")):  # which are no symbols
         return
-    folders = {models.read_manifest(folder)["id"]: folder for folder in models.folders()}
+    folders = {bundles.read_manifest(folder)["id"]: folder for folder in bundles.folders()}
     try:
         folder = folders.get(caesura.read_header(data).model_id)
         if folder is None:

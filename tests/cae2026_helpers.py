@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.config import Config
 from train_helpers import tiny
 
 CHANNELS, HYPERLATENTS = 16, 4
-# The ends of the flagship's ladder, so that qualities 1 to 72 are places 1 to 72.
+# Ends of the shipped ladder, so that qualities 1 to 72 are ladder positions 1 to 72.
 BETAS = [6.0, 268.0, 12000.0]
 ANCHORS = len(BETAS)
 SIDE = 64
@@ -56,12 +56,12 @@ def squares() -> NDArray[np.uint8]:
 @lru_cache(maxsize=1)
 def _started() -> dict[str, Tensor]:
     torch.manual_seed(0)
-    return FlagshipModel(config(), squares()).state_dict()
+    return Cae2026Model(config(), squares()).state_dict()
 
 
-def fresh(**sections: dict[str, Any]) -> FlagshipModel:
+def fresh(**sections: dict[str, Any]) -> Cae2026Model:
     """A model as training starts it from the squares; the sections change neither network nor ladder."""
-    model = FlagshipModel(config(**sections))
+    model = Cae2026Model(config(**sections))
     model.load_state_dict(_started())
     return model
 
@@ -74,7 +74,7 @@ def stir(module: nn.Module, deviation: float = 0.02) -> None:
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=deviation)
 
 
-def stirred(**sections: dict[str, Any]) -> FlagshipModel:
+def stirred(**sections: dict[str, Any]) -> Cae2026Model:
     """A model as training starts it, stirred."""
     model = fresh(**sections)
     stir(model)

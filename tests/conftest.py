@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from cli_helpers import coded, drawn
 from train_helpers import save
@@ -93,19 +93,19 @@ def coffee() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
     """The shipped model of the paper."""
-    return models.load("cae2017")
+    return bundles.load("cae2017")
 
 
 @pytest.fixture(scope="session")
 def flagship() -> Bundle:
     """The shipped flagship whose quality is the ladder position, 1 to 72."""
-    return models.load("photo-psnr")
+    return bundles.load("photo-psnr")
 
 
 @pytest.fixture(scope="session", params=["cae2017", "photo-psnr"])
 def either(request: pytest.FixtureRequest) -> Bundle:
     """Each shipped model in turn."""
-    return models.load(request.param)
+    return bundles.load(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +121,7 @@ def shipped_flagship() -> Path:
 
 
 def _shipped(name: str) -> Path:
-    return next(folder for folder in models.folders() if folder.name == name)
+    return next(folder for folder in bundles.folders() if folder.name == name)
 
 
 @pytest.fixture(scope="session")
@@ -144,16 +144,16 @@ def make_bundle(shipped: Path) -> Callable[..., Path]:
             fields: of the manifest, set last.
         """
         folder.mkdir(parents=True)
-        manifest = json.loads((of / models.MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((of / bundles.MANIFEST).read_text(encoding="utf-8"))
         architecture, digests = manifest["architecture"], {}
-        added = [name for name in files or {} if name not in models.FILES[architecture]]
-        for name in (*models.FILES[architecture], *added):
+        added = [name for name in files or {} if name not in bundles.FILES[architecture]]
+        for name in (*bundles.FILES[architecture], *added):
             content = files[name] if files and name in files else (of / name).read_bytes()
             content = _npz(content) if isinstance(content, dict) else content
             (folder / name).write_bytes(content)
-            digests[name] = models.digest(content)
-        made = {"name": folder.name, "files": digests, "id": models.bundle_id(architecture, digests)}
-        (folder / models.MANIFEST).write_text(json.dumps(manifest | made | fields), encoding="utf-8")
+            digests[name] = bundles.digest(content)
+        made = {"name": folder.name, "files": digests, "id": bundles.bundle_id(architecture, digests)}
+        (folder / bundles.MANIFEST).write_text(json.dumps(manifest | made | fields), encoding="utf-8")
         return folder
 
     return make

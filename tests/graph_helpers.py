@@ -13,7 +13,7 @@ import pytest
 from torch import Tensor, nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-from caesura.train import graph as graphs
+from caesura.train import onnx_export
 from caesura.train.cae2017 import export as cae2017
 from caesura.train.cae2026 import export as cae2026
 
@@ -30,7 +30,7 @@ def made_once(folder: Path) -> Iterator[None]:
     def graph(module: nn.Module, inputs: Mapping[str, Tensor], *others: Any) -> bytes:
         path = folder / _digest(module.eval(), inputs, *others)
         if not path.exists():
-            content = graphs.graph(module, inputs, *others)
+            content = onnx_export.to_onnx(module, inputs, *others)
             part = path.with_suffix(f".{id(content)}")
             part.write_bytes(content)
             part.replace(path)
@@ -39,7 +39,7 @@ def made_once(folder: Path) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         for exporter in (cae2017, cae2026):
-            patch.setattr(exporter, "graph", graph)
+            patch.setattr(exporter, "to_onnx", graph)
         # The exporter lists every operator that it knows, for each graph again.
         once = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
         patch.setattr(ONNXRegistry, "from_torchlib", once)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 
 MakeBundle = Callable[..., Path]
 SHIPPED = {"cae2017": "cae2017", "photo": "cae2026", "photo-psnr": "cae2026"}  # architecture by name
@@ -20,4 +20,4 @@ def set_models(patch: pytest.MonkeyPatch, *roots: Path) -> None:
 
 def folder_of(model: str) -> Path:
     """Folder of a shipped model."""
-    return next(folder for folder in models.folders() if folder.name == model)
+    return next(folder for folder in bundles.folders() if folder.name == model)

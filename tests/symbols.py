@@ -12,7 +12,7 @@ from caesura import codec
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper
 from caesura.format import container
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.picture.pixels import padded_side
 from container_helpers import layers
@@ -22,7 +22,7 @@ def symbols_of(data: bytes, bundle: Bundle) -> NDArray[np.int16]:
     """The symbols in a file of `cae2017`, int16 (channels, rows, columns)."""
     assert bundle.architecture == "cae2017"
     header, payload = container.read(data)
-    tables = bundle.tables.row(rate.table_row(header.ladder_position, bundle.tables.rows))
+    tables = bundle.tables.row(ladder.table_row(header.ladder_position, bundle.tables.rows))
     sides = (header.height, header.width)
     rows, columns = (padded_side(s, bundle.stride, bundle.smallest_side) // bundle.stride for s in sides)
     popper = Popper(layers(payload).latents)

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 # Lowest first. "caesura" is the package itself, whose names are those of codec and others.
 FLOORS = (
-    {"errors", "extras"},
+    {"errors", "extras", "progress"},
     {"arguments"},
     {"entropy", "picture"},
     {"format"},
@@ -29,12 +29,8 @@ FLOORS = (
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
-# Imports that break these rules, importer first; to be removed.
-KNOWN = {
-    ("caesura.train.coded", "caesura"),  # codes photographs, to fit a bundle's measured fields
-    ("caesura.train.quality_scale", "caesura.bench.quality"),  # SSIMULACRA 2
-    ("caesura.bench.speed.tables", "caesura.bench.speed"),  # a type
-}
+# Imports that break these rules, importer first. The fit of a quality scale needs the extras of both.
+KNOWN = {("caesura.train.quality_scale", "caesura.bench.quality")}
 TORCH = {"torch", "torchvision", "lightning_fabric"}
 # The CVVDP metric is implemented in PyTorch; this module is run in a process of its own.
 WITH_TORCH = {"caesura.bench.cvvdp_worker"}

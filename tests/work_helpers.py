@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from caesura.entropy.passes import PASSES, parts, pass_of
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 
 
 def macs(network: nn.Module, *inputs: Tensor) -> int:
@@ -41,7 +41,7 @@ def control_macs(channels: int, depth: int) -> int:
     return total
 
 
-def kilomacs_per_pixel(model: FlagshipModel) -> dict[str, float]:
+def kilomacs_per_pixel(model: Cae2026Model) -> dict[str, float]:
     """Thousands of multiply-accumulates a pixel, part by part, counted on 64x64 pixels."""
     anchors, channels = model.log_gain.shape
     depth, features = model.hyper_analysis.leave.out_channels, model.hyper_synthesis.leave.out_channels // 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
-from caesura.batch.plan import Task
 from caesura.batch.report import Outcome
+from caesura.batch.tasks import Task
 
 
 def fragile(task: Task) -> Outcome:
@@ -15,4 +15,4 @@ def fragile(task: Task) -> Outcome:
         os.kill(os.getpid(), signal.SIGKILL)
     if task.source.name == "crashed":
         os._exit(3)
-    return Outcome(task, says=os.environ["CAESURA_THREADS"])
+    return Outcome(task, summary=os.environ["CAESURA_THREADS"])

@@ -1,4 +1,4 @@
-"""Optional parts of caesura, and what they need."""
+"""Optional extras of caesura, and the modules that they install."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ BENCH = ("bjontegaard", "imagecodecs", "jinja2", "matplotlib", "ssimulacra2")
 RAY = ("fsspec", "pyarrow", "ray", "pandas")
 TRAIN = ("torch", "lightning_fabric")
 EXPORT = ("torch", "onnx", "onnxscript")
-MS_SSIM = ("pytorch_msssim",)
 
 
 def need(extra: str, modules: tuple[str, ...]) -> None:
-    """Check that an extra is installed before any work is done.
+    """Check that the modules of an extra can be imported, before any work is done.
 
     Raises:
-        DependencyError: a module cannot be imported; the message says what to install.
+        DependencyError: one cannot; the message has the pip command to install the extra.
     """
     for module in modules:
         try:

@@ -94,7 +94,7 @@ class EncodeOptions:
     def ladder_position(self, bundle: Bundle) -> int:
         """The ladder position of `quality`, in hundredths."""
         quality = ladder.DEFAULT_QUALITY if self.quality is None else self.quality
-        return ladder.quality_code(quality, bundle.quality_scale)
+        return ladder.position_of(quality, bundle.quality_scale)
 
 
 class Settings(TypedDict, total=False):

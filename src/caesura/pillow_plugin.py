@@ -1,16 +1,16 @@
-"""Pillow reads and writes .cae files once this is imported.
+"""Pillow plugin: importing this module lets Pillow open and save .cae files.
 
     import caesura.pillow_plugin
-    picture = Image.open("photo.cae")                # size and info at once, pixels when they are needed
-    picture.save("again.cae", quality=60)            # and the other settings of `caesura.encode`
+    picture = Image.open("photo.cae")                # reads size and metadata; pixels are decoded on demand
+    picture.save("again.cae", quality=60)            # options as for `caesura.encode`
 
-Of several frames the one the picture is at is saved, with a warning; with `strict=True` none is.
-A file that does not start like a .cae is left to Pillow's other plugins; a damaged one raises our errors.
+Of a picture with several frames, the current one is saved, with a warning; `strict=True` makes that an error.
+A file without the .cae signature is left to Pillow's other plugins; a damaged .cae file raises FormatError.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import NoneType
 from typing import IO, Any
 
@@ -18,11 +18,11 @@ from PIL import Image, ImageFile
 
 from caesura import arguments, codec
 from caesura.format import container
-from caesura.picture import channels, convert, loading, metadata, read_metadata, source_info
-from caesura.picture import pixels as image
+from caesura.options import EncodeOptions
+from caesura.picture import channels, convert, loading, metadata, pixels, read_metadata, source_info
 
 FORMAT, EXTENSION, MIME = "CAE", ".cae", "image/x-caesura"
-_SETTINGS = ("quality", "target", "model", "tune", "effort", "strip", "strict", "exact")
+_OPTIONS = tuple(field.name for field in fields(EncodeOptions))
 
 
 class CaeImageFile(ImageFile.ImageFile):
@@ -30,11 +30,11 @@ class CaeImageFile(ImageFile.ImageFile):
 
     format = FORMAT
     format_description = "caesura"
-    _content: bytes | None = None  # of the file, until it is decoded; a copy is made of pixels
+    _content: bytes | None = None  # the file; None once it is decoded
     _scale = 1
 
     def _open(self) -> None:
-        assert self.fp is not None  # of Pillow's constructor
+        assert self.fp is not None  # set by Pillow's constructor
         self._content = self.fp.read()
         header, payload = container.read(self._content)
         self._size = header.width, header.height
@@ -44,7 +44,7 @@ class CaeImageFile(ImageFile.ImageFile):
     def draft(
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
-        """Decode a preview, no smaller than `size`; `Image.thumbnail` asks for one. The mode stays."""
+        """Choose a preview no smaller than `size`, in the same mode. Called by `Image.thumbnail`."""
         if self._content is None or self._scale > 1 or not size:
             return None
         width, height = self.size
@@ -54,34 +54,33 @@ class CaeImageFile(ImageFile.ImageFile):
         return self.mode, (0, 0, width / self._scale, height / self._scale)
 
     def load(self) -> Any:
-        """Decode, the first time."""
+        """Decode the pixels, the first time it is called."""
         if self._content is not None:
-            if self.fp and self._exclusive_fp:  # it was read whole
+            if self.fp and self._exclusive_fp:  # the file has been read whole
                 self.fp.close()
             self.fp = None
-            decoded = image.to_image(codec.decode_array(self._content, scale=self._scale))
+            decoded = pixels.to_image(codec.decode_array(self._content, scale=self._scale))
             self.im, self.readonly, self._content = decoded.im, decoded.readonly, None
         return super().load()
 
 
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     given: dict[str, Any] = picture.encoderinfo
-    settings = {name: given[name] for name in _SETTINGS if name in given}
-    strict = arguments.flag("strict", settings.get("strict", False))
-    convert.check_whole(picture, strict=strict)  # a copy knows nothing of other frames
+    options = EncodeOptions(**{name: given[name] for name in _OPTIONS if name in given})
+    convert.check_whole(picture, strict=options.strict)  # before copying, which drops other frames
     loading.load(picture)
-    kept = convert.copied(picture)
-    kept.info.update(read_metadata.info_entries(picture))
+    copy = convert.copied(picture)
+    copy.info.update(read_metadata.info_entries(picture))
     for name in ("icc_profile", "exif", "xmp"):
         if name in given:
-            kept.info[name] = _metadata(name, given[name])
-    if given.get("icc_profile"):  # it counts more than what the file said of its colours
-        kept.info[source_info.KEY] = replace(kept.info[source_info.KEY], cicp=None, lost="")
-    file.write(codec.encode(kept, **settings))
+            copy.info[name] = _metadata(name, given[name])
+    if given.get("icc_profile"):  # it takes precedence over colour information of the original file
+        copy.info[source_info.KEY] = replace(copy.info[source_info.KEY], cicp=None, lost="")
+    file.write(codec.encode(copy, options))
 
 
 def _metadata(name: str, content: Any) -> bytes:
-    """What the caller gives in place of what the picture has; None and nothing leave it out."""
+    """Metadata given to `save` instead of the picture's own, as bytes; None or empty leaves it out."""
     if name == "exif" and isinstance(content, Image.Exif):
         return content.tobytes() if content else b""
     if name == "xmp" and isinstance(content, str):

@@ -25,21 +25,23 @@ from PIL import Image
 import caesura
 from caesura.archive import engine
 from caesura.archive.manifest import FOLDER, Manifest
+from caesura.archive.reading import Reader
 from caesura.archive.run import Archive
 from caesura.archive.store import Store
-from caesura.archive.units import Done, Item, Reading, Unit
+from caesura.archive.units import Done, Item, Unit
 from caesura.archive.work import Work, Worker
-from caesura.batch.jobs import Encode
-from caesura.cli.archive import is_picture
+from caesura.batch.jobs import Decode, Encode
 from caesura.errors import ConfigError, DependencyError, ModelError
-from caesura.format.container import MAX_PIXELS
+from caesura.options import EncodeOptions
+from caesura.picture.formats import is_picture
+from caesura.ratecontrol.search import Target
 from cli_helpers import complaint, drawn, files, heeding_ctrl_c, run, succeeded
 
 pa = pytest.importorskip("pyarrow", reason="archives need the extra [ray]")
 pq = pytest.importorskip("pyarrow.parquet", reason="archives need the extra [ray]")
 
 PATIENCE = 180  # seconds, of a machine with much else to do
-JOB = Encode(50, None, "photo", None, 2, False, False, MAX_PIXELS)
+JOB = Encode(EncodeOptions(quality=50, effort=2))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def photos(folder: Path, number: int) -> Path:
 
 
 def archive(source: Path | str, destination: Path | str, **settings: Any) -> Archive:
-    return Archive(str(source), str(destination), JOB, ".cae", is_picture, **{"batch": 2} | settings)
+    return Archive(str(source), str(destination), JOB, ".cae", **{"batch": 2} | settings)
 
 
 def begun(archive: Archive, *, force: bool = False) -> Work:
@@ -97,7 +99,7 @@ def begun(archive: Archive, *, force: bool = False) -> Work:
 def coded(path: Path) -> bytes:
     """What the archive makes of a picture."""
     with Image.open(path) as picture:
-        return caesura.encode(picture, quality=JOB.quality, effort=JOB.effort)
+        return caesura.encode(picture, JOB.options)
 
 
 def rows(destination: Path | str) -> list[dict[str, Any]]:
@@ -281,7 +283,7 @@ def test_tables_keep_their_other_columns(ray_here: None, tmp_path: Path) -> None
     (out / f"table-{lost}.parquet").write_bytes(b"what a dead worker did not note")
     attempt = Manifest(Store(str(out))).attempt(lost)
     attempt.begin(["t.parquet/000000009-x.png"])
-    attempt.made(b"what a dead worker did not note")
+    attempt.announce(b"what a dead worker did not note")
     foreign = out / "table-fedcba9876543210.parquet"
     pq.write_table(table, foreign)
     cells[3]["bytes"] = png(3)
@@ -337,7 +339,7 @@ def test_what_comes_in_the_place_of_an_output_that_a_dead_worker_announced_is_ke
     attempt = Manifest(Store(str(out))).attempt(unit.id)
     attempt.begin([item.path for item in unit.items])
     if to != "files":
-        attempt.made(b"what it was about to write")
+        attempt.announce(b"what it was about to write")
     places = {
         "files": ["a/000.png.cae", "b/001.png.cae"],
         "tar": [f"shard-{unit.id}.tar"] * 2,
@@ -359,7 +361,7 @@ def test_a_shard_that_a_dead_worker_wrote_is_written_again(tmp_path: Path) -> No
     unit = Unit([Item("a/000.png", "a/000.png")])
     attempt = Manifest(Store(str(out))).attempt(unit.id)
     attempt.begin(["a/000.png"])
-    attempt.made(b"whole")
+    attempt.announce(b"whole")
     (out / f"shard-{unit.id}.tar").write_bytes(b"whole")
     (row,) = Worker(Work(JOB, str(source), str(out), "tar", ".cae")).do(unit).rows
     assert (row["error"], row["output"]) == (None, f"shard-{unit.id}.tar/a/000.png.cae")
@@ -433,7 +435,7 @@ def test_a_place_within_the_other_is_refused(source: str, destination: str, tmp_
     before = files(tmp_path)
     for options in ([], ["--dry-run"], ["--force"]):
         line = complaint(run("archive", "encode", tmp_path / source, tmp_path / destination, *options))
-        assert line.endswith("two places are needed, neither of them in the other")
+        assert line.endswith("they must be different, and neither inside the other")
     assert files(tmp_path) == before
 
 
@@ -496,8 +498,8 @@ def test_units_are_bounded_by_pictures_and_by_bytes(tmp_path: Path) -> None:
 def listed(
     source: Path, kind: str, *, pictures: int = 64, size: int = 1 << 20, done: Done | None = None
 ) -> list[Unit]:
-    reading = Reading(str(source), kind, is_picture, pictures, size)
-    return [unit for file in reading.files() for unit in reading.units(file, done or Done())]
+    reader = Reader(str(source), kind, is_picture, pictures, size)
+    return [unit for file in reader.files() for unit in reader.units(file, done or Done())]
 
 
 # Refusals
@@ -507,7 +509,7 @@ def listed(
     ("options", "says"),
     [
         (("empty", "out"), "empty holds no pictures"),
-        (("missing", "out"), "missing is not there"),
+        (("missing", "out"), "missing does not exist"),
         (("empty", "out", "--from", "zip"), "from is 'zip'; files, tar, parquet are allowed"),
         (("empty", "out", "--to", "zip"), "to is 'zip'; files, tar, parquet are allowed"),
         (("ftq://x/y", "out"), "ftq"),
@@ -546,15 +548,33 @@ def test_what_no_cluster_can_do_leaves_an_archive_as_it_is(ray_here: None, tmp_p
     work = archive(source, out)._work(gpus=0)
     engine.check(work)
     with pytest.raises(ModelError, match="nosuch"):
-        engine.check(replace(work, job=replace(JOB, model="nosuch")))
+        engine.check(replace(work, job=Encode(replace(JOB.options, model="nosuch"))))
 
 
 def test_settings_that_differ_are_named_also_by_a_dry_run(tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 1), tmp_path / "out"
-    begun(replace(archive(source, out), job=replace(JOB, exact=True)))
+    begun(replace(archive(source, out), job=Encode(replace(JOB.options, exact=True))))
     for options in ([], ["--dry-run"]):
         line = complaint(run("archive", "encode", source, out, "-q", 50, "-e", 2, *options))
-        assert "was begun with exact True and is to go on with exact None;" in line
+        assert "was begun with exact True, and this run has exact None;" in line
+
+
+def test_the_settings_of_a_manifest_stay_as_they_are(tmp_path: Path) -> None:
+    """Equal to those of archives that earlier versions began, which otherwise could not be continued."""
+    encoding, decoding = (
+        archive(tmp_path / "in", tmp_path / "out"),
+        archive(tmp_path / "out", tmp_path / "back"),
+    )
+    decoding = replace(decoding, job=Decode("PNG", None, 1, False, False, 1 << 28), ending=".png", to="tar")
+    source = str(tmp_path / "in")
+    first = {"quality": 50, "model": "photo", "tune": None, "effort": 2, "strip": False, "bpp": None}
+    assert encoding._settings() == {**first, "source": source, "ending": ".cae", "to": "files"}
+    options = EncodeOptions(target=Target(bpp=0.5), model="cae2017", tune="psnr", strip=True, exact=True)
+    second = {"quality": None, "model": "cae2017", "tune": "psnr", "effort": 5, "strip": True, "bpp": 0.5}
+    second |= {"exact": True, "source": source, "ending": ".cae", "to": "files"}
+    assert replace(encoding, job=Encode(options))._settings() == second
+    third = {"strip": False, "kind": "PNG", "source": str(tmp_path / "out"), "ending": ".png", "to": "tar"}
+    assert decoding._settings() == third
 
 
 @pytest.mark.parametrize("places", [("", "out"), ("in", "")])
@@ -596,7 +616,7 @@ def test_more_workers_than_there_are_gpus_for_are_refused(ray_here: None, tmp_pa
 @pytest.mark.parametrize("gpus", [math.nan, 1e-5, -1, 1.5])
 def test_parts_of_gpus_that_ray_does_not_share_are_refused(gpus: float) -> None:
     with (
-        pytest.raises(ConfigError, match=r"a part of one from 0\.01 on and whole numbers are allowed"),
+        pytest.raises(ConfigError, match=r"a fraction from 0\.01 to 1 and whole numbers are allowed"),
         engine.cluster(1, None, gpus),
     ):
         pass
@@ -656,15 +676,15 @@ def test_a_picture_that_kills_workers_is_left_alone_in_the_end(tmp_path: Path) -
         attempt = manifest.attempt(unit.id)
         attempt.begin(names)
         for name in names[:2]:
-            assert attempt.may(name)
+            assert attempt.may_try(name)
             if name != names[1]:  # where the worker dies
                 attempt.survived(name)
     attempt = manifest.attempt(unit.id)
     attempt.begin(names)
-    assert attempt.may(names[1])  # once is chance
+    assert attempt.may_try(names[1])  # once is chance
     worker = Worker(Work(JOB, str(source), str(out), "files", ".cae"))
     errors = {row["path"]: row["error"] for row in worker.do(unit).rows}
-    assert errors == {**dict.fromkeys(names), names[1]: "b/001.png: workers died at it 2 times"}
+    assert errors == {**dict.fromkeys(names), names[1]: "b/001.png: its worker process died 2 times"}
     check(source, out, failed=("b/001.png",))
 
 

@@ -11,11 +11,12 @@ from PIL import Image
 
 import caesura
 from caesura.batch import record
-from caesura.batch import run as batch
 from caesura.batch.jobs import Encode
-from caesura.batch.plan import Kind, plan
-from caesura.models import bundle as model
-from caesura.models import ladder as rate
+from caesura.batch.plan import plan
+from caesura.batch.run import run_task
+from caesura.batch.tasks import Kind
+from caesura.models import bundle, ladder
+from caesura.options import EncodeOptions
 from caesura.picture import formats
 from cli_helpers import complaint, drawn, files, opened, process, run, strict_json, succeeded
 from train_helpers import save
@@ -90,7 +91,7 @@ def test_files_and_folders_go_together(photos: Path, picture: Path, tmp_path: Pa
 def test_a_folder_needs_the_option(command: str, photos: Path) -> None:
     before = files(photos)
     line = complaint(run(command, photos))
-    assert f"{photos} is a folder; -r takes the " in line
+    assert f"{photos} is a folder; -r reads the " in line
     assert files(photos) == before
 
 
@@ -127,7 +128,10 @@ def test_two_folders_may_not_meet_in_one_name(photos: Path, tmp_path: Path) -> N
     other = save(tmp_path / "other" / "deep" / "c.png", drawn(8, 8))
     outcome = run("encode", "-r", photos, tmp_path / "other", "-o", tmp_path / "out")
     assert outcome.status == 1
-    assert f"{other}: {tmp_path / 'out/deep/c.cae'} is made from {photos / 'deep/c.webp'}" in outcome.err
+    assert (
+        f"{other}: {tmp_path / 'out/deep/c.cae'} is already the output for {photos / 'deep/c.webp'}"
+        in outcome.err
+    )
     assert list(files(tmp_path / "out")) == CODED
 
 
@@ -188,8 +192,8 @@ def test_a_result_that_is_changed_during_the_run_is_kept(photos: Path, tmp_path:
     kind = Kind("pictures", formats.is_picture)
     (task, *_) = plan([photos], str(out), ".cae", kind, recursive=True, force=False).tasks
     (out / "a.cae").write_bytes(b"changed")
-    job = Encode(None, None, model.DEFAULT, None, 1, False, False, 1 << 20, False)
-    assert "it was changed during this run" in batch.one(job, task).error
+    job = Encode(EncodeOptions(effort=1))
+    assert "it was changed during this run" in run_task(job, task).error
     assert (out / "a.cae").read_bytes() == b"changed"
 
 
@@ -312,7 +316,7 @@ def test_a_result_is_never_its_own_source(photos: Path, picture: Path) -> None:
     assert ({name: files(photos)[name] for name in before[0]}, picture.read_bytes()) == before
 
 
-# What is not taken
+# Files that are ignored
 
 
 def test_files_that_are_not_taken_are_counted(
@@ -325,7 +329,7 @@ def test_files_that_are_not_taken_are_counted(
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
     succeeded(outcome)
     others, hint, summary = outcome.err.splitlines()
-    assert others.startswith("not taken: 2 .heic, ")
+    assert others.startswith("ignored: 2 .heic, ")
     for part in ("1 .dng", "1 without an extension", "1 .txt", "1 .mpg", "1 .cae", "1 .jpg", "1 .tiff"):
         assert part in others
     assert hint == "HEIC is read where pillow-heif is installed: pip install pillow-heif"
@@ -358,7 +362,7 @@ def test_force_does_everything(photos: Path, tmp_path: Path) -> None:
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "--force", "-q", 10)
     assert succeeded(outcome).count("\n") == 4
     coded = caesura.read_header((tmp_path / "out/a.cae").read_bytes()).ladder_position
-    assert coded == rate.quality_code(10, model.load().quality_scale)
+    assert coded == ladder.position_of(10, bundle.load().quality_scale)
 
 
 def test_a_named_file_is_kept_even_in_a_folder_run(photos: Path, picture: Path, tmp_path: Path) -> None:
@@ -425,7 +429,7 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would(photos: Path, tmp_path:
     before = files(tmp_path)
     outcome = run("encode", "-r", photos, "-o", out, "--dry-run")
     lines = succeeded(outcome).splitlines()
-    assert f"{photos / 'a.png'} would be skipped: {out / 'a.cae'} is there and made from this file" in lines
+    assert f"{photos / 'a.png'} would be skipped: {out / 'a.cae'} exists and was made from this file" in lines
     assert f"{photos / 'deep/c.webp'} would be written to {out / 'deep/c.cae'}" in lines
     assert outcome.err.splitlines()[-1] == "4 to do, 1 skipped, 0 failed"
     assert files(tmp_path) == before
@@ -460,7 +464,7 @@ def test_json_is_an_object_a_file(photos: Path, tmp_path: Path) -> None:
         "height": 24,
         "bpp": round(8 * size / 24**2, 4),
     }
-    assert facts["a.png"]["skipped"] == f"{out / 'a.cae'} is there and made from this file"
+    assert facts["a.png"]["skipped"] == f"{out / 'a.cae'} exists and was made from this file"
     assert "is not a picture" in facts["bad.png"]["error"]
     assert facts["bad.png"]["bytes_before"] == 10
 

@@ -244,7 +244,7 @@ def test_a_setting_between_whole_numbers_serves_our_codec(part: Pixels) -> None:
     size = (len(OURS.encode(part, 40)) + len(OURS.encode(part, 41))) // 2
     data = encode_within(OURS, part, size, 1, 100)
     assert len(data) <= size
-    lowest, highest = (ladder.quality_code(quality, load(DEFAULT).quality_scale) for quality in (39, 41))
+    lowest, highest = (ladder.position_of(quality, load(DEFAULT).quality_scale) for quality in (39, 41))
     assert lowest <= caesura.read_header(data).quality < highest
 
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from benchmarks import pages, prepare, training
-from cae2026_helpers import config as flagship
+from cae2026_helpers import config as cae2026_config
 from caesura.errors import ConfigError
-from caesura.train.crops import Pack
+from caesura.train.pack import Pack
 from caesura.train.prepare import MANIFEST
 from train_helpers import make_pack, tiny
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [tiny(), flagship()], ids=["cae2017", "cae2026"])
+@pytest.mark.parametrize("config", [tiny(), cae2026_config()], ids=["cae2017", "cae2026"])
 def test_throughput_counts_pixels_waits_and_work(config: training.configs.Config, tmp_path: Path) -> None:
     pack = Pack(make_pack(tmp_path, side=64))
     found = training.measure(config, pack, torch.device("cpu"), 2)

@@ -11,8 +11,7 @@ from PIL import Image
 
 import caesura
 from caesura import metrics
-from caesura.models import bundle as model
-from caesura.models import ladder as rate
+from caesura.models import bundle, ladder
 from cli_helpers import (
     IMPORTED,
     complaint,
@@ -89,7 +88,7 @@ def test_encode_takes_a_quality_with_decimals_and_makes_the_outputs_folder(
     target = tmp_path / "new" / "deep" / "small.cae"
     succeeded(run("encode", picture, "-q", 12.34, "-o", target))
     assert target.read_bytes() == caesura.encode(drawn(40, 56), quality=12.34)
-    expected = rate.quality_code(12.34, model.load().quality_scale)
+    expected = ladder.position_of(12.34, bundle.load().quality_scale)
     assert caesura.read_header(target.read_bytes()).ladder_position == expected
 
 

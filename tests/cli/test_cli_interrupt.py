@@ -15,7 +15,7 @@ import pytest
 
 import caesura
 from caesura.batch import workers
-from caesura.batch.plan import Task
+from caesura.batch.tasks import Task
 from cli_helpers import drawn, files, heeding_ctrl_c, run, succeeded
 from train_helpers import save
 from worker_helpers import fragile
@@ -107,8 +107,8 @@ def test_a_worker_that_dies_costs_one_file() -> None:
     outcomes = {str(o.task.source): o.error for o in workers.side_by_side(fragile, tasks, 2)}
     assert outcomes == {
         **dict.fromkeys("abcd", ""),
-        "killed": "killed: the process at work on it ended with status -9",
-        "crashed": "crashed: the process at work on it ended with status 3",
+        "killed": "killed: its worker process ended with status -9",
+        "crashed": "crashed: its worker process ended with status 3",
     }
 
 
@@ -121,4 +121,4 @@ def test_workers_share_the_processors(
 ) -> None:
     monkeypatch.setenv("CAESURA_THREADS", threads)
     todo = [Task(Path(str(number)), Path("out")) for number in range(tasks)]
-    assert {o.says for o in workers.side_by_side(fragile, todo, jobs)} == {each}
+    assert {o.summary for o in workers.side_by_side(fragile, todo, jobs)} == {each}

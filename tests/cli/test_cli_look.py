@@ -17,7 +17,7 @@ from caesura import metrics
 from caesura.cli import app
 from caesura.format import container
 from caesura.format.container import Payload, SegmentData
-from caesura.models import bundle as model
+from caesura.models import bundle
 from cli_helpers import (
     Pixels,
     coded,
@@ -48,7 +48,7 @@ def test_info_shows_what_the_header_says(tmp_path: Path, name: str) -> None:
         "colour": "RGB",
         "bpp": str(round(metrics.bits_per_pixel(len(data), 56, 40), 4)),
         "quality": "60.0",
-        "model": f"{model.load(name).id:08x} ({name})",
+        "model": f"{bundle.load(name).id:08x} ({name})",
     }
 
 
@@ -137,7 +137,7 @@ def test_compare_sets_grey_beside_colour(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(40, 57), (200, 300)])
 def test_compare_of_sizes_that_differ_is_refused(shape: tuple[int, int], tmp_path: Path, file: Path) -> None:
     line = complaint(run("compare", save(tmp_path / "other.png", drawn(*shape)), file))
-    assert f"and {file} 56 x 40; one size is needed" in line
+    assert f"and {file} 56 x 40; equal sizes are needed" in line
 
 
 def picture_files(folder: Path) -> dict[str, Path]:
@@ -215,13 +215,13 @@ def test_compare_names_what_cannot_be_read(picture: Path, file: Path, tmp_path: 
 
 def test_models_lists_what_is_shipped_with_its_licence(shipped: Path) -> None:
     out = succeeded(run("models"))
-    default_folder = folder_of(model.DEFAULT)
+    default_folder = folder_of(bundle.DEFAULT)
     for folder in (shipped, default_folder):
-        bundle = model.load(folder)
+        shown = bundle.load(folder)
         default = "  (default)" if folder is default_folder else ""
-        name = f"{folder.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}{default}"
+        name = f"{folder.name}  id {shown.id:08x}  {shown.size / 1e6:.1f} MB  {folder}{default}"
         assert name in out.splitlines()
-        assert f"licence: {bundle.manifest['licence']}" in out
+        assert f"licence: {shown.manifest['licence']}" in out
 
 
 def test_models_says_what_a_model_costs_and_which_qualities_it_reaches(
@@ -282,13 +282,13 @@ def test_help_shows_every_text_whole(path: tuple[str, ...], command: Any) -> Non
 @pytest.mark.parametrize(
     ("command", "default"),
     [
-        ("encode", "beside IN; stdout if that is stdin"),
+        ("encode", "beside IN; stdout if IN is stdin"),
         ("encode", "50"),
-        ("encode", "the one tuned for the eye"),
-        ("decode", "as OUT, or png"),
+        ("encode", "visual quality"),
+        ("decode", "by OUT's extension, or png"),
         ("archive encode", "this machine"),
-        ("train", "with --from, that of a fine-tune"),
-        ("export", "the user's models"),
+        ("train", "with --from, the settings for fine-tuning"),
+        ("export", "the user's folder of models"),
     ],
 )
 def test_help_says_defaults(command: str, default: str) -> None:

@@ -104,9 +104,9 @@ def test_a_damaged_file_is_an_error_or_recovered(coded: Path, tmp_path: Path) ->
     outcome = run("decode", coded, "-o", out, "--recover")
     assert outcome.status == 0
     assert "64 x 64 pixels at " in outcome.err
-    assert "are damaged and made up" in outcome.err
+    assert "are damaged and were concealed" in outcome.err
     assert opened(out).shape == (256, 256, 3)
-    assert "it takes the whole picture" in complaint(run("decode", coded, "--recover", "--scale", "1/2"))
+    assert "it needs the whole picture" in complaint(run("decode", coded, "--recover", "--scale", "1/2"))
 
 
 # ---- limits
@@ -123,7 +123,7 @@ def test_large_pictures_go_through_in_rows(
     photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(large, "PIXELS", 1000)
-    monkeypatch.setattr(large, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(large, "_MIN_FILE_BYTES", 0)
     calls = []
     for name in ("encode", "decode"):
         usual = getattr(large, name)

@@ -15,7 +15,7 @@ import pytest
 import caesura
 from caesura import metrics
 from caesura.errors import ConfigError
-from caesura.models import bundle as model
+from caesura.models import bundle
 from caesura.train import cache, checkpoint, preview, start
 from caesura.train import config as configs
 from cli_helpers import (
@@ -96,7 +96,7 @@ def test_prepare_train_and_export_say_what_they_made(trained: Trained) -> None:
     assert "skipped broken.jpg: unreadable" in trained.prepared
     assert f"trained: {trained.run / 'checkpoints' / '000003'}" in trained.trained.replace("\n", "")
     assert f"exported: {trained.models / 'tiny'}" in trained.exported
-    assert sorted(files(trained.models / "tiny")) == sorted([*model.FILES["cae2017"], model.MANIFEST])
+    assert sorted(files(trained.models / "tiny")) == sorted([*bundle.FILES["cae2017"], bundle.MANIFEST])
     assert [path.name for path in trained.models.iterdir()] == ["tiny"]
 
 
@@ -317,7 +317,7 @@ def test_export_fits_previews_to_photos(trained: Trained, tmp_path: Path) -> Non
     )
     found = re.search(r"previews: (\d+\.\d+) dB", out)
     assert found
-    assert (model.load(tmp_path / "models" / "sharp").preview is None) == (float(found[1]) < preview.CLOSE)
+    assert (bundle.load(tmp_path / "models" / "sharp").preview is None) == (float(found[1]) < preview.CLOSE)
 
 
 def test_export_needs_some_photos_for_previews(trained: Trained, tmp_path: Path) -> None:

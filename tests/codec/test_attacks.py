@@ -16,7 +16,7 @@ import pytest
 
 import caesura
 import reference_decoder
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 
 FOLDER = Path(__file__).parents[2] / "attacks"
 ADDRESS_SPACE = 3 << 30
@@ -89,7 +89,7 @@ def test_the_reference_decoder_agrees(name: str) -> None:
     if name == "nothing-4-megapixels":
         pytest.skip("it takes its time")
     attack = ATTACKS[name]
-    flagship, old = (next(f for f in models.folders() if f.name == n) for n in ("photo", "cae2017"))
+    flagship, old = (next(f for f in bundles.folders() if f.name == n) for n in ("photo", "cae2017"))
     folder = old if attack.data[7:11] == make.CAE2017.to_bytes(4, "little") else flagship
     if attack.error:
         with pytest.raises(reference_decoder.RefusedError):

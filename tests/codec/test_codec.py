@@ -18,6 +18,7 @@ from PIL import Image
 
 import caesura
 from caesura import metrics
+from caesura.coding.base import DEFAULT_EFFORT
 from caesura.entropy import factorized
 from caesura.entropy.coder import Pusher
 from caesura.entropy.tables import TOTAL
@@ -32,8 +33,8 @@ from caesura.errors import (
 )
 from caesura.format import container
 from caesura.format.container import Payload, SegmentData
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import ANALYSIS, TABLES, Bundle
 from caesura.picture.pixels import to_image, to_pixels
 from caesura.runtime import transform
@@ -89,7 +90,7 @@ def test_any_small_picture_at_any_quality_comes_back_in_its_shape(
     data = caesura.encode(pixels, quality=quality, model=either)
     assert caesura.decode_array(data).shape == pixels.shape
     header, payload = container.read(data)
-    assert header.ladder_position == rate.quality_code(quality, either.quality_scale)
+    assert header.ladder_position == ladder.position_of(quality, either.quality_scale)
     assert (layers(payload).detail is not None) == (header.ladder_position > either.ladder_top)
 
 
@@ -176,7 +177,7 @@ def test_a_flat_picture_comes_back_flat_and_small(either: Bundle) -> None:
 
 def test_the_default_quality_and_model_are_those_named() -> None:
     pixels = drawn(16, 16, 3)
-    named = caesura.encode(pixels, quality=rate.DEFAULT_QUALITY, model=models.DEFAULT)
+    named = caesura.encode(pixels, quality=ladder.DEFAULT_QUALITY, model=bundles.DEFAULT)
     assert caesura.encode(pixels) == named
 
 
@@ -201,7 +202,7 @@ def test_the_picture_given_is_not_changed(either: Bundle, quality: float) -> Non
 def test_decoded_symbols_coded_again_are_the_same_bytes(bundle: Bundle, quality: float) -> None:
     data = caesura.encode(noise(40, 56), quality=quality, model=bundle)
     header, payload = container.read(data)
-    tables = bundle.tables.row(rate.table_row(header.ladder_position, bundle.tables.rows))
+    tables = bundle.tables.row(ladder.table_row(header.ladder_position, bundle.tables.rows))
     pusher = Pusher()
     factorized.push(pusher, symbols_of(data, bundle).astype(np.int32), tables)
     assert payload == Payload([SegmentData(pusher.bytes())])
@@ -263,7 +264,7 @@ def escaping_bundle(
     }
     folder = make_bundle(tmp_path / "escaping", {TABLES: tables})
     monkeypatch.setenv("CAESURA_MODELS", str(tmp_path))
-    return models.load(folder.name)
+    return bundles.load(folder.name)
 
 
 @pytest.mark.parametrize("quality", [1, 40, 100])
@@ -463,7 +464,7 @@ def test_a_damaged_file_is_an_oserror_too(tmp_path: Path) -> None:
 
 def test_the_default_effort_is_the_one_named(either: Bundle) -> None:
     pixels = drawn(40, 24, 3)
-    named = caesura.encode(pixels, model=either, effort=rate.DEFAULT_EFFORT)
+    named = caesura.encode(pixels, model=either, effort=DEFAULT_EFFORT)
     assert caesura.encode(pixels, model=either) == named
 
 

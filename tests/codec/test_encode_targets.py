@@ -15,7 +15,7 @@ from caesura.coding.cae2026 import Cae2026
 from caesura.errors import ConfigError
 from caesura.format import container
 from caesura.format.container import Header
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.options import EncodeOptions
 from caesura.ratecontrol.search import LACK_SHARE, PSNR_ABOVE, Target
@@ -60,7 +60,7 @@ def test_an_ms_ssim_is_reached_and_hardly_more(flagship: Bundle, part: Pixels, w
 def test_an_ms_ssim_is_reached_as_closely_as_the_ladder_allows(
     name: str, part: Pixels, wanted: float
 ) -> None:
-    bundle = models.load(name)
+    bundle = bundles.load(name)
     data = caesura.encode(part, target=Target(ms_ssim=wanted), model=bundle)
     code = container.read_header(data).ladder_position
     reached = metrics.ms_ssim(part, caesura.decode_array(data))

@@ -148,7 +148,7 @@ def double_precision(patch: pytest.MonkeyPatch) -> None:
 @functools.cache
 def _torch_model(bundle: Bundle) -> Any:
     pytest.importorskip("torch")
-    from caesura.train import models as makers
+    from caesura.train import architectures as makers
     from caesura.train import start
     from caesura.train.config import from_dict
 

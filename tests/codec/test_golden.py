@@ -9,7 +9,7 @@ import pytest
 
 import caesura
 from caesura.format import container
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from symbols import decoded, symbols_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -17,7 +17,7 @@ FILES = sorted(GOLDEN.glob("*.cae"))
 
 
 def test_there_are_golden_files_of_every_shipped_model() -> None:
-    shipped = {models.read_manifest(folder)["id"] for folder in models.folders()}
+    shipped = {bundles.read_manifest(folder)["id"] for folder in bundles.folders()}
     assert {caesura.read_header(path.read_bytes()).model_id for path in FILES} >= shipped
 
 
@@ -25,7 +25,7 @@ def test_there_are_golden_files_of_every_shipped_model() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_golden_file_decodes_to_the_same_symbols(path: Path) -> None:
     data = path.read_bytes()
-    bundle = models.load_by_id(caesura.read_header(data).model_id)
+    bundle = bundles.load_by_id(caesura.read_header(data).model_id)
     expected = np.load(path.with_suffix(".npz"))["symbols"]
     if expected.ndim == 3:  # one segment of cae2017
         found = symbols_of(data, bundle)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import caesura
 import reference_decoder
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from symbols import decoded
 
 FILES = sorted((Path(__file__).parents[1] / "golden").glob("*.cae"))
@@ -23,7 +23,7 @@ FILES = sorted((Path(__file__).parents[1] / "golden").glob("*.cae"))
 def folder_of(data: bytes) -> Path:
     """The folder of the bundle that coded a file."""
     model_id = caesura.read_header(data).model_id
-    return next(folder for folder in models.folders() if models.read_manifest(folder)["id"] == model_id)
+    return next(folder for folder in bundles.folders() if bundles.read_manifest(folder)["id"] == model_id)
 
 
 def referred(data: bytes) -> list[NDArray[np.int64]]:
@@ -69,7 +69,7 @@ def test_pictures_of_several_segments(
     monkeypatch.setenv("CAESURA_THREADS", "1")  # so that ours are popped in order
     pixels = coffee[200 : 200 + shape[0], 100 : 100 + shape[1]]
     data = caesura.encode(pixels, quality=quality, model=model, segment_side=64)
-    above = caesura.read_header(data).ladder_position > models.load(model).ladder_top
+    above = caesura.read_header(data).ladder_position > bundles.load(model).ladder_top
     found = referred(data)
     assert len(found) == -(-shape[0] // 64) * -(-shape[1] // 64)
     popped = iter(decoded(data)[1].symbols)
@@ -116,12 +116,12 @@ def test_it_refuses_what_breaks_the_format() -> None:
     refused(data + data[5:], "critical chunk 'H'")
     unknown = b"B\x00" + zlib.crc32(b"B\x00").to_bytes(4, "little")
     refused(data + unknown, "critical chunk 'B'")
-    other = next(f for f in models.folders() if models.read_manifest(f)["name"] == "photo")
+    other = next(f for f in bundles.folders() if bundles.read_manifest(f)["name"] == "photo")
     with pytest.raises(reference_decoder.RefusedError, match="another model"):
         reference_decoder.decode(data, other)
 
 
 def test_bundle_ids_are_as_specified() -> None:
-    for folder in models.folders():
+    for folder in bundles.folders():
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         assert reference_decoder.read_bundle(folder)["id"] == manifest["id"]

@@ -16,7 +16,7 @@ from caesura import metrics
 from caesura.errors import ChecksumError, ConfigError, FormatError, TruncatedError
 from caesura.format import container
 from caesura.format.container import Payload
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.runtime import transform
 
 Pixels = NDArray[np.uint8]
@@ -136,9 +136,9 @@ def test_a_small_preview_needs_neither_synthesis_nor_detail_layer(
 def test_without_a_map_a_small_preview_is_the_picture_reduced(
     file: tuple[bytes, Pixels], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = models.load_by_id(container.read_header(file[0]).model_id)
+    bundle = bundles.load_by_id(container.read_header(file[0]).model_id)
     plain = dataclasses.replace(bundle, preview=None)
-    monkeypatch.setattr(models, "load_by_id", {plain.id: plain}.__getitem__)
+    monkeypatch.setattr(bundles, "load_by_id", {plain.id: plain}.__getitem__)
     assert levels_apart(caesura.decode_array(file[0], scale=8), reduced(file[1], 8)) <= 1
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import caesura
 from caesura import metrics
 from caesura.errors import ConfigError, ModelError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from cli_helpers import complaint, run, succeeded
 from model_helpers import MakeBundle, folder_of
 from train_helpers import save
@@ -27,10 +27,10 @@ def crop(astronaut: Pixels) -> Pixels:
 
 def test_the_model_tuned_for_it_codes_the_picture(crop: Pixels) -> None:
     data = caesura.encode(crop, tune="psnr")
-    assert caesura.read_header(data).model_id == models.load("photo-psnr").id
+    assert caesura.read_header(data).model_id == bundles.load("photo-psnr").id
     assert data == caesura.encode(crop, model="photo-psnr")
     assert data == caesura.encode(crop, model="photo-psnr", tune="psnr")
-    assert caesura.read_header(caesura.encode(crop)).model_id == models.load("photo").id
+    assert caesura.read_header(caesura.encode(crop)).model_id == bundles.load("photo").id
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_what_cannot_be_tuned_is_refused(crop: Pixels) -> None:
         with pytest.raises(ConfigError, match=f"tune is '{tune}'; psnr or none is allowed"):
             caesura.encode(crop, tune=tune)
     with pytest.raises(ConfigError, match="tune is 'psnr' and the model not given by name"):
-        caesura.encode(crop, tune="psnr", model=models.load("photo"))
+        caesura.encode(crop, tune="psnr", model=bundles.load("photo"))
     with pytest.raises(ModelError, match="'cae2017-psnr' is not known"):
         caesura.encode(crop, tune="psnr", model="cae2017")
 
@@ -70,7 +70,7 @@ def test_what_cannot_be_tuned_is_refused(crop: Pixels) -> None:
 def test_refinement_for_another_distortion_is_refused(
     crop: Pixels, tmp_path: Path, make_bundle: MakeBundle
 ) -> None:
-    training = copy.deepcopy(models.load("photo-psnr").manifest["training"])
+    training = copy.deepcopy(bundles.load("photo-psnr").manifest["training"])
     training["config"]["loss"]["distortion"] = "ms-ssim"
     tuned = make_bundle(tmp_path / "tuned", of=folder_of("photo-psnr"), training=training)
     with pytest.raises(ConfigError, match="model tuned is tuned for ms-ssim, 1 to 8 is allowed"):

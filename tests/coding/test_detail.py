@@ -24,8 +24,8 @@ from caesura.entropy.passes import PASSES
 from caesura.errors import FormatError
 from caesura.format import container
 from caesura.format.container import QUALITY_MAX, Payload, SegmentData
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from cli_helpers import drawn
@@ -302,7 +302,7 @@ def test_data_left_over_is_refused(flagship: Bundle) -> None:
 
 def qualities(bundle: Bundle) -> tuple[float, float]:
     """The last quality without the layer and one just above."""
-    top = rate.quality_of(bundle.ladder_top, bundle.quality_scale)
+    top = ladder.quality_of(bundle.ladder_top, bundle.quality_scale)
     return top, top + 0.1
 
 
@@ -356,7 +356,7 @@ def test_pictures_of_any_size_have_the_layer(flagship: Bundle, shape: tuple[int,
 def test_noise_reaches_the_quality_of_the_last_step(
     never_zero: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "load_by_id", {never_zero.id: never_zero}.__getitem__)
+    monkeypatch.setattr(bundles, "load_by_id", {never_zero.id: never_zero}.__getitem__)
     noise = np.random.default_rng(0).integers(0, 256, (48, 32, 3), np.uint8)
     data = caesura.encode(noise, quality=100, model=never_zero)
     header, payload = container.read(data)

@@ -15,7 +15,7 @@ from PIL import Image
 import caesura
 from caesura.coding import preview
 from caesura.errors import ConfigError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.picture.pixels import reduce
 from caesura.train import preview as fitting
 from cli_helpers import drawn
@@ -54,10 +54,10 @@ def copy(tmp_path: Path) -> Path:
     """A shipped bundle without its map, in a folder beside twelve photos."""
     folder = tmp_path / "copy"
     shutil.copytree(folder_of("photo-psnr"), folder)
-    manifest = json.loads((folder / models.MANIFEST).read_text())
-    del manifest["files"][models.PREVIEW]
-    (folder / models.MANIFEST).write_text(json.dumps(manifest))
-    (folder / models.PREVIEW).unlink()
+    manifest = json.loads((folder / bundles.MANIFEST).read_text())
+    del manifest["files"][bundles.PREVIEW]
+    (folder / bundles.MANIFEST).write_text(json.dumps(manifest))
+    (folder / bundles.PREVIEW).unlink()
     (tmp_path / "photos").mkdir()
     photos(tmp_path / "photos", 12)
     return folder
@@ -69,18 +69,18 @@ def test_a_map_that_is_close_goes_with_the_bundle(
     copy: Path, monkeypatch: pytest.MonkeyPatch, close: float
 ) -> None:
     monkeypatch.setattr(fitting, "CLOSE", close)
-    before = models.load(copy)
+    before = bundles.load(copy)
     assert before.preview is None
     data = caesura.encode(drawn(100, 70), model=before)
     decibels = fitting.add(copy, copy.parent / "photos", 11)
     assert decibels > 15
-    after = models.load(copy)
+    after = bundles.load(copy)
     assert after.id == before.id
     assert (after.preview is None) == (decibels < close)
     assert caesura.encode(drawn(100, 70), model=after) == data
-    assert ("not kept" in fitting.told(decibels)) == (close == 100)
+    assert ("not kept" in fitting.summary(decibels)) == (close == 100)
 
 
 def test_few_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="stride is 16 and there are 3 pictures; multiples of 8 and 10"):
-        fitting.fit(models.load("photo-psnr"), photos(tmp_path, 3))
+        fitting.fit(bundles.load("photo-psnr"), photos(tmp_path, 3))

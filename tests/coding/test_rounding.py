@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from caesura.coding import rounding
 from caesura.entropy.control import INDICES, Control
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN, TOTAL
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 
 values = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-70, 70, width=32))
 
@@ -20,7 +20,7 @@ values = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-70, 70, 
 @pytest.fixture(scope="module")
 def control() -> Control:
     """The shipped flagship's."""
-    found = models.load("photo-psnr").control
+    found = bundles.load("photo-psnr").control
     assert found is not None
     return found
 
@@ -36,7 +36,7 @@ def test_plain_rounding_stays_within_what_symbols_may_be() -> None:
 
 @given(values, st.integers(0, 99))
 def test_without_weight_on_the_rate_it_is_plain_rounding(array: NDArray[np.float32], seed: int) -> None:
-    control = models.load("photo-psnr").control
+    control = bundles.load("photo-psnr").control
     assert control is not None
     found = rounding.optimised(array, indices_for(array, seed), control, 0.0)
     ties = np.abs(array - np.trunc(array)) == 0.5
@@ -47,7 +47,7 @@ def test_without_weight_on_the_rate_it_is_plain_rounding(array: NDArray[np.float
 def test_a_symbol_is_the_nearest_or_its_neighbour_towards_zero(
     array: NDArray[np.float32], seed: int, strength: float
 ) -> None:
-    control = models.load("photo-psnr").control
+    control = bundles.load("photo-psnr").control
     assert control is not None
     indices = indices_for(array, seed)
     nearest, found = rounding.nearest(array), rounding.optimised(array, indices, control, strength)

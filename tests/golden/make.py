@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import caesura  # noqa: E402
-from caesura.models import bundle as models  # noqa: E402
+from caesura.models import bundle as bundles  # noqa: E402
 from caesura.models.bundle import Bundle  # noqa: E402
 from symbols import decoded, symbols_of  # noqa: E402
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("names", nargs="+", metavar="NAME")
     os.environ["CAESURA_THREADS"] = "1"  # segments are decoded in order
     for name in parser.parse_args().names:
-        bundle = models.load(name)
+        bundle = bundles.load(name)
         for kind, content in files(bundle).items():
             path = HERE / f"{name}-{kind}.cae"
             path.write_bytes(content)

@@ -13,7 +13,7 @@ import pytest
 
 import caesura
 from caesura.errors import ModelError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.models.bundle import FILES, MANIFEST, PREVIEW, PRIOR, SCALES, TABLES, Bundle
 from model_helpers import SHIPPED, MakeBundle, folder_of, set_models
 
@@ -42,8 +42,8 @@ def only_manifest(tmp_path: Path, shipped: Path) -> Path:
 
 
 def test_the_default_model_is_shipped() -> None:
-    assert models.load() is models.load(models.DEFAULT) is models.load("photo")
-    assert models.load().name == models.DEFAULT
+    assert bundles.load() is bundles.load(bundles.DEFAULT) is bundles.load("photo")
+    assert bundles.load().name == bundles.DEFAULT
 
 
 def test_a_shipped_model_is_all_that_its_architecture_has(either: Bundle) -> None:
@@ -78,22 +78,22 @@ def test_the_flagship_has_control_of_its_latents_and_of_its_detail_layer(flagshi
 
 
 def test_a_model_is_found_by_name_folder_and_id(either: Bundle) -> None:
-    folder, loaded = folder_of(either.name), models.load(either.name)
+    folder, loaded = folder_of(either.name), bundles.load(either.name)
     assert loaded.id == either.id
-    assert models.load_by_id(either.id) is loaded
-    assert models.load(folder) is models.load(str(folder)) is loaded
+    assert bundles.load_by_id(either.id) is loaded
+    assert bundles.load(folder) is bundles.load(str(folder)) is loaded
 
 
 def test_a_bundle_that_was_replaced_on_disk_is_loaded_anew(tmp_path: Path, make_bundle: MakeBundle) -> None:
-    before = models.load(make_bundle(tmp_path / "mine", {PRIOR: b"before"}))
+    before = bundles.load(make_bundle(tmp_path / "mine", {PRIOR: b"before"}))
     shutil.rmtree(tmp_path / "mine")
-    after = models.load(make_bundle(tmp_path / "mine", {PRIOR: b"after"}))
+    after = bundles.load(make_bundle(tmp_path / "mine", {PRIOR: b"after"}))
     assert before.id != after.id
-    assert models.load(tmp_path / "mine") is after
+    assert bundles.load(tmp_path / "mine") is after
 
 
 def test_a_bundle_is_given_back(either: Bundle) -> None:
-    assert models.load(either) is either
+    assert bundles.load(either) is either
 
 
 def test_a_bundle_does_not_change(bundle: Bundle) -> None:
@@ -104,13 +104,13 @@ def test_a_bundle_does_not_change(bundle: Bundle) -> None:
 @pytest.mark.parametrize("model", ["no-such-model", "", "../cae2017", Path("/no/such/folder")])
 def test_an_unknown_name_lists_the_known(model: str | Path) -> None:
     with pytest.raises(ModelError, match="is not known; known: cae2017, photo, photo-psnr"):
-        models.load(model)
+        bundles.load(model)
 
 
 def test_an_unknown_id_lists_the_known(bundle: Bundle) -> None:
     expected = rf"model {bundle.id ^ 1:08x}, which is not here; known: .*{bundle.id:08x} \({bundle.name}\)"
     with pytest.raises(ModelError, match=expected):
-        models.load_by_id(bundle.id ^ 1)
+        bundles.load_by_id(bundle.id ^ 1)
 
 
 def test_models_are_found_where_caesura_models_says(
@@ -119,13 +119,13 @@ def test_models_are_found_where_caesura_models_says(
     one = make_bundle(tmp_path / "a" / "one", {PRIOR: b"one"})
     two = make_bundle(tmp_path / "b" / "two", {PRIOR: b"two"})
     with pytest.raises(ModelError, match="'one' is not known"):
-        models.load("one")
+        bundles.load("one")
     set_models(monkeypatch, one.parent, tmp_path / "missing", two.parent)
     for folder in (one, two):
-        loaded = models.load(folder.name)
+        loaded = bundles.load(folder.name)
         assert loaded.name == folder.name
-        assert models.load_by_id(loaded.id) is loaded
-    assert models.load().name == models.DEFAULT
+        assert bundles.load_by_id(loaded.id) is loaded
+    assert bundles.load().name == bundles.DEFAULT
 
 
 def test_files_of_a_bundle_that_is_no_longer_shipped_need_its_folder(
@@ -134,7 +134,7 @@ def test_files_of_a_bundle_that_is_no_longer_shipped_need_its_folder(
     retired = make_bundle(tmp_path / "kept" / "retired", {PRIOR: b"before"})
     picture = np.full((16, 24, 3), 90, np.uint8)
     data = caesura.encode(picture, model=retired)
-    model_id = models.read_manifest(retired)["id"]
+    model_id = bundles.read_manifest(retired)["id"]
     with pytest.raises(ModelError, match=f"model {model_id:08x}, which is not here; .*CAESURA_MODELS"):
         caesura.decode_array(data)
     set_models(monkeypatch, retired.parent)
@@ -147,21 +147,21 @@ def test_models_are_found_in_the_users_folder(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     folder = make_bundle(tmp_path / "caesura" / "models" / "mine", {PRIOR: b"mine"})
-    assert models.user_models() == folder.parent
-    assert models.load("mine").name == "mine"
+    assert bundles.user_models() == folder.parent
+    assert bundles.load("mine").name == "mine"
 
 
 def test_the_users_folder_is_below_home_if_nothing_else_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_DATA_HOME")
-    assert models.user_models() == Path.home() / ".local" / "share" / "caesura" / "models"
+    assert bundles.user_models() == Path.home() / ".local" / "share" / "caesura" / "models"
 
 
 def test_the_folder_named_first_comes_before_the_shipped_one(
     tmp_path: Path, make_bundle: MakeBundle, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_models(monkeypatch, make_bundle(tmp_path / bundle.name, {PRIOR: b"mine"}).parent)
-    assert models.load(bundle.name).id != bundle.id
-    assert models.load_by_id(bundle.id).id == bundle.id  # files coded with the shipped one can still be read
+    assert bundles.load(bundle.name).id != bundle.id
+    assert bundles.load_by_id(bundle.id).id == bundle.id  # files coded with the shipped one can still be read
 
 
 def test_hidden_and_empty_folders_are_no_models(
@@ -171,7 +171,7 @@ def test_hidden_and_empty_folders_are_no_models(
     (tmp_path / "empty").mkdir()
     (tmp_path / "note.txt").write_text("not a folder")
     set_models(monkeypatch, tmp_path)
-    assert [folder for folder in models.folders() if tmp_path in folder.parents] == []
+    assert [folder for folder in bundles.folders() if tmp_path in folder.parents] == []
 
 
 # ---- ids
@@ -180,22 +180,22 @@ def test_hidden_and_empty_folders_are_no_models(
 def test_the_id_is_of_the_content_whatever_the_name(
     tmp_path: Path, make_bundle: MakeBundle, bundle: Bundle
 ) -> None:
-    assert models.load(make_bundle(tmp_path / "renamed", data="other words")).id == bundle.id
+    assert bundles.load(make_bundle(tmp_path / "renamed", data="other words")).id == bundle.id
 
 
 @EVERY_FILE
 def test_every_file_counts_for_the_id(model: str, name: str) -> None:
-    bundle = models.load(model)
+    bundle = bundles.load(model)
     kind, digests = bundle.architecture, bundle.manifest["files"]
-    assert models.bundle_id(kind, digests) == bundle.id
-    assert models.bundle_id(kind, digests | {name: models.digest(b"another")}) != bundle.id
-    assert models.bundle_id(kind, dict(reversed(digests.items()))) == bundle.id
+    assert bundles.bundle_id(kind, digests) == bundle.id
+    assert bundles.bundle_id(kind, digests | {name: bundles.digest(b"another")}) != bundle.id
+    assert bundles.bundle_id(kind, dict(reversed(digests.items()))) == bundle.id
 
 
 def test_two_files_that_change_places_change_the_id(either: Bundle) -> None:
     digests = either.manifest["files"]
     swapped = digests | {TABLES: digests[SCALES], SCALES: digests[TABLES]}
-    assert models.bundle_id(either.architecture, swapped) != either.id
+    assert bundles.bundle_id(either.architecture, swapped) != either.id
 
 
 def test_an_id_is_of_32_bits(either: Bundle) -> None:
@@ -215,7 +215,7 @@ def test_a_file_that_was_changed_is_refused(
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
     with pytest.raises(ModelError, match=rf"{name} does not match the manifest's hash: it was changed"):
-        models.load(folder)
+        bundles.load(folder)
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_a_file_that_is_missing_is_named(
     folder = make_bundle(tmp_path / "incomplete", of=folder_of(model))
     (folder / name).unlink()
     with pytest.raises(ModelError, match=f"{name} cannot be read"):
-        models.load(folder)
+        bundles.load(folder)
 
 
 @pytest.mark.slow
@@ -240,7 +240,7 @@ def test_a_file_without_a_hash_is_refused(tmp_path: Path, model: str, name: str)
     (tmp_path / MANIFEST).write_bytes((folder_of(model) / MANIFEST).read_bytes())
     edit_manifest(tmp_path, files=digests)
     with pytest.raises(ModelError, match=f"{name} does not match the manifest's hash"):
-        models.load(tmp_path)
+        bundles.load(tmp_path)
 
 
 def test_a_bundle_of_another_architecture_than_it_says_is_refused(
@@ -248,8 +248,8 @@ def test_a_bundle_of_another_architecture_than_it_says_is_refused(
 ) -> None:
     paper = make_bundle(tmp_path / "paper", architecture="cae2026")
     with pytest.raises(ModelError, match=r"hyper_analysis\.onnx cannot be read"):
-        models.load(paper)
-    fitted = models.read_manifest(shipped_flagship)["forecast"]
+        bundles.load(paper)
+    fitted = bundles.read_manifest(shipped_flagship)["forecast"]
     flagship = make_bundle(
         tmp_path / "flagship",
         of=shipped_flagship,
@@ -258,7 +258,7 @@ def test_a_bundle_of_another_architecture_than_it_says_is_refused(
         forecast={name: part for name, part in fitted.items() if name != "top"},
     )
     with pytest.raises(ModelError, match="its files make"):
-        models.load(flagship)
+        bundles.load(flagship)
 
 
 def test_an_id_that_is_not_of_the_content_is_refused(
@@ -266,21 +266,21 @@ def test_an_id_that_is_not_of_the_content_is_refused(
 ) -> None:
     folder = make_bundle(tmp_path / "impostor", {PRIOR: b"other"}, id=bundle.id)
     with pytest.raises(ModelError, match=f"id is {bundle.id:08x}; its files make [0-9a-f]{{8}}"):
-        models.load(folder)
+        bundles.load(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"no json", b"\xff\xfe", b'{"format": '])
 def test_a_manifest_that_is_not_json_is_refused(only_manifest: Path, content: bytes) -> None:
     (only_manifest / MANIFEST).write_bytes(content)
     with pytest.raises(ModelError, match="the manifest cannot be read"):
-        models.load(only_manifest)
+        bundles.load(only_manifest)
 
 
 @pytest.mark.parametrize("content", ["[]", "7", "null", "{}", '{"format": "caesura-bundle-1"}'])
 def test_a_manifest_of_another_format_is_refused(only_manifest: Path, content: str) -> None:
     (only_manifest / MANIFEST).write_text(content)
-    with pytest.raises(ModelError, match=f"the manifest's format is not {models.FORMAT}"):
-        models.load(only_manifest)
+    with pytest.raises(ModelError, match=f"the manifest's format is not {bundles.FORMAT}"):
+        bundles.load(only_manifest)
 
 
 WRONG_FIELDS: list[tuple[str, Any, str]] = [
@@ -349,4 +349,4 @@ def test_a_wrong_field_of_the_manifest_is_named(
 ) -> None:
     edit_manifest(only_manifest, **{field: value})
     with pytest.raises(ModelError, match=message):
-        models.load(only_manifest)
+        bundles.load(only_manifest)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from caesura.errors import ModelError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.models.bundle import ANALYSIS, CONTROL, DETAIL, FILES, MANIFEST, PREVIEW, SCALES, TABLES, Bundle
 from caesura.models.conditioning import Conditioning
 from model_helpers import SHIPPED, MakeBundle, folder_of, set_models
@@ -47,7 +47,7 @@ def test_arrays_that_cannot_be_read_are_refused(
 ) -> None:
     folder = make_bundle(tmp_path / "unreadable", {name: content}, of=folder_of(model))
     with pytest.raises(ModelError, match=f"{name} cannot be read"):
-        models.load(folder)
+        bundles.load(folder)
 
 
 @pytest.mark.parametrize(("model", "name"), ARRAYS)
@@ -58,7 +58,7 @@ def test_arrays_damaged_within_the_archive_are_refused(
     content[200:260] = bytes(60)  # within the first array's compressed data
     folder = make_bundle(tmp_path / "damaged", {name: bytes(content)}, of=folder_of(model))
     with pytest.raises(ModelError, match=f"{name} cannot be read"):
-        models.load(folder)
+        bundles.load(folder)
 
 
 MEMBERS = {
@@ -87,7 +87,7 @@ def test_an_array_that_is_missing_is_named(
     assert set(content) == set(MEMBERS[name])
     del content[member]
     with pytest.raises(ModelError, match=f"array '{member}' is missing"):
-        models.load(make_bundle(tmp_path / "incomplete", {name: content}, of=folder_of(model)))
+        bundles.load(make_bundle(tmp_path / "incomplete", {name: content}, of=folder_of(model)))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_tables_that_do_not_add_up_are_refused(
     content = arrays(folder_of(model) / name)
     content["frequencies"][0] += 1
     with pytest.raises(ModelError, match="tables: frequencies must be 1 or more and sum to"):
-        models.load(make_bundle(tmp_path / "sums", {name: content}, of=folder_of(model)))
+        bundles.load(make_bundle(tmp_path / "sums", {name: content}, of=folder_of(model)))
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_weights_of_the_control_that_do_not_fit_are_refused(
     for wrong in (content[member].astype(np.int16), content[member][..., 1:]):
         folder = tmp_path / str(wrong.dtype)
         with pytest.raises(ModelError, match=r"control: .* expected"):
-            models.load(make_bundle(folder, {name: content | {member: wrong}}, of=shipped_flagship))
+            bundles.load(make_bundle(folder, {name: content | {member: wrong}}, of=shipped_flagship))
 
 
 LOG_STEPS = [[1.0], [3.0, 2.0, 1.0], 2.0, [np.nan, 1.0], [3.0, np.inf], [6.0, 1.0], [3.0, -3.0]]
@@ -125,7 +125,7 @@ def test_steps_of_the_detail_layer_that_make_no_sense_are_refused(
 ) -> None:
     content = arrays(shipped_flagship / DETAIL) | {"log_step": np.array(steps)}
     with pytest.raises(ModelError, match=r"log_step is .*; two logarithms of 1/16 to 256 expected"):
-        models.load(make_bundle(tmp_path / "steps", {DETAIL: content}, of=shipped_flagship))
+        bundles.load(make_bundle(tmp_path / "steps", {DETAIL: content}, of=shipped_flagship))
 
 
 MISFITS: list[tuple[str, dict[str, Callable[[NDArray[Any]], NDArray[Any]]], str]] = [
@@ -160,7 +160,7 @@ def test_parts_of_the_flagship_that_do_not_belong_together_are_refused(
     content = arrays(shipped_flagship / name)
     content |= {member: np.ascontiguousarray(change(content[member])) for member, change in changes.items()}
     with pytest.raises(ModelError, match=message):
-        models.load(make_bundle(tmp_path / "misfit", {name: content}, of=shipped_flagship))
+        bundles.load(make_bundle(tmp_path / "misfit", {name: content}, of=shipped_flagship))
 
 
 SPOILERS: list[tuple[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]] = [
@@ -186,19 +186,19 @@ def test_scale_vectors_that_do_not_fit_are_refused(
     content = arrays(folder_of(model) / SCALES)
     content[member] = spoil(content[member])
     with pytest.raises(ModelError, match=r"log_gain|log_inverse"):
-        models.load(make_bundle(tmp_path / "scales", {SCALES: content}, of=folder_of(model)))
+        bundles.load(make_bundle(tmp_path / "scales", {SCALES: content}, of=folder_of(model)))
 
 
 def test_a_ladder_without_rungs_is_refused(tmp_path: Path, make_bundle: MakeBundle, shipped: Path) -> None:
     content = {member: scale[:0] for member, scale in arrays(shipped / SCALES).items()}
     with pytest.raises(ModelError, match="log_gain"):
-        models.load(make_bundle(tmp_path / "rungless", {SCALES: content}))
+        bundles.load(make_bundle(tmp_path / "rungless", {SCALES: content}))
 
 
 def test_a_graph_that_is_none_is_refused_when_it_is_used(tmp_path: Path, make_bundle: MakeBundle) -> None:
     from caesura.runtime import transform
 
-    loaded = models.load(make_bundle(tmp_path / "graphless", {ANALYSIS: b"no graph"}))
+    loaded = bundles.load(make_bundle(tmp_path / "graphless", {ANALYSIS: b"no graph"}))
     with pytest.raises(ModelError, match=r"graphless: analysis\.onnx cannot be loaded"):
         transform.analyse(np.zeros((64, 64, 3), np.uint8), Conditioning(loaded, 5000))
 
@@ -209,8 +209,8 @@ def test_one_broken_bundle_does_not_hide_the_others(
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / MANIFEST).write_text("{")
     set_models(monkeypatch, tmp_path)
-    assert models.load(bundle.name).id == bundle.id
-    assert models.load_by_id(bundle.id).id == bundle.id
+    assert bundles.load(bundle.name).id == bundle.id
+    assert bundles.load_by_id(bundle.id).id == bundle.id
 
 
 # ---- the map for previews
@@ -218,12 +218,12 @@ def test_one_broken_bundle_does_not_hide_the_others(
 
 def test_a_map_is_no_part_of_the_id(tmp_path: Path, make_bundle: MakeBundle, flagship: Bundle) -> None:
     weights = np.ones((flagship.channels + 1, 12), np.float32)
-    loaded = models.load(
+    loaded = bundles.load(
         make_bundle(tmp_path / "with", {PREVIEW: {"weights": weights}}, of=folder_of("photo-psnr"))
     )
     assert loaded.id == flagship.id
     np.testing.assert_array_equal(loaded.preview, weights)
-    assert models.load(make_bundle(tmp_path / "without", of=folder_of("photo-psnr"))).preview is None
+    assert bundles.load(make_bundle(tmp_path / "without", of=folder_of("photo-psnr"))).preview is None
 
 
 @pytest.mark.parametrize(
@@ -237,23 +237,23 @@ def test_a_map_of_another_shape_is_refused(
         tmp_path / "odd", {PREVIEW: {"weights": np.zeros(shape, dtype)}}, of=folder_of("photo-psnr")
     )
     with pytest.raises(ModelError, match=r"preview\.npz has float.+; float32 \(321, 12\) expected"):
-        models.load(folder)
+        bundles.load(folder)
 
 
 def test_a_map_that_is_no_number_is_refused(tmp_path: Path, make_bundle: MakeBundle) -> None:
     folder = make_bundle(tmp_path / "nan", {PREVIEW: {"weights": np.full((97, 3), np.nan, np.float32)}})
     with pytest.raises(ModelError, match=r"preview\.npz has"):
-        models.load(folder)
+        bundles.load(folder)
 
 
 def test_a_map_without_weights_is_refused(tmp_path: Path, make_bundle: MakeBundle) -> None:
     folder = make_bundle(tmp_path / "none", {PREVIEW: {"other": np.zeros(3)}})
     with pytest.raises(ModelError, match="array 'weights' is missing"):
-        models.load(folder)
+        bundles.load(folder)
 
 
 def test_a_map_that_was_changed_is_refused(tmp_path: Path, make_bundle: MakeBundle) -> None:
     folder = make_bundle(tmp_path / "changed", {PREVIEW: {"weights": np.zeros((97, 3), np.float32)}})
     (folder / PREVIEW).write_bytes(b"other")
     with pytest.raises(ModelError, match=r"preview\.npz does not match the manifest's hash"):
-        models.load(folder)
+        bundles.load(folder)

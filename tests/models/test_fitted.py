@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from caesura.errors import ConfigError, ModelError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.models import fitted
 from model_helpers import MakeBundle, folder_of
 
@@ -77,9 +77,9 @@ def test_bundles_may_have_it_and_are_refused_with_a_wrong_one(
     tmp_path: Path, make_bundle: MakeBundle
 ) -> None:
     flagship = folder_of("photo-psnr")
-    loaded = models.load(make_bundle(tmp_path / "with", of=flagship, forecast=FIELD))
+    loaded = bundles.load(make_bundle(tmp_path / "with", of=flagship, forecast=FIELD))
     assert loaded.forecast == fitted.read(FIELD, detail=True)
-    assert loaded.id == models.load(flagship).id
+    assert loaded.id == bundles.load(flagship).id
     wrong = make_bundle(tmp_path / "wrong", of=flagship, forecast=FIELD | {"top": None})
     with pytest.raises(ModelError, match=f"model {wrong}: forecast.top has None"):
-        models.read_manifest(wrong)
+        bundles.read_manifest(wrong)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from caesura.errors import ConfigError
 from caesura.format.container import QUALITY_MAX, QUALITY_MIN
-from caesura.models import ladder as rate
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 
 SPAN = QUALITY_MAX - QUALITY_MIN
@@ -41,58 +41,58 @@ def scales(draw: st.DrawFn) -> list[tuple[float, float]]:
     ("quality", "code"), [(1, 100), (100, 10000), (60, 6000), (60.0, 6000), (33.333, 3333), (99.999, 10000)]
 )
 def test_a_quality_is_stored_in_hundredths(quality: float, code: int) -> None:
-    assert rate.quality_code(quality, IDENTITY) == code
+    assert ladder.position_of(quality, IDENTITY) == code
 
 
 @pytest.mark.parametrize("quality", [np.float32(60), np.float64(60), np.int64(60), np.uint8(60)])
 def test_numbers_of_numpy_are_qualities_too(quality: float) -> None:
-    rate.check(quality)
-    assert rate.quality_code(quality, IDENTITY) == 6000
-    assert type(rate.quality_code(quality, IDENTITY)) is int
+    ladder.check(quality)
+    assert ladder.position_of(quality, IDENTITY) == 6000
+    assert type(ladder.position_of(quality, IDENTITY)) is int
 
 
 @given(codes)
 def test_every_code_is_the_code_of_its_quality(code: int) -> None:
-    assert rate.quality_code(code / 100, IDENTITY) == code
-    assert rate.quality_of(code, IDENTITY) == code / 100
+    assert ladder.position_of(code / 100, IDENTITY) == code
+    assert ladder.quality_of(code, IDENTITY) == code / 100
 
 
 @pytest.mark.parametrize("quality", [0, 101, -5, 0.99, 100.01, math.nan, math.inf, -math.inf])
 def test_a_quality_out_of_range_is_refused(quality: object) -> None:
     with pytest.raises(ConfigError, match=r"quality is .+; 1 to 100 is allowed"):
-        rate.check(quality)  # type: ignore[arg-type]
+        ladder.check(quality)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"quality is .+; 1 to 100 is allowed"):
-        rate.quality_code(quality, IDENTITY)  # type: ignore[arg-type]
+        ladder.position_of(quality, IDENTITY)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("quality", ["50", None, True, [50]])
 def test_a_quality_is_a_number(quality: object) -> None:
     with pytest.raises(TypeError, match=r"quality is .+, of type .+; 1 to 100 is allowed"):
-        rate.check(quality)  # type: ignore[arg-type]
+        ladder.check(quality)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("quality", [1, 1.0, 50.5, 100])
 def test_a_quality_within_the_range_is_allowed(quality: float) -> None:
-    rate.check(quality)
+    ladder.check(quality)
 
 
 def test_the_default_quality_is_allowed(either: Bundle) -> None:
-    rate.check(rate.DEFAULT_QUALITY)
-    assert QUALITY_MIN < rate.quality_code(rate.DEFAULT_QUALITY, either.quality_scale) < QUALITY_MAX
+    ladder.check(ladder.DEFAULT_QUALITY)
+    assert QUALITY_MIN < ladder.position_of(ladder.DEFAULT_QUALITY, either.quality_scale) < QUALITY_MAX
 
 
 @given(scales())
 def test_the_pairs_of_a_scale_are_met(scale: list[tuple[float, float]]) -> None:
     for quality, own in scale:
-        assert rate.quality_code(quality, scale) == round(own * 100)
-        assert rate.quality_of(round(own * 100), scale) == quality
+        assert ladder.position_of(quality, scale) == round(own * 100)
+        assert ladder.quality_of(round(own * 100), scale) == quality
 
 
 @given(scales(), st.floats(0, 1))
 def test_between_pairs_a_scale_is_linear(scale: list[tuple[float, float]], share: float) -> None:
     for before, after in itertools.pairwise(scale):
         quality, own = (low + share * (high - low) for low, high in zip(before, after, strict=True))
-        assert abs(rate.quality_code(min(quality, 100.0), scale) - own * 100) <= 0.5 + 1e-6
+        assert abs(ladder.position_of(min(quality, 100.0), scale) - own * 100) <= 0.5 + 1e-6
 
 
 @given(scales(), st.floats(1, 100))
@@ -100,7 +100,7 @@ def test_beyond_what_a_model_reaches_its_nearest_place_is_taken(
     scale: list[tuple[float, float]], quality: float
 ) -> None:
     (first, lowest), (last, highest) = scale[0], scale[-1]
-    code = rate.quality_code(quality, scale)
+    code = ladder.position_of(quality, scale)
     if quality <= first:
         assert code == round(lowest * 100)
     if quality >= last:
@@ -113,38 +113,38 @@ def test_a_higher_quality_never_has_a_lower_place(
     scale: list[tuple[float, float]], one: float, other: float
 ) -> None:
     low, high = sorted((one, other))
-    assert rate.quality_code(low, scale) <= rate.quality_code(high, scale)
+    assert ladder.position_of(low, scale) <= ladder.position_of(high, scale)
 
 
 @given(scales(), codes)
 def test_a_stored_place_stands_for_a_quality_that_the_scale_has(
     scale: list[tuple[float, float]], code: int
 ) -> None:
-    quality = rate.quality_of(code, scale)
+    quality = ladder.quality_of(code, scale)
     assert scale[0][0] <= quality <= scale[-1][0]
     owns = [own for _, own in scale]
     reached = min(max(code, round(owns[0] * 100)), round(owns[-1] * 100))
     steepest = max((b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(scale))
     # Rounding to hundredths of a quality moves the place by half of one times the slope, and half a place.
-    assert abs(rate.quality_code(quality, scale) - reached) <= 0.5 * steepest + 0.5 + 1e-6
+    assert abs(ladder.position_of(quality, scale) - reached) <= 0.5 * steepest + 0.5 + 1e-6
 
 
 def test_the_papers_model_reaches_a_part_of_the_qualities(bundle: Bundle) -> None:
     for quality, code in ((1, 100), (13.95, 100), (38.38, 5050), (62.81, 10000), (100, 10000)):
-        assert rate.quality_code(quality, bundle.quality_scale) == code
+        assert ladder.position_of(quality, bundle.quality_scale) == code
 
 
 @pytest.mark.parametrize(
     ("quality", "beta"), [(1, 6), (36.5, math.sqrt(6 * 12000)), (72, 12000), (100, 12000)]
 )
 def test_quality_stands_for_a_beta_up_to_the_ladders_end(quality: float, beta: float) -> None:
-    assert rate.beta(quality) == pytest.approx(beta)
+    assert ladder.beta(quality) == pytest.approx(beta)
 
 
 @given(st.floats(1, 72), st.floats(1, 72))
 def test_equal_steps_of_quality_multiply_beta_by_equal_factors(one: float, other: float) -> None:
     middle = (one + other) / 2
-    assert rate.beta(middle) ** 2 == pytest.approx(rate.beta(one) * rate.beta(other))
+    assert ladder.beta(middle) ** 2 == pytest.approx(ladder.beta(one) * ladder.beta(other))
 
 
 # ---- rows of tables
@@ -152,28 +152,28 @@ def test_equal_steps_of_quality_multiply_beta_by_equal_factors(one: float, other
 
 @given(row_counts)
 def test_rows_run_from_the_first_to_the_last(rows: int) -> None:
-    assert rate.table_row(QUALITY_MIN, rows) == 0
-    assert rate.table_row(QUALITY_MAX, rows) == rows - 1
+    assert ladder.table_row(QUALITY_MIN, rows) == 0
+    assert ladder.table_row(QUALITY_MAX, rows) == rows - 1
 
 
 @given(tops, row_counts)
 def test_rows_run_up_to_the_top_of_the_ladder_or_on_from_there(top: int, rows: int) -> None:
-    assert rate.table_row(QUALITY_MIN, rows, top) == 0
-    assert rate.table_row(top, rows, top) == rate.table_row(QUALITY_MAX, rows, top) == rows - 1
+    assert ladder.table_row(QUALITY_MIN, rows, top) == 0
+    assert ladder.table_row(top, rows, top) == ladder.table_row(QUALITY_MAX, rows, top) == rows - 1
     if top < QUALITY_MAX:
-        assert rate.table_row(top, rows, QUALITY_MAX, top) == 0
-        assert rate.table_row(QUALITY_MAX, rows, QUALITY_MAX, top) == rows - 1
+        assert ladder.table_row(top, rows, QUALITY_MAX, top) == 0
+        assert ladder.table_row(QUALITY_MAX, rows, QUALITY_MAX, top) == rows - 1
 
 
 @given(codes, codes, row_counts, tops)
 def test_a_higher_quality_never_takes_a_lower_row(one: int, other: int, rows: int, top: int) -> None:
     low, high = sorted((one, other))
-    assert rate.table_row(low, rows, top) <= rate.table_row(high, rows, top)
+    assert ladder.table_row(low, rows, top) <= ladder.table_row(high, rows, top)
 
 
 @given(codes, row_counts)
 def test_the_row_is_the_nearest_one_as_an_integer(code: int, rows: int) -> None:
-    row = rate.table_row(code, rows)
+    row = ladder.table_row(code, rows)
     assert type(row) is int
     assert abs(2 * row * SPAN - 2 * (code - QUALITY_MIN) * (rows - 1)) <= SPAN  # half a row at most, exactly
 
@@ -181,7 +181,7 @@ def test_the_row_is_the_nearest_one_as_an_integer(code: int, rows: int) -> None:
 @given(st.lists(codes, min_size=3, max_size=3, unique=True), row_counts)
 def test_the_row_is_the_nearest_one_between_any_two_ends(places: list[int], rows: int) -> None:
     bottom, code, top = sorted(places)
-    row, span = rate.table_row(code, rows, top, bottom), top - bottom
+    row, span = ladder.table_row(code, rows, top, bottom), top - bottom
     assert type(row) is int
     assert abs(2 * row * span - 2 * (code - bottom) * (rows - 1)) <= span
 
@@ -191,7 +191,7 @@ def test_the_row_is_the_nearest_one_between_any_two_ends(places: list[int], rows
 
 @given(codes, st.integers(1, 12), tops)
 def test_at_most_two_neighbouring_anchors_are_mixed(code: int, anchors: int, top: int) -> None:
-    mix = rate.mixing(code, anchors, top)
+    mix = ladder.anchor_weights(code, anchors, top)
     assert mix.dtype == np.float32
     assert mix.shape == (anchors,)
     used = np.flatnonzero(mix)
@@ -208,40 +208,46 @@ def test_above_the_top_of_the_ladder_its_last_anchor_counts_alone(
     top: int, anchors: int, data: st.DataObject
 ) -> None:
     code = data.draw(st.integers(top, QUALITY_MAX))
-    assert rate.mixing(code, anchors, top).tolist() == [0.0] * (anchors - 1) + [1.0]
+    assert ladder.anchor_weights(code, anchors, top).tolist() == [0.0] * (anchors - 1) + [1.0]
 
 
 @given(st.sampled_from([1, 2, 3, 4, 5, 6, 9, 10, 11, 12]), st.data())
 def test_on_a_rung_the_scale_vector_is_the_rungs(intervals: int, data: st.DataObject) -> None:
-    ladder = data.draw(hnp.arrays(np.float32, (intervals + 1, 3), elements=logarithms))
-    for rung, logs in enumerate(ladder):
-        scale = rate.scale_vector(ladder, rate.mixing(QUALITY_MIN + SPAN * rung // intervals, len(ladder)))
+    log_scales = data.draw(hnp.arrays(np.float32, (intervals + 1, 3), elements=logarithms))
+    for rung, logs in enumerate(log_scales):
+        scale = ladder.scale_vector(
+            log_scales, ladder.anchor_weights(QUALITY_MIN + SPAN * rung // intervals, len(log_scales))
+        )
         np.testing.assert_allclose(scale, np.exp(logs), rtol=1e-5)
 
 
 @given(ladders, codes)
-def test_a_scale_vector_lies_between_two_neighbouring_rungs(ladder: NDArray[np.float32], code: int) -> None:
-    scale = rate.scale_vector(ladder, rate.mixing(code, len(ladder)))
+def test_a_scale_vector_lies_between_two_neighbouring_rungs(
+    log_scales: NDArray[np.float32], code: int
+) -> None:
+    scale = ladder.scale_vector(log_scales, ladder.anchor_weights(code, len(log_scales)))
     assert scale.dtype == np.float32
-    assert scale.shape == ladder.shape[1:]
-    place = (code - QUALITY_MIN) * (len(ladder) - 1)
-    neighbours = np.exp(ladder[[place // SPAN, -(-place // SPAN)]].astype(np.float64))
+    assert scale.shape == log_scales.shape[1:]
+    place = (code - QUALITY_MIN) * (len(log_scales) - 1)
+    neighbours = np.exp(log_scales[[place // SPAN, -(-place // SPAN)]].astype(np.float64))
     assert (scale >= neighbours.min(axis=0) * (1 - 1e-5)).all()
     assert (scale <= neighbours.max(axis=0) * (1 + 1e-5)).all()
 
 
 @given(ladders, codes, codes)
 def test_on_a_rising_ladder_a_higher_quality_has_a_larger_scale(
-    ladder: NDArray[np.float32], one: int, other: int
+    log_scales: NDArray[np.float32], one: int, other: int
 ) -> None:
-    rising = np.sort(ladder, axis=0)
-    mixes = (rate.mixing(code, len(rising)) for code in sorted((one, other)))
-    low, high = (rate.scale_vector(rising, mix) for mix in mixes)
+    rising = np.sort(log_scales, axis=0)
+    mixes = (ladder.anchor_weights(code, len(rising)) for code in sorted((one, other)))
+    low, high = (ladder.scale_vector(rising, mix) for mix in mixes)
     assert (low <= high * (1 + 1e-5)).all()
 
 
 @given(codes)
 def test_halfway_is_the_geometric_mean(code: int) -> None:
-    ladder = np.log(np.array([[1.0], [16.0]], np.float32))
+    log_scales = np.log(np.array([[1.0], [16.0]], np.float32))
     expected = 16 ** ((code - QUALITY_MIN) / SPAN)
-    np.testing.assert_allclose(rate.scale_vector(ladder, rate.mixing(code, 2)), [expected], rtol=1e-5)
+    np.testing.assert_allclose(
+        ladder.scale_vector(log_scales, ladder.anchor_weights(code, 2)), [expected], rtol=1e-5
+    )

@@ -528,7 +528,7 @@ def test_a_png_that_needs_another_profile_is_not_read_in_rows(
 ) -> None:
     pytest.importorskip("pyvips")
     monkeypatch.setattr(large, "PIXELS", 1)
-    monkeypatch.setattr(large, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(large, "_MIN_FILE_BYTES", 1)
     for number, data in enumerate([png(), png(gama(0.45455), chrm(SRGB)), png(icc_profile=PROFILE)]):
         (tmp_path / f"{number}.png").write_bytes(data)
         assert large.takes(tmp_path / f"{number}.png", upright=False)

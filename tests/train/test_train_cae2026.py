@@ -32,7 +32,7 @@ from caesura.train.cae2026.control import (
 )
 from caesura.train.cae2026.hyperprior import HyperAnalysis, HyperSynthesis, Means
 from caesura.train.cae2026.klt import principal_components
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.cae2026.networks import (
     PIXEL_DEVIATION,
     PIXEL_MEAN,
@@ -94,12 +94,12 @@ def test_components_are_dealt_so_that_every_group_has_the_same_mix(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("place", [0.0, 1.4, 2.0])
-def test_a_fresh_model_of_all_components_gives_the_picture_back(place: float, precision: str) -> None:
+@pytest.mark.parametrize("position", [0.0, 1.4, 2.0])
+def test_a_fresh_model_of_all_components_gives_the_picture_back(position: float, precision: str) -> None:
     """Where networks run in bf16 the linear parts do not."""
-    model = FlagshipModel(config(network={"latent_channels": PATCH}), squares())
+    model = Cae2026Model(config(network={"latent_channels": PATCH}), squares())
     pixels = planar(photo(48, 80, 120, 200))
-    mix = torch.tensor([[max(0.0, 1 - abs(place - anchor)) for anchor in range(ANCHORS)]])
+    mix = torch.tensor([[max(0.0, 1 - abs(position - anchor)) for anchor in range(ANCHORS)]])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         latent = model.analysis(pixels, mix)
         assert latent.shape == (1, PATCH, 3, 5)
@@ -142,7 +142,7 @@ def test_gains_start_as_high_rate_theory_has_them() -> None:
 # Networks
 
 
-@pytest.mark.parametrize("fine_blocks", [0, 2])
+@pytest.mark.parametrize("fine_blocks", [1, 2])
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (32, 80), (48, 16)])
 def test_the_transforms_have_sixteen_pixels_a_latent(height: int, width: int, fine_blocks: int) -> None:
     shape = TransformConfig(8, fine_blocks, 12, 1)
@@ -163,11 +163,11 @@ def test_the_hyper_networks_have_four_latents_a_position() -> None:
     assert not means.any()  # they start at zero
 
 
-@pytest.mark.parametrize("fine_blocks", [0, 1])
+@pytest.mark.parametrize("stage", ["fine", "coarse"])
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
-def test_the_rate_changes_nothing_while_the_tables_are_zero(which: str, fine_blocks: int) -> None:
+def test_the_rate_changes_nothing_while_the_tables_are_zero(which: str, stage: str) -> None:
     torch.manual_seed(0)
-    shape = TransformConfig(8, fine_blocks, 12, 1)
+    shape = TransformConfig(8, 1, 12, 1)
     network = {"analysis": Analysis, "synthesis": Synthesis}[which](CHANNELS, ANCHORS, shape)
     for name, parameter in network.named_parameters():
         if not name.endswith("table"):
@@ -175,8 +175,7 @@ def test_the_rate_changes_nothing_while_the_tables_are_zero(which: str, fine_blo
     x = torch.rand(1, 3, 32, 48) if which == "analysis" else torch.randn(1, CHANNELS, 2, 3)
     first, second = network(x, one_hot(0)), network(x, torch.tensor([[0.3, -2.0, 5.0]]))
     assert torch.equal(first, second)
-    blocks = network.fine if fine_blocks else network.coarse
-    torch.nn.init.normal_(blocks[0].enter_scale.table, std=0.1)
+    torch.nn.init.normal_(getattr(network, stage)[0].enter_scale.table, std=0.1)
     assert not torch.equal(network(x, one_hot(0)), network(x, one_hot(1)))
 
 
@@ -213,7 +212,7 @@ def test_a_block_starts_as_the_identity() -> None:
     assert torch.equal(Block(6, ANCHORS)(x, one_hot(0, 2)), x)
 
 
-@pytest.mark.parametrize("fine_blocks", [0, 1])
+@pytest.mark.parametrize("fine_blocks", [1, 2])
 def test_without_its_last_stage_a_transform_is_linear(fine_blocks: int) -> None:
     torch.manual_seed(0)
     shape = TransformConfig(8, fine_blocks, 12, 2)
@@ -232,16 +231,16 @@ def test_without_its_last_stage_a_transform_is_linear(fine_blocks: int) -> None:
         torch.testing.assert_close(rows_of(synthesis(latent, one_hot(0, 2))), restored, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("fine_blocks", [0, 1])
-def test_a_transform_has_parameters_for_the_stages_that_it_has(fine_blocks: int) -> None:
-    shape = TransformConfig(8, fine_blocks, 12, 1)
+@pytest.mark.parametrize("coarse_blocks", [0, 1])
+def test_a_transform_has_parameters_for_the_stages_that_it_has(coarse_blocks: int) -> None:
+    shape = TransformConfig(8, 1, 12, coarse_blocks)
     for network, between in (
         (Analysis(CHANNELS, ANCHORS, shape), "down"),
         (Synthesis(CHANNELS, ANCHORS, shape), "up"),
     ):
         stages = {name.split(".")[0] for name, _ in network.named_parameters()}
-        fine = {"fine", between} if fine_blocks else set()
-        assert stages == {"linear", "enter", "coarse", "leave"} | fine
+        coarse = {"coarse"} if coarse_blocks else set()
+        assert stages == {"linear", "enter", "fine", between, "leave"} | coarse
 
 
 # The model
@@ -261,10 +260,10 @@ def test_forward_gives_pixels_and_bits(training: bool) -> None:
 
 
 def test_training_draws_noise_for_the_rate_alone() -> None:
-    model, places = stirred(), torch.tensor([0.5, 1.5])
+    model, positions = stirred(), torch.tensor([0.5, 1.5])
     with torch.no_grad():
-        first, second = model.train()(batch(2), places), model(batch(2), places)
-        third, fourth = model.eval()(batch(2), places), model(batch(2), places)
+        first, second = model.train()(batch(2), positions), model(batch(2), positions)
+        third, fourth = model.eval()(batch(2), positions), model(batch(2), positions)
     assert torch.equal(third.bits, fourth.bits)
     assert (first.bits != second.bits).all()
     torch.testing.assert_close(first.bits, third.bits, rtol=0.3, atol=0)
@@ -276,20 +275,20 @@ def test_training_draws_noise_for_the_rate_alone() -> None:
 
 
 def test_further_up_the_ladder_a_fresh_model_spends_more_and_errs_less() -> None:
-    places = torch.linspace(0, ANCHORS - 1, 9)
+    positions = torch.linspace(0, ANCHORS - 1, 9)
     pixels = batch(1).expand(9, -1, -1, -1)
     with torch.no_grad():
-        restored, size = fresh(network={"latent_channels": CHANNELS}).eval()(pixels, places)
+        restored, size = fresh(network={"latent_channels": CHANNELS}).eval()(pixels, positions)
     assert (size.diff() > 0).all()
     assert (loss.distortion(pixels, restored, "mse").diff() < 0).all()
 
 
-def test_each_sample_is_coded_at_its_own_place() -> None:
-    model, pixels, places = stirred().eval(), batch(4), torch.tensor([2.0, 0.0, 1.3, 0.6])
+def test_each_sample_is_coded_at_its_own_ladder_position() -> None:
+    model, pixels, positions = stirred().eval(), batch(4), torch.tensor([2.0, 0.0, 1.3, 0.6])
     with torch.no_grad():
-        together = model(pixels, places)
+        together = model(pixels, positions)
         for number in range(4):
-            alone = model(pixels[number : number + 1], places[number : number + 1])
+            alone = model(pixels[number : number + 1], positions[number : number + 1])
             torch.testing.assert_close(alone.bits[0], together.bits[number], rtol=1e-4, atol=0)
             torch.testing.assert_close(alone.pixels[0], together.pixels[number], rtol=0, atol=1e-4)
 
@@ -298,11 +297,11 @@ def test_every_parameter_of_the_base_learns() -> None:
     model = stirred()
     with torch.no_grad():
         model.hyper_analysis.leave.weight.mul_(30)  # a hyperlatent that rounds to zero would teach nothing
-    pixels, places = planar(photo(128, 128, 60, 160)).expand(2, -1, -1, -1), torch.tensor([0.5, 1.5])
+    pixels, positions = planar(photo(128, 128, 60, 160)).expand(2, -1, -1, -1), torch.tensor([0.5, 1.5])
     torch.manual_seed(0)
-    restored, size = model(pixels, places)
+    restored, size = model(pixels, positions)
     distortions = loss.distortion(pixels, restored, "mse")
-    loss.rate_distortion(size / 128**2, distortions, loss.betas_at(places, BETAS)).backward()
+    loss.rate_distortion(size / 128**2, distortions, loss.betas_at(positions, BETAS)).backward()
     for name, parameter in model.named_parameters():
         if name.startswith("detail."):
             assert parameter.grad is None, name
@@ -322,7 +321,7 @@ def test_muon_trains_the_maps_of_channels_alone() -> None:
 
 
 class Watched:
-    """What one forward pass of a model does, fed with latents and a hyperlatent in place of pixels."""
+    """What one forward pass of a model does, with latents and a hyperlatent instead of pixels."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.model = stirred().eval()

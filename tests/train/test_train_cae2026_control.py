@@ -37,7 +37,7 @@ from caesura.train.cae2026.detail import Detail
 from caesura.train.cae2026.export import symbol_tables
 from caesura.train.cae2026.hyperprior import HyperPrior
 from caesura.train.cae2026.likelihood import Shape, logistic_log_mass
-from caesura.train.output import bits
+from caesura.train.forward import bits
 
 # Likelihood
 
@@ -248,8 +248,8 @@ def test_the_coders_bias_is_the_trained_one_within_half_a_step(
     control = random_control(8, 3, 4)
     rows = freeze(control).bias
     for row in range(17):
-        place = row / 8
-        mix = torch.tensor([[max(0.0, 1 - abs(place - anchor)) for anchor in range(ANCHORS)]])
+        position = row / 8
+        mix = torch.tensor([[max(0.0, 1 - abs(position - anchor)) for anchor in range(ANCHORS)]])
         with torch.no_grad():
             trained = control.base(torch.zeros(1, 3, 1, 1), mix)[0, :, 0, 0].numpy()
         np.testing.assert_allclose(rows[row] / 32, trained, atol=1 / 64 + 1e-4, rtol=0)

@@ -23,8 +23,8 @@ from caesura.entropy.control import INDICES
 from caesura.entropy.passes import PASSES, parts
 from caesura.entropy.tables import TOTAL, Table
 from caesura.format import container
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
@@ -33,7 +33,7 @@ from caesura.train import checkpoint, start, work
 from caesura.train import config as configs
 from caesura.train.cae2026.control import clip_index, int8
 from caesura.train.cae2026.export import certain_zeros
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.export import export
 from caesura.train.start import read_bundle
 from container_helpers import layers
@@ -53,11 +53,11 @@ class Exported:
     run: Path
     folder: Path
     bundle: Bundle
-    model: FlagshipModel
+    model: Cae2026Model
 
-    def half(self) -> FlagshipModel:
+    def half(self) -> Cae2026Model:
         """The model with weights rounded as in the graphs."""
-        rounded = FlagshipModel(configs.from_dict(self.bundle.manifest["training"]["config"]))
+        rounded = Cae2026Model(configs.from_dict(self.bundle.manifest["training"]["config"]))
         rounded.load_state_dict(read_bundle(self.bundle).weights)
         return rounded.eval()
 
@@ -81,7 +81,7 @@ def exported(root: Path, pack: Path) -> Exported:
     """A run of two steps whose last weights are stirred, so that no part of the model is idle."""
     run = root / "run"
     last = run_tiny(config(train={"steps": 2}), pack, run)
-    model = FlagshipModel(config())
+    model = Cae2026Model(config())
     model.load_state_dict(start.read(last).weights)
     stir(model)
     with torch.no_grad():
@@ -93,53 +93,53 @@ def exported(root: Path, pack: Path) -> Exported:
     state = checkpoint.read_state(last) | {"step": 3}
     checkpoint.save(run, model, AveragedModel(model), [], state)
     folder = export(run, "small", root / "models" / "small", licence="CC0-1.0", data="One photograph.")
-    return Exported(run, folder, models.load("small"), model.eval())
+    return Exported(run, folder, bundles.load("small"), model.eval())
 
 
 @pytest.fixture(scope="module")
-def half(exported: Exported) -> FlagshipModel:
+def half(exported: Exported) -> Cae2026Model:
     return exported.half()
 
 
 @pytest.fixture(scope="module")
-def light(root: Path, exported: Exported) -> Exported:
-    """A model without a stage at 1/8 in its transforms, all else as in `exported`, and its bundle."""
-    coarse = transform_settings(fine_blocks=0, coarse_blocks=2)
-    settings = config(network={"analysis": coarse, "synthesis": coarse | {"coarse_blocks": 3}})
+def unequal(root: Path, exported: Exported) -> Exported:
+    """A stirred model whose transforms differ in depth, and its bundle."""
+    analysis, synthesis = (transform_settings(coarse_blocks=count) for count in (2, 3))
+    settings = config(network={"analysis": analysis, "synthesis": synthesis})
     torch.manual_seed(0)
-    model = FlagshipModel(settings, squares())
+    model = Cae2026Model(settings, squares())
     stir(model)
     others = exported.model.state_dict().items()
     beside = {name: value for name, value in others if not name.startswith(("analysis.", "synthesis."))}
     model.load_state_dict(beside, strict=False)
     state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
-    run = checkpoint.save(root / "light", model, AveragedModel(model), [], state)
-    folder = export(run, "light", root / "models" / "light", licence="CC0-1.0", data="One photograph.")
-    return Exported(run, folder, models.load("light"), model.eval())
+    run = checkpoint.save(root / "unequal", model, AveragedModel(model), [], state)
+    folder = export(run, "unequal", root / "models" / "unequal", licence="CC0-1.0", data="One photograph.")
+    return Exported(run, folder, bundles.load("unequal"), model.eval())
 
 
-def mix_of(place: float) -> NDArray[np.float32]:
-    """Mixing weights of a place on the ladder, 0 to ANCHORS - 1."""
-    mix: NDArray[np.float32] = (1 - np.abs(place - np.arange(ANCHORS))).clip(0).astype(np.float32)
+def mix_of(position: float) -> NDArray[np.float32]:
+    """Anchor weights of a ladder position, 0 to ANCHORS - 1."""
+    mix: NDArray[np.float32] = (1 - np.abs(position - np.arange(ANCHORS))).clip(0).astype(np.float32)
     return mix
 
 
 MIXES = pytest.mark.parametrize("mix", [mix_of(0), mix_of(1.3)], ids=["at an anchor", "between"])
 
 
-def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:
-    bundle, manifest = exported.bundle, json.loads((exported.folder / models.MANIFEST).read_text())
+def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> None:
+    bundle, manifest = exported.bundle, json.loads((exported.folder / bundles.MANIFEST).read_text())
     assert bundle.manifest == manifest
-    assert {path.name for path in exported.folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2026"]}
-    assert models.load_by_id(bundle.id) is bundle
+    assert {path.name for path in exported.folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2026"]}
+    assert bundles.load_by_id(bundle.id) is bundle
     assert (bundle.name, bundle.architecture) == ("small", "cae2026")
     assert (bundle.stride, bundle.smallest_side, bundle.halo) == (16, 16, 32)
     assert bundle.ladder_top == TOP
     assert manifest["quality_scale"] == [[1.0, 1.0], [72.0, 72.0], [100.0, 100.0]]
     assert manifest["training"]["config"]["network"]["name"] == "cae2026"
     assert configs.from_dict(manifest["training"]["config"]) == config(train={"steps": 2})
-    for name in models.FILES["cae2026"]:
-        assert manifest["files"][name] == models.digest((exported.folder / name).read_bytes())
+    for name in bundles.FILES["cae2026"]:
+        assert manifest["files"][name] == bundles.digest((exported.folder / name).read_bytes())
 
 
 def test_a_bundle_has_eight_rows_of_tables_an_anchor(exported: Exported) -> None:
@@ -175,7 +175,7 @@ def probability(table: Table) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("index", [0, 20, 45, 63])
 def test_a_table_is_the_trained_distribution_at_its_index(exported: Exported, index: int) -> None:
-    bundle, shape = exported.bundle, FlagshipModel(config()).shape
+    bundle, shape = exported.bundle, Cae2026Model(config()).shape
     assert bundle.control is not None
     shape.load_state_dict(exported.model.shape.state_dict())
     symbols, found = probability(bundle.control.tables[index])
@@ -190,7 +190,7 @@ def test_a_table_is_the_trained_distribution_at_its_index(exported: Exported, in
 
 @pytest.mark.parametrize("row", [0, 3, 16])
 def test_a_table_of_the_hyperlatent_is_its_trained_distribution(exported: Exported, row: int) -> None:
-    prior = FlagshipModel(config()).hyper_prior
+    prior = Cae2026Model(config()).hyper_prior
     prior.load_state_dict(exported.model.hyper_prior.state_dict())
     for channel, table in enumerate(exported.bundle.tables.row(row)):
         symbols, found = probability(table)
@@ -206,7 +206,7 @@ def test_a_table_of_the_hyperlatent_is_its_trained_distribution(exported: Export
 @MIXES
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (96, 208)])
 def test_the_analysis_graph_agrees_with_torch(
-    exported: Exported, half: FlagshipModel, mix: NDArray[np.float32], height: int, width: int
+    exported: Exported, half: Cae2026Model, mix: NDArray[np.float32], height: int, width: int
 ) -> None:
     pixels = photo(height, width, 80, 120)
     latent = transform.analyse(pixels, conditioned(exported.bundle, mix))
@@ -223,7 +223,7 @@ def test_the_analysis_graph_agrees_with_torch(
 @MIXES
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (6, 13)])
 def test_the_synthesis_graph_agrees_with_torch(
-    exported: Exported, half: FlagshipModel, mix: NDArray[np.float32], rows: int, columns: int
+    exported: Exported, half: Cae2026Model, mix: NDArray[np.float32], rows: int, columns: int
 ) -> None:
     with torch.no_grad():
         latent = half.analysis(planar(photo(16 * rows, 16 * columns, 80, 120)), torch.from_numpy(mix)[None])
@@ -239,7 +239,7 @@ def test_the_synthesis_graph_agrees_with_torch(
 @MIXES
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5)])
 def test_the_hyper_graphs_agree_with_torch(
-    exported: Exported, half: FlagshipModel, mix: NDArray[np.float32], rows: int, columns: int
+    exported: Exported, half: Cae2026Model, mix: NDArray[np.float32], rows: int, columns: int
 ) -> None:
     random = np.random.default_rng(rows)
     scaled = (10 * random.standard_t(2, (CHANNELS, 4 * rows, 4 * columns))).astype(np.float32)
@@ -260,7 +260,7 @@ def test_the_hyper_graphs_agree_with_torch(
 @pytest.mark.parametrize("number", range(PASSES))
 def test_the_graphs_of_means_agree_with_torch(
     exported: Exported,
-    half: FlagshipModel,
+    half: Cae2026Model,
     mix: NDArray[np.float32],
     rows: int,
     columns: int,
@@ -291,14 +291,14 @@ def test_windows_give_what_the_whole_gives(exported: Exported) -> None:
     restored = transform.synthesise(latent, conditioned(bundle, mix))
     grid = Grid(16, 20, 4, bundle.halo // 16)
     mosaic = Mosaic(grid.side)
-    for place in grid:
-        mosaic.put(place, latent[:, place.rows.kept, place.columns.kept])
-    for place in grid:
-        rows, columns = place.rows, place.columns
+    for tile in grid:
+        mosaic.put(tile, latent[:, tile.rows.kept, tile.columns.kept])
+    for tile in grid:
+        rows, columns = tile.rows, tile.columns
         window = pixels[in_pixels(rows.window), in_pixels(columns.window)]
         part = transform.analyse(window, conditioned(bundle, mix))[:, rows.inner, columns.inner]
         np.testing.assert_allclose(part, latent[:, rows.kept, columns.kept], atol=1e-4, rtol=1e-5)
-        back = transform.synthesise(mosaic.window(place), conditioned(bundle, mix))
+        back = transform.synthesise(mosaic.window(tile), conditioned(bundle, mix))
         found = back[in_pixels(rows.inner), in_pixels(columns.inner)].astype(int)
         assert np.abs(found - restored[in_pixels(rows.kept), in_pixels(columns.kept)]).max() <= 1
 
@@ -314,10 +314,10 @@ def in_pixels(span: slice) -> slice:
     return slice(16 * span.start, 16 * span.stop)
 
 
-def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[int, int]:
-    """First and last row or column of the input that one place of the output depends on."""
+def reach(network: nn.Module, example: Tensor, position: tuple[int, int]) -> tuple[int, int]:
+    """First and last row or column of the input that one position of the output depends on."""
     leaf = example.clone().requires_grad_()
-    network(leaf, torch.from_numpy(mix_of(0.6))[None])[0, :, place[0], place[1]].sum().backward()
+    network(leaf, torch.from_numpy(mix_of(0.6))[None])[0, :, position[0], position[1]].sum().backward()
     assert leaf.grad is not None
     seen = leaf.grad[0].abs().sum(0)
     rows, columns = seen.sum(1).nonzero(), seen.sum(0).nonzero()
@@ -330,8 +330,8 @@ def test_the_halo_covers_what_the_transforms_see_and_not_much_more(exported: Exp
     assert cell.start - halo <= first < cell.start - halo + 16
     assert cell.stop + halo - 16 < last + 1 <= cell.stop + halo
     latent = torch.randn(1, CHANNELS, 13, 13)
-    for place in (cell.start, cell.stop - 1):
-        first, last = reach(model.synthesis, latent, (place, place))
+    for position in (cell.start, cell.stop - 1):
+        first, last = reach(model.synthesis, latent, (position, position))
         assert 16 * first >= cell.start - halo
         assert 16 * (last + 1) <= cell.stop + halo
 
@@ -376,11 +376,11 @@ def picture() -> NDArray[np.uint8]:
 
 
 def forward(
-    model: FlagshipModel, picture: NDArray[np.uint8], place: float
+    model: Cae2026Model, picture: NDArray[np.uint8], position: float
 ) -> tuple[NDArray[np.float32], float]:
-    """What the model gives at a place: pixels in levels, float (H, W, 3), and bytes."""
+    """Result of the model at a ladder position: pixels in levels, float (H, W, 3), and bytes."""
     with torch.no_grad():
-        pixels, size = model(planar(picture), torch.tensor([place]))
+        pixels, size = model(planar(picture), torch.tensor([position]))
     levels: NDArray[np.float32] = 255 * pixels[0].permute(1, 2, 0).numpy()
     return levels, float(size) / 8
 
@@ -389,7 +389,7 @@ def forward(
 def test_a_file_is_as_large_as_the_model_says_and_decodes_to_its_picture(
     exported: Exported, picture: NDArray[np.uint8], quality: float
 ) -> None:
-    code = rate.quality_code(quality, exported.bundle.quality_scale)
+    code = ladder.position_of(quality, exported.bundle.quality_scale)
     levels, size = forward(exported.model, picture, (code - 100) / (TOP - 100) * (ANCHORS - 1))
     data = caesura.encode(picture, quality=quality, model="small", effort=1)
     assert len(data) == pytest.approx(size, rel=0.02, abs=64)
@@ -401,7 +401,7 @@ def test_a_file_is_as_large_as_the_model_says_and_decodes_to_its_picture(
 def test_the_detail_layer_costs_what_its_training_says(
     exported: Exported, picture: NDArray[np.uint8], quality: float
 ) -> None:
-    model = FlagshipModel(config(train={"stage": "detail"}))
+    model = Cae2026Model(config(train={"stage": "detail"}))
     model.load_state_dict(exported.model.state_dict())
     levels, size = forward(model.eval(), picture, (quality - 72) / 28 * (ANCHORS - 1))
     data = caesura.encode(picture, quality=quality, model="small", effort=1)
@@ -417,11 +417,11 @@ ODD = pytest.mark.parametrize(("rows", "columns"), [(5, 7), (6, 3), (1, 1), (9, 
 @ODD
 @pytest.mark.parametrize("quality", [20, 45, 70])
 def test_any_number_of_latents_is_coded_as_the_model_codes_it(
-    exported: Exported, half: FlagshipModel, rows: int, columns: int, quality: float
+    exported: Exported, half: Cae2026Model, rows: int, columns: int, quality: float
 ) -> None:
     """Sides that neither 4, a hyperlatent's, nor 2, a cell's, divides are padded alike."""
     pixels = photo(16 * rows, 16 * columns, 80, 120)
-    conditioning = Conditioning(exported.bundle, rate.quality_code(quality, exported.bundle.quality_scale))
+    conditioning = Conditioning(exported.bundle, ladder.position_of(quality, exported.bundle.quality_scale))
     coder = Cae2026(conditioning, effort=1)
     coded = coder.encode(coder.analyse(pixels))
     symbols, indices = (np.zeros((CHANNELS, rows, columns), int) for _ in range(2))
@@ -451,18 +451,18 @@ def test_a_file_of_any_number_of_latents_decodes_to_what_the_model_gives(
     assert np.abs(np.asarray(caesura.decode(data)).astype(float) - levels).mean() < 0.5
 
 
-# Without a stage at 1/8
+# Transforms of unequal depth
 
 
 @MIXES
 @ODD
-def test_the_graphs_without_a_fine_stage_agree_with_torch(
-    light: Exported, mix: NDArray[np.float32], rows: int, columns: int
+def test_the_graphs_of_unequal_transforms_agree_with_torch(
+    unequal: Exported, mix: NDArray[np.float32], rows: int, columns: int
 ) -> None:
-    half, at = light.half(), torch.from_numpy(mix)[None]
+    half, at = unequal.half(), torch.from_numpy(mix)[None]
     pixels = photo(16 * rows, 16 * columns, 80, 120)
-    latent = transform.analyse(pixels, conditioned(light.bundle, mix))
-    restored = transform.synthesise(latent, conditioned(light.bundle, mix))
+    latent = transform.analyse(pixels, conditioned(unequal.bundle, mix))
+    restored = transform.synthesise(latent, conditioned(unequal.bundle, mix))
     with torch.no_grad():
         expected = half.analysis(planar(pixels), at)[0].numpy()
         decoded = half.synthesis(torch.from_numpy(latent)[None], at)[0].clamp(0, 1)
@@ -471,23 +471,23 @@ def test_the_graphs_without_a_fine_stage_agree_with_torch(
     assert np.abs(restored - 255 * decoded.permute(1, 2, 0).numpy()).max() <= 0.501
 
 
-def test_the_halo_is_that_of_the_transform_that_sees_further(light: Exported) -> None:
-    """Three blocks at 1/16 see three latents to each side."""
-    assert light.bundle.halo == 48
-    first, last = reach(light.model.synthesis, torch.randn(1, CHANNELS, 13, 13), (96, 96))
-    assert (first, last) == (6 - 3, 6 + 3)
+def test_the_halo_is_that_of_the_transform_that_sees_further(unequal: Exported) -> None:
+    """Three blocks at 1/16 see three latents to each side, one block at 1/8 half a latent more."""
+    assert unequal.bundle.halo == 64
+    first, last = reach(unequal.model.synthesis, torch.randn(1, CHANNELS, 13, 13), (96, 96))
+    assert (first, last) == (6 - 4, 6 + 3)
 
 
-def test_a_bundle_without_a_fine_stage_codes_a_picture_and_gives_back_its_weights(light: Exported) -> None:
+def test_a_bundle_of_unequal_transforms_codes_a_picture_and_gives_back_its_weights(unequal: Exported) -> None:
     picture = photo(130, 70, 60, 180)
-    data = caesura.encode(picture, quality=60, model="light")
+    data = caesura.encode(picture, quality=60, model="unequal")
     assert caesura.decode_array(data).shape == picture.shape
-    weights, expected = read_bundle(light.bundle).weights, light.model.state_dict()
+    weights, expected = read_bundle(unequal.bundle).weights, unequal.model.state_dict()
     assert weights.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(weights[name], value, rtol=2**-11, atol=2**-24, msg=name)
-    counted = kilomacs_per_pixel(light.model)
-    assert light.bundle.manifest["work"]["decode"] == pytest.approx(decoding(counted), abs=0.01)
+    counted = kilomacs_per_pixel(unequal.model)
+    assert unequal.bundle.manifest["work"]["decode"] == pytest.approx(decoding(counted), abs=0.01)
 
 
 # Going on from a bundle
@@ -522,7 +522,7 @@ def test_training_goes_on_from_a_bundle(exported: Exported, pack: Path, tmp_path
 
 
 def test_the_manifest_says_what_the_graphs_cost(exported: Exported) -> None:
-    files = {name: (exported.folder / name).read_bytes() for name in models.FILES["cae2026"]}
+    files = {name: (exported.folder / name).read_bytes() for name in bundles.FILES["cae2026"]}
     assert exported.bundle.manifest["work"] == work.per_pixel(files, 16)
     counted = kilomacs_per_pixel(exported.model)
     assert work.per_pixel(files, 16)["decode"] == pytest.approx(decoding(counted), abs=0.01)

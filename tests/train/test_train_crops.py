@@ -18,11 +18,11 @@ from torch import Tensor
 
 from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
-from caesura.train.crops import Pack, _plan, crop_batches
-from caesura.train.cut import cut, cut_on_device
-from caesura.train.drawn import Drawings, drawn
+from caesura.train.crops import Drawings, _plan, crop_batches, cut, cut_on_device
+from caesura.train.drawn import drawn
+from caesura.train.forward import Shard
+from caesura.train.pack import Pack
 from caesura.train.prepare import MANIFEST, SQUARES, prepare
-from caesura.train.shard import Shard
 from train_helpers import names, position_photo, save
 
 SIDE, CROP = 24, 16
@@ -112,7 +112,7 @@ def test_steps_and_seeds_give_different_batches(folder: Path) -> None:
         assert not torch.equal(one, other)
 
 
-def test_crops_are_parts_of_train_squares_in_every_place_and_turn(folder: Path) -> None:
+def test_crops_are_parts_of_train_squares_at_every_position_and_orientation(folder: Path) -> None:
     crops = torch.cat(batches(Pack(folder), 0, 300)).numpy()
     seen = [placement(crop) for crop in crops]
     assert {number for *_, number in seen} == set(range(TRAINED))
@@ -181,8 +181,8 @@ def test_without_drawn_crops_a_step_is_what_it_always_was(folder: Path) -> None:
         photo = random.integers(TRAINED, size=4)
         assert [placement(crop)[-1] for crop in batch.numpy()] == photo.tolist()
         top, left = random.integers(SIDE - CROP + 1, size=(2, 4))
-        places = [placement(crop) for crop in batch.numpy()]
-        assert [(p[1], p[3]) for p in places] == list(zip(top.tolist(), left.tolist(), strict=True))
+        positions = [placement(crop) for crop in batch.numpy()]
+        assert [(p[1], p[3]) for p in positions] == list(zip(top.tolist(), left.tolist(), strict=True))
 
 
 def test_a_finished_run_gets_no_batches(folder: Path) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import ImageFont
 
 from caesura.train import drawn as drawings
-from caesura.train.cut import Plan
-from caesura.train.drawn import Drawings, drawn
+from caesura.train.crops import Drawings, Plan
+from caesura.train.drawn import drawn
 
 CPU = torch.device("cpu")
 Pixels = NDArray[np.uint8]

@@ -20,17 +20,17 @@ from torch import Tensor, nn
 import caesura
 from caesura.entropy.tables import TOTAL, TableGrid
 from caesura.errors import ConfigError, ModelError
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture.pixels import pad, padded_side
 from caesura.runtime import transform
-from caesura.train import checkpoint, graph, start
-from caesura.train.cae2017.export import ROWS_PER_RUNG
-from caesura.train.cae2017.model import PaperModel
+from caesura.train import checkpoint, onnx_export, start
+from caesura.train.cae2017.export import ROWS_PER_ANCHOR
+from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.export import export, quality_scale
-from caesura.train.output import bits
+from caesura.train.forward import bits
 from train_helpers import make_pack, photo, planar, run_tiny, tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("graphs_made_once")]
@@ -52,11 +52,11 @@ class Exported:
     run: Path
     folder: Path
     bundle: Bundle
-    model: PaperModel
+    model: Cae2017Model
 
-    def half(self) -> PaperModel:
+    def half(self) -> Cae2017Model:
         """The network with weights rounded as on disk."""
-        rounded = PaperModel(tiny(**VARIANTS[self.bundle.name]))
+        rounded = Cae2017Model(tiny(**VARIANTS[self.bundle.name]))
         rounded.load_state_dict(self.model.state_dict())
         with torch.no_grad():
             for parameter in (*rounded.analysis.parameters(), *rounded.synthesis.parameters()):
@@ -88,9 +88,9 @@ def make(root: Path, pack: Path, variant: str) -> Exported:
         data=DATA,
         figures={"bpp": 0.5},
     )
-    model = PaperModel(tiny(**VARIANTS[variant]))
+    model = Cae2017Model(tiny(**VARIANTS[variant]))
     model.load_state_dict(start.read(last).weights)
-    return Exported(root / variant, folder, models.load(variant), model.eval())
+    return Exported(root / variant, folder, bundles.load(variant), model.eval())
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +118,11 @@ def picture() -> NDArray[np.uint8]:
     return photo(333, 251, 60, 100)
 
 
-def quality_at(place: float, bundle: Bundle) -> float:
-    """The quality of a place on a bundle's own scale."""
-    qualities, places = zip(*bundle.quality_scale, strict=True)
-    quality = float(np.interp(place, places, qualities))
-    assert rate.quality_code(quality, bundle.quality_scale) == round(100 * place)
+def quality_at(position: float, bundle: Bundle) -> float:
+    """The quality of a ladder position of a bundle."""
+    qualities, positions = zip(*bundle.quality_scale, strict=True)
+    quality = float(np.interp(position, positions, qualities))
+    assert ladder.position_of(quality, bundle.quality_scale) == round(100 * position)
     return quality
 
 
@@ -131,18 +131,20 @@ def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> 
     bundle, model = exported.bundle, exported.model
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in picture.shape[:2])
     padded = pad(picture, *sides)
-    code = rate.quality_code(quality, bundle.quality_scale)
-    gain = torch.from_numpy(rate.scale_vector(bundle.log_gain, rate.mixing(code, len(bundle.log_gain))))[None]
+    code = ladder.position_of(quality, bundle.quality_scale)
+    gain = torch.from_numpy(
+        ladder.scale_vector(bundle.log_gain, ladder.anchor_weights(code, len(bundle.log_gain)))
+    )[None]
     with torch.no_grad():
         symbols = torch.round(model.analysis(planar(padded)) * gain[..., None, None])
         return float(bits(model.prior.log_mass(symbols, gain))) / 8
 
 
-def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:
-    bundle, manifest = exported.bundle, json.loads((exported.folder / models.MANIFEST).read_text())
-    assert {path.name for path in exported.folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2017"]}
+def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> None:
+    bundle, manifest = exported.bundle, json.loads((exported.folder / bundles.MANIFEST).read_text())
+    assert {path.name for path in exported.folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2017"]}
     assert bundle.manifest == manifest
-    assert models.load_by_id(bundle.id) is bundle
+    assert bundles.load_by_id(bundle.id) is bundle
     assert (manifest["licence"], manifest["data"], manifest["figures"]) == (LICENCE, DATA, {"bpp": 0.5})
     assert manifest["name"] == bundle.name == exported.folder.name
     assert manifest["training"]["steps"] == 6
@@ -152,12 +154,12 @@ def test_a_bundle_is_found_and_told_by_its_manifest(exported: Exported) -> None:
     assert (manifest["architecture"], manifest["ladder_top"]) == ("cae2017", 10000)
     assert manifest["quality_scale"] == quality_scale(betas, 100)
     assert manifest["training"]["history"] == []
-    for name in models.FILES["cae2017"]:
-        assert manifest["files"][name] == models.digest((exported.folder / name).read_bytes())
+    for name in bundles.FILES["cae2017"]:
+        assert manifest["files"][name] == bundles.digest((exported.folder / name).read_bytes())
 
 
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
-def test_the_work_told_is_that_of_the_convolutions(exported: Exported, which: str) -> None:
+def test_the_work_in_the_manifest_is_that_of_the_convolutions(exported: Exported, which: str) -> None:
     total = 0
 
     def count(layer: nn.Module, _: Any, output: Tensor) -> None:
@@ -171,8 +173,8 @@ def test_the_work_told_is_that_of_the_convolutions(exported: Exported, which: st
         network(torch.zeros(1, 3, 64, 64) if which == "analysis" else torch.zeros(1, 8, 8, 8))
     for hook in hooks:
         hook.remove()
-    told = exported.bundle.manifest["work"]["encode" if which == "analysis" else "decode"]
-    assert told == pytest.approx(total / 64**2 / 1000, abs=0.0051)
+    stated = exported.bundle.manifest["work"]["encode" if which == "analysis" else "decode"]
+    assert stated == pytest.approx(total / 64**2 / 1000, abs=0.0051)
 
 
 def test_only_the_mirrored_network_needs_pictures_beyond_one_latent(plain: Exported, paper: Exported) -> None:
@@ -198,8 +200,8 @@ def test_weights_lie_on_disk_in_half_precision(exported: Exported, which: str) -
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
 def test_a_graph_tells_nothing_of_the_machine_it_was_made_on(exported: Exported, which: str) -> None:
     content = exported.bundle.graphs[f"{which}.onnx"]
-    for place in (Path(caesura.__file__).parent, Path(torch.__file__).parent, exported.run):
-        assert str(place).encode() not in content
+    for path in (Path(caesura.__file__).parent, Path(torch.__file__).parent, exported.run):
+        assert str(path).encode() not in content
     assert b".py" not in content
 
 
@@ -233,10 +235,10 @@ def test_the_zero_padded_graphs_take_a_single_latent(plain: Exported) -> None:
     assert transform.synthesise(latent, Conditioning(plain.bundle, 5000)).shape == (8, 8, 3)
 
 
-def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[int, int, int, int]:
-    """First and last row and column of the input that one place of the output depends on."""
+def reach(network: nn.Module, example: Tensor, position: tuple[int, int]) -> tuple[int, int, int, int]:
+    """First and last row and column of the input that one position of the output depends on."""
     leaf = example.clone().requires_grad_()
-    network(leaf)[0, :, place[0], place[1]].sum().backward()
+    network(leaf)[0, :, position[0], position[1]].sum().backward()
     assert leaf.grad is not None
     rows, columns = (leaf.grad[0].abs().sum(0).sum(axis).nonzero() for axis in (1, 0))
     return int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())
@@ -244,28 +246,28 @@ def reach(network: nn.Module, example: Tensor, place: tuple[int, int]) -> tuple[
 
 def test_the_halo_covers_everything_the_transforms_see(plain: Exported) -> None:
     torch.manual_seed(0)
-    model = PaperModel(tiny(network={"init": "random"}))
+    model = Cae2017Model(tiny())
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.1)  # residual blocks start as the identity and would see nothing
     stride, halo = plain.bundle.stride, plain.bundle.halo
-    for network, example, place, scale in (
+    for network, example, position, scale in (
         (model.analysis, torch.rand(1, 3, 208, 208), (13, 13), 1),
         (model.synthesis, torch.rand(1, 8, 26, 26), (8 * 13, 8 * 13), stride),
         (model.synthesis, torch.rand(1, 8, 26, 26), (8 * 13 + 7, 8 * 13 + 7), stride),
     ):
-        top, bottom, left, right = reach(network, example, place)
+        top, bottom, left, right = reach(network, example, position)
         tile = range(13 * stride, 14 * stride)
         assert min(top, left) * scale >= tile.start - halo
         assert (max(bottom, right) + 1) * scale <= tile.stop + halo
         assert top < 13 * stride / scale < bottom
 
 
-@pytest.mark.parametrize("place", [1, 37.5, 100])
+@pytest.mark.parametrize("position", [1, 37.5, 100])
 def test_a_photo_goes_through_the_bundle_and_back(
-    exported: Exported, picture: NDArray[np.uint8], place: float
+    exported: Exported, picture: NDArray[np.uint8], position: float
 ) -> None:
-    quality = quality_at(place, exported.bundle)
+    quality = quality_at(position, exported.bundle)
     data = caesura.encode(picture, quality=quality, model=exported.bundle.name)
     decoded = np.asarray(caesura.decode(data))
     assert decoded.shape == picture.shape
@@ -285,8 +287,8 @@ def test_a_picture_of_any_size_goes_through(exported: Exported, shape: tuple[int
 
 def test_more_quality_means_more_bytes_and_less_error(exported: Exported, picture: NDArray[np.uint8]) -> None:
     sizes, errors = [], []
-    for place in (1, 50, 100):
-        quality = quality_at(place, exported.bundle)
+    for position in (1, 50, 100):
+        quality = quality_at(position, exported.bundle)
         data = caesura.encode(picture, quality=quality, model=exported.bundle.name)
         sizes.append(len(data))
         errors.append(float(np.mean((np.asarray(caesura.decode(data)).astype(float) - picture) ** 2)))
@@ -295,11 +297,11 @@ def test_more_quality_means_more_bytes_and_less_error(exported: Exported, pictur
     assert errors == sorted(errors, reverse=True)
 
 
-@pytest.mark.parametrize("place", [1, 3.17, 12.5, 28, 44.44, 50.5, 61.9, 75, 93.2, 100])
+@pytest.mark.parametrize("position", [1, 3.17, 12.5, 28, 44.44, 50.5, 61.9, 75, 93.2, 100])
 def test_a_file_is_as_large_as_the_prior_estimates(
-    exported: Exported, picture: NDArray[np.uint8], place: float
+    exported: Exported, picture: NDArray[np.uint8], position: float
 ) -> None:
-    quality = quality_at(place, exported.bundle)
+    quality = quality_at(position, exported.bundle)
     size = len(caesura.encode(picture, quality=quality, model=exported.bundle.name))
     expected = estimate(exported, picture, quality)
     assert expected > 1000
@@ -314,7 +316,7 @@ def rows_of(grid: TableGrid) -> list[NDArray[np.uint32]]:
 def test_every_table_of_a_bundle_sums_to_the_coders_total(exported: Exported) -> None:
     grid = exported.bundle.tables
     assert TOTAL == 2**24
-    assert grid.rows == (len(exported.bundle.log_gain) - 1) * ROWS_PER_RUNG + 1
+    assert grid.rows == (len(exported.bundle.log_gain) - 1) * ROWS_PER_ANCHOR + 1
     assert grid.channels == 8
     assert len(rows_of(grid)) == grid.rows * grid.channels
     for frequencies in rows_of(grid):
@@ -346,14 +348,14 @@ def test_a_run_of_another_kind_of_weights_cannot_be_exported(plain: Exported, tm
 def test_exporting_again_replaces_the_bundle_whole_and_gives_it_the_same_id(
     plain: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("caesura.train.cae2017.export.graph", graph.graph)  # really again
+    monkeypatch.setattr("caesura.train.cae2017.export.to_onnx", onnx_export.to_onnx)  # really again
     folder = shutil.copytree(plain.folder, tmp_path / "models" / "again")
     (folder / "left-over.txt").write_text("of an older export")
-    (folder / models.ANALYSIS).write_bytes(b"damaged")
+    (folder / bundles.ANALYSIS).write_bytes(b"damaged")
     export(plain.run, "again", folder, licence="CC0-1.0", data=DATA)
-    assert {path.name for path in folder.iterdir()} == {models.MANIFEST, *models.FILES["cae2017"]}
+    assert {path.name for path in folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2017"]}
     assert [path.name for path in folder.parent.iterdir()] == ["again"]
-    again = models.load(folder)
+    again = bundles.load(folder)
     assert again.name == "again"
     assert again.manifest["licence"] == "CC0-1.0"
     assert again.id == plain.bundle.id  # an id names weights and tables, and these are the same
@@ -363,10 +365,10 @@ def test_a_bundle_that_replaced_a_loaded_one_is_the_one_that_is_used(
     plain: Exported, paper: Exported, tmp_path: Path, picture: NDArray[np.uint8]
 ) -> None:
     folder = shutil.copytree(plain.folder, tmp_path / "mine")
-    assert models.load(folder).id == plain.bundle.id
+    assert bundles.load(folder).id == plain.bundle.id
     shutil.rmtree(folder)
     shutil.copytree(paper.folder, folder)
-    assert models.load(folder).id == paper.bundle.id
+    assert bundles.load(folder).id == paper.bundle.id
     data = caesura.encode(picture, model=folder)
     assert caesura.read_header(data).model_id == paper.bundle.id
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from caesura.entropy.tables import TOTAL
 from caesura.train.cae2017 import priors
-from caesura.train.cae2017.export import ROWS_PER_RUNG, tables
+from caesura.train.cae2017.export import ROWS_PER_ANCHOR, tables
 from caesura.train.config import PriorConfig
 
 
@@ -21,13 +21,13 @@ def test_a_ladder_of_one_has_one_row_of_tables() -> None:
     assert (grid.rows, grid.channels) == (1, 2)
 
 
-def test_rows_on_the_rungs_are_made_from_the_rungs_vectors() -> None:
+def test_rows_at_anchors_are_made_of_the_scale_vectors_of_anchors() -> None:
     prior = priors.Mixture(torch.tensor([0.5, 4.0]))
     ladder = torch.tensor([[0.0, 0.1], [0.4, 0.3], [1.0, 2.0]])
     grid = tables(prior, ladder)
-    for rung in range(3):
-        alone = tables(prior, ladder[rung : rung + 1]).row(0)
-        for one, other in zip(grid.row(rung * ROWS_PER_RUNG), alone, strict=True):
+    for anchor in range(3):
+        alone = tables(prior, ladder[anchor : anchor + 1]).row(0)
+        for one, other in zip(grid.row(anchor * ROWS_PER_ANCHOR), alone, strict=True):
             assert one.low == other.low
             np.testing.assert_array_equal(one.frequencies, other.frequencies)
 

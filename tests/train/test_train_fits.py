@@ -18,14 +18,14 @@ from PIL import Image
 
 import caesura
 from caesura.errors import ConfigError
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.ratecontrol.forecast import forecast
 from caesura.ratecontrol.search import Target
 from caesura.train import coded, quality_scale
 from caesura.train import forecast as fitting
-from caesura.train.amend import amend
+from caesura.train.bundle_files import amend
 from caesura.train.prepare import is_validation
-from caesura.train.quality_scale import QUALITIES, pairs, to_measure
+from caesura.train.quality_scale import QUALITIES, pairs, positions_to_measure
 from model_helpers import folder_of
 
 Pixels = NDArray[np.uint8]
@@ -36,9 +36,9 @@ def photos(tmp_path: Path, astronaut: Pixels) -> Path:
     """Three photographs that are trained on, and three that are held out."""
     for held_out in (False, True):
         names = (name for n in itertools.count() if is_validation(name := f"{n}.png") == held_out)
-        for place, name in zip((0, 100, 200), names, strict=False):
+        for top, name in zip((0, 100, 200), names, strict=False):
             (tmp_path / "photos").mkdir(exist_ok=True)
-            cut = astronaut[place : place + 176, 100:300]
+            cut = astronaut[top : top + 176, 100:300]
             Image.fromarray(cut).save(tmp_path / "photos" / name)
     return tmp_path / "photos"
 
@@ -46,7 +46,7 @@ def photos(tmp_path: Path, astronaut: Pixels) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the default bundle."""
-    return Path(shutil.copytree(folder_of(models.DEFAULT), tmp_path / models.DEFAULT))
+    return Path(shutil.copytree(folder_of(bundles.DEFAULT), tmp_path / bundles.DEFAULT))
 
 
 # photographs
@@ -56,7 +56,9 @@ def test_photographs_are_those_that_training_holds_out_or_the_others(photos: Pat
     assert len(coded.cuts(photos, held_out=True, most=9)) == 3
     assert len(coded.cuts(photos, held_out=False, most=2)) == 2
     (photos / "more").mkdir()
-    with pytest.raises(ConfigError, match="holds 0 photographs that are held out and pictures is 9"):
+    with pytest.raises(
+        ConfigError, match="holds 0 photographs that are held out of training and pictures is 9"
+    ):
         coded.cuts(photos / "more", held_out=True, most=9)
 
 
@@ -82,14 +84,14 @@ def test_the_middle_is_cut_along_the_picture(
 def test_a_scale_is_one_that_bundles_may_have(wanted: list[float], found: list[float]) -> None:
     scale = pairs(wanted, list(zip(found, np.linspace(1, 100, len(found)).tolist(), strict=True)))
     assert [quality for quality, _ in scale] == [*QUALITIES, 100.0]
-    for (_, place), (_, higher) in itertools.pairwise(scale):
-        assert place < higher
+    for (_, position), (_, higher) in itertools.pairwise(scale):
+        assert position < higher
     assert scale[0][1] >= 1
     assert scale[-1] == [100.0, 100.0]
 
 
 def test_equal_bundles_have_equal_scales() -> None:
-    found = [(2.0 * place - 60, place) for place in np.linspace(1, 100, 12).tolist()]
+    found = [(2.0 * position - 60, position) for position in np.linspace(1, 100, 12).tolist()]
     scale = pairs([2.0 * quality - 60 for quality in QUALITIES], found)
     assert scale == [[quality, quality] for quality in (*QUALITIES, 100.0)]
 
@@ -99,30 +101,30 @@ def test_what_the_bundle_does_not_reach_is_its_end() -> None:
     scale = pairs([-50.0, -20.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0, 90.0], found)
     assert scale[0] == [1.0, 1.0]
     assert scale[2][1] == pytest.approx(1 + 99 / 5, abs=0.01)
-    assert [place for _, place in scale[-4:]] == pytest.approx([98, 98.6, 99.3, 100])
+    assert [position for _, position in scale[-4:]] == pytest.approx([98, 98.6, 99.3, 100])
 
 
 @pytest.mark.parametrize("top", [72.0, 100.0])
-def test_places_are_measured_along_the_ladder_and_above(top: float) -> None:
-    places = to_measure(top)
-    assert places == sorted(set(places))
-    assert (places[0], places[-1]) == (1, 100)
-    assert top in places
+def test_positions_are_measured_along_the_ladder_and_above(top: float) -> None:
+    positions = positions_to_measure(top)
+    assert positions == sorted(set(positions))
+    assert (positions[0], positions[-1]) == (1, 100)
+    assert top in positions
 
 
 def test_a_measured_scale_is_in_the_manifest_and_the_id_stays(
     photos: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = models.load(folder).id
+    before = bundles.load(folder).id
     amend(folder, quality_scale=[[1.0, 1.0], [72.0, 72.0], [100.0, 100.0]])
     monkeypatch.setattr(quality_scale, "QUALITIES", (1.0, 40.0, 72.0))
     monkeypatch.setattr(quality_scale, "_ON_LADDER", 3)
     monkeypatch.setattr(quality_scale, "_ABOVE", 1)
     monkeypatch.setattr(sys, "argv", ["quality_scale", str(folder), str(photos), "--pictures", "2"])
     quality_scale.main()
-    scale = models.read_manifest(folder)["quality_scale"]
+    scale = bundles.read_manifest(folder)["quality_scale"]
     assert [quality for quality, _ in scale] == [1.0, 40.0, 72.0, 100.0]
-    assert models.load(folder).id == before
+    assert bundles.load(folder).id == before
     heading, *rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert "`photo-psnr`: bpp" in heading
     assert "`photo`: bpp" in heading
@@ -135,14 +137,14 @@ def test_a_measured_scale_is_in_the_manifest_and_the_id_stays(
 def test_a_fit_foresees_what_it_was_fitted_to(
     photos: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = models.load(folder).id
+    before = bundles.load(folder).id
     monkeypatch.setattr(fitting, "_POSITIONS", 3)
     monkeypatch.setattr(sys, "argv", ["forecast", str(folder), str(photos)])
     fitting.main()
-    bundle = models.load(folder)
+    bundle = bundles.load(folder)
     assert bundle.id == before
     assert bundle.forecast is not None
-    ladder = coded.on_own_scale(bundle)
+    ladder = coded.by_ladder_position(bundle)
     picture = coded.cuts(photos, held_out=False, most=1)[0]
     for position in (20.0, 50.0):
         (one,) = coded.code([picture], ladder, position)
@@ -163,11 +165,11 @@ def test_a_line_is_through_what_lies_on_one() -> None:
 
 
 def test_a_bundle_without_one_meets_targets_all_the_same(folder: Path, astronaut: Pixels) -> None:
-    manifest = models.read_manifest(folder)
+    manifest = bundles.read_manifest(folder)
     manifest.pop("forecast", None)
-    (folder / models.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-    models.forget()
-    bundle = models.load(folder)
+    (folder / bundles.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    bundles.forget()
+    bundle = bundles.load(folder)
     assert bundle.forecast is None
     data = caesura.encode(astronaut[:128, :128], target=Target(bytes=900), model=bundle)
     assert 800 < len(data) <= 900

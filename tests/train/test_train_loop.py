@@ -57,21 +57,21 @@ def tensors(folder: Path) -> dict[str, Any]:
     return {path.name: checkpoint.read(path) for path in sorted(folder.glob("*.pt"))}
 
 
-def assert_identical(one: Any, other: Any, place: str = "") -> None:
+def assert_identical(one: Any, other: Any, path: str = "") -> None:
     """Equal to the last bit, through nested dicts and lists."""
-    assert type(one) is type(other), place
+    assert type(one) is type(other), path
     if isinstance(one, dict):
-        assert one.keys() == other.keys(), place
+        assert one.keys() == other.keys(), path
         for key in one:
-            assert_identical(one[key], other[key], f"{place}/{key}")
+            assert_identical(one[key], other[key], f"{path}/{key}")
     elif isinstance(one, list | tuple):
-        assert len(one) == len(other), place
+        assert len(one) == len(other), path
         for number, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_identical(left, right, f"{place}/{number}")
+            assert_identical(left, right, f"{path}/{number}")
     elif isinstance(one, Tensor):
-        assert torch.equal(one, other), place
+        assert torch.equal(one, other), path
     else:
-        assert one == other, place
+        assert one == other, path
 
 
 def averaged_weights(source: Path) -> dict[str, Tensor]:
@@ -154,7 +154,7 @@ def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_uninterrupted_one(
     [
         {"train": {"precision": "bf16-mixed", "decay": 0.5}},
         {"prior": {"kind": "scale-mixture"}, "network": {"padding": "mirror"}, "train": {"mask_steps": 5}},
-        {"network": {"init": "random"}, "train": {"stage": "scales", "ema": 0.5}},
+        {"train": {"stage": "scales", "ema": 0.5}},
         {"loss": {"betas": [300.0]}, "train": {"batch": 1, "seed": 9}},
     ],
     ids=["bf16", "paper", "scales", "one rate"],
@@ -207,15 +207,14 @@ def test_a_run_is_resumed_with_its_own_configuration_only(
 
 
 @pytest.mark.slow
-def test_a_run_begun_before_crops_were_drawn_is_resumed_without_them(pack: Path, tmp_path: Path) -> None:
-    without = tiny(train={"steps": 3, "drawn": 0.0})
-    last = run_tiny(without, pack, tmp_path / "run")
+def test_a_run_begun_with_settings_that_are_no_more_is_resumed(pack: Path, tmp_path: Path) -> None:
+    config = tiny(train={"steps": 3})
+    last = run_tiny(config, pack, tmp_path / "run")
     state = json.loads((last / "state.json").read_text())
-    del state["config"]["train"]["drawn"]
+    state["config"]["train"]["clip"] = 1.0
+    state["config"]["network"]["init"] = "klt"
     (last / "state.json").write_text(json.dumps(state))
-    with pytest.raises(ConfigError, match=r"train\.drawn is 0\.05; run .* was started with 0\.0"):
-        run_tiny(tiny(train={"steps": 3}), pack, tmp_path / "run", resume=True)
-    assert run_tiny(without, pack, tmp_path / "run", resume=True) == last
+    assert run_tiny(config, pack, tmp_path / "run", resume=True) == last
 
 
 def test_a_run_is_resumed_with_its_own_data_only(finished: Path, tmp_path: Path) -> None:
@@ -318,7 +317,6 @@ def test_both_priors_train_with_and_without_incremental_training(
 def test_masked_channels_wait_for_their_turn(pack: Path, tmp_path: Path) -> None:
     """In the first steps of incremental training only the first channel of eight moves."""
     config = tiny(
-        network={"init": "random"},
         train={"steps": 2, "mask_steps": 800, "learning_rate": 1e-3, "checkpoint_every": 1},
     )
     last = run_tiny(config, pack, tmp_path)
@@ -327,17 +325,6 @@ def test_masked_channels_wait_for_their_turn(pack: Path, tmp_path: Path) -> None
     assert moved[0] > 0
     assert not moved[1:].any()
     assert not (two["prior.logit"] - one["prior.logit"])[1:].any()
-
-
-@pytest.mark.slow
-def test_training_for_ms_ssim_works(tmp_path: Path) -> None:
-    data = make_pack(tmp_path, side=168, photos=1)
-    config = tiny(
-        loss={"betas": [5.0, 10.0], "distortion": "ms-ssim"},
-        train={"steps": 2, "crop": 168, "validation_squares": 1},
-    )
-    weights = averaged_weights(run_tiny(config, data, tmp_path / "run"))
-    assert all(torch.isfinite(value).all() for value in weights.values())
 
 
 def test_gradients_that_are_not_finite_end_the_run_before_a_checkpoint_has_them(
@@ -386,7 +373,6 @@ def test_without_averaging_the_average_is_the_model(pack: Path, tmp_path: Path) 
 @pytest.mark.slow
 def test_the_loss_falls_and_tensorboard_shows_it(pack: Path, tmp_path: Path) -> None:
     config = tiny(
-        network={"init": "random"},
         train={"steps": 40, "batch": 4, "validate_every": 10, "learning_rate": 2e-3, "ema": 0.8},
     )
     output = io.StringIO()
@@ -395,7 +381,7 @@ def test_the_loss_falls_and_tensorboard_shows_it(pack: Path, tmp_path: Path) -> 
     events = logged(tmp_path)
     scalars = set(events.Tags()["scalars"])
     assert {"train/loss", "train/bpp", "train/psnr", "train/learning rate"} <= scalars
-    assert {f"validation/{what}/{rung}" for what in ("bpp", "psnr") for rung in (0, 1)} <= scalars
+    assert {f"validation/{what}/{anchor}" for what in ("bpp", "psnr") for anchor in (0, 1)} <= scalars
     assert [event.step for event in events.Scalars("train/loss")] == [20, 40]
     losses = [event.value for event in events.Scalars("validation/loss")]
     assert [event.step for event in events.Scalars("validation/loss")] == [10, 20, 30, 40]
@@ -405,11 +391,11 @@ def test_the_loss_falls_and_tensorboard_shows_it(pack: Path, tmp_path: Path) -> 
         assert f"step {step}: validation loss" in output.getvalue()
 
 
-def test_a_better_rung_has_more_bits_and_less_error_from_the_start(pack: Path, tmp_path: Path) -> None:
+def test_a_better_anchor_has_more_bits_and_less_error_from_the_start(pack: Path, tmp_path: Path) -> None:
     config = tiny(loss={"betas": [20.0, 200.0, 2000.0]}, train={"steps": 1})
     run_tiny(config, pack, tmp_path)
     events = logged(tmp_path)
     for what in ("bpp", "psnr"):
-        values = [events.Scalars(f"validation/{what}/{rung}")[0].value for rung in range(3)]
+        values = [events.Scalars(f"validation/{what}/{anchor}")[0].value for anchor in range(3)]
         assert values == sorted(values)
         assert len(set(values)) == 3

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from caesura import metrics
 from caesura.train import psnr_hvs, ssimulacra2
 from caesura.train.config import MixConfig
 from caesura.train.loss import betas_at, distortion, rate_distortion
@@ -32,16 +31,7 @@ def test_mse_is_the_mean_over_pixels_and_channels_of_each_sample() -> None:
     torch.testing.assert_close(distortion(original, restored, "mse"), expected)
 
 
-def test_one_minus_ms_ssim_agrees_with_the_measurement() -> None:
-    original = photo(192, 176)
-    restored = (original.astype(int) + torch.randint(-20, 21, original.shape).numpy()).clip(0, 255)
-    restored = restored.astype(original.dtype)
-    got = distortion(planar(original), planar(restored), "ms-ssim")
-    assert got.shape == (1,)
-    assert float(got) == pytest.approx(1 - metrics.ms_ssim(original, restored), abs=1e-4)
-
-
-@pytest.mark.parametrize("kind", ["mse", "ms-ssim", "perceptual"])
+@pytest.mark.parametrize("kind", ["mse", "perceptual"])
 def test_distortion_is_zero_for_equal_pictures_and_grows_with_the_noise(kind: str) -> None:
     original = planar(photo(176, 176))
     noise = torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
@@ -50,7 +40,7 @@ def test_distortion_is_zero_for_equal_pictures_and_grows_with_the_noise(kind: st
     assert falling[-1] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["mse", "ms-ssim", "perceptual"])
+@pytest.mark.parametrize("kind", ["mse", "perceptual"])
 def test_distortion_has_a_finite_gradient(kind: str) -> None:
     original = planar(photo(176, 176))
     restored = (0.9 * original).requires_grad_()
@@ -160,15 +150,15 @@ def test_on_an_anchor_beta_is_the_anchors(betas: list[float]) -> None:
 def test_between_anchors_beta_is_interpolated_in_its_logarithm(betas: list[float], share: float) -> None:
     for number in range(len(betas) - 1):
         (got,) = betas_at(torch.tensor([number + share]), betas).tolist()
-        place = float(torch.tensor(number + share)) - number  # as float32 has it
-        expected = math.exp((1 - place) * math.log(betas[number]) + place * math.log(betas[number + 1]))
+        position = float(torch.tensor(number + share)) - number  # as float32 has it
+        expected = math.exp((1 - position) * math.log(betas[number]) + position * math.log(betas[number + 1]))
         assert got == pytest.approx(expected, rel=1e-4)
 
 
 def test_halfway_beta_is_the_geometric_mean() -> None:
-    places = torch.tensor([0.5, 1.5, 0.0, 2.0, 1.0])
+    positions = torch.tensor([0.5, 1.5, 0.0, 2.0, 1.0])
     expected = torch.tensor([20.0, 400.0, 10.0, 4000.0, 40.0])
-    torch.testing.assert_close(betas_at(places, [10.0, 40.0, 4000.0]), expected)
+    torch.testing.assert_close(betas_at(positions, [10.0, 40.0, 4000.0]), expected)
 
 
 def test_a_ladder_of_one_has_one_beta() -> None:

@@ -14,16 +14,16 @@ from torch import Tensor
 from caesura.errors import ConfigError
 from caesura.train import narrow as narrowing
 from caesura.train import start as starts
+from caesura.train.architectures import make
 from caesura.train.config import Config, from_dict
 from caesura.train.loop import train
-from caesura.train.models import make
 from caesura.train.narrow import narrow
 from train_helpers import QUIET, make_pack, photo, planar
 
 SQUARES = np.stack([photo(64, 64, 64 * number, 128) for number in range(3)])
 
 
-def flagship(fine_width: int, fine_blocks: int, **others: Any) -> Config:
+def cae2026(fine_width: int, fine_blocks: int, **others: Any) -> Config:
     network = {"name": "cae2026", "latent_channels": 8, "hyperlatent_channels": 4, "prior_width": 8}
     analysis = {"fine_width": 8, "fine_blocks": 1, "coarse_width": 8, "coarse_blocks": 1}
     synthesis = analysis | {"fine_width": fine_width, "fine_blocks": fine_blocks}
@@ -56,7 +56,7 @@ def decoded(config: Config, weights: dict[str, Tensor]) -> Tensor:
 
 
 def test_as_many_channels_of_one_block_decode_to_the_same() -> None:
-    config = flagship(8, 1)
+    config = cae2026(8, 1)
     weights = trained(config)
     narrowed = narrow(weights, config, config, SQUARES)
     torch.testing.assert_close(decoded(config, narrowed), decoded(config, weights), rtol=0, atol=1e-3)
@@ -64,7 +64,7 @@ def test_as_many_channels_of_one_block_decode_to_the_same() -> None:
 
 def test_a_cut_network_decodes_to_nearly_what_the_whole_one_did() -> None:
     """Nearer than one with the same parts whose stage starts from nothing."""
-    before, after = flagship(8, 2), flagship(6, 1)
+    before, after = cae2026(8, 2), cae2026(6, 1)
     weights = trained(before)
     narrowed = narrow(weights, before, after, SQUARES)
     new = make(after, SQUARES).state_dict()
@@ -84,10 +84,13 @@ def test_a_cut_network_decodes_to_nearly_what_the_whole_one_did() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        (flagship(8, 2), flagship(8, 2), "has 2 fine blocks of 8 channels; 1 of at most 8 is allowed"),
-        (flagship(8, 2), flagship(9, 1), "has 1 fine blocks of 9 channels; 1 of at most 8 is allowed"),
-        (flagship(8, 0), flagship(8, 1), "cut out of the start's 0"),
-        (flagship(8, 2), flagship(6, 1, prior_width=4), "differs from the start's in more than"),
+        (
+            cae2026(8, 2),
+            cae2026(8, 2),
+            "has 2 fine blocks of 8 channels; 1 of at most 8 is allowed, cut out of the start's 2",
+        ),
+        (cae2026(8, 2), cae2026(9, 1), "has 1 fine blocks of 9 channels; 1 of at most 8 is allowed"),
+        (cae2026(8, 2), cae2026(6, 1, prior_width=4), "differs from the start's in more than"),
     ],
 )
 def test_what_cannot_be_cut_is_refused(before: Config, after: Config, message: str) -> None:
@@ -97,7 +100,7 @@ def test_what_cannot_be_cut_is_refused(before: Config, after: Config, message: s
 
 def test_the_command_writes_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = make_pack(tmp_path, side=64)
-    train(flagship(8, 2), pack, tmp_path / "first", console=QUIET)
+    train(cae2026(8, 2), pack, tmp_path / "first", console=QUIET)
     smaller = tmp_path / "smaller.toml"
     smaller.write_text(
         "[network]\nname = 'cae2026'\nlatent_channels = 8\nhyperlatent_channels = 4\nprior_width = 8\n"
@@ -109,4 +112,4 @@ def test_the_command_writes_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "argv", ["narrow", *arguments])
     narrowing.main()
     assert starts.read(tmp_path / "cut" / "kept").training["history"][-1]["steps"] == 2
-    train(flagship(6, 1), pack, tmp_path / "second", start=tmp_path / "cut" / "kept", console=QUIET)
+    train(cae2026(6, 1), pack, tmp_path / "second", start=tmp_path / "cut" / "kept", console=QUIET)

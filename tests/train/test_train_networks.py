@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from caesura.train.cae2017 import klt
-from caesura.train.cae2017.model import PaperModel
+from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.cae2017.networks import (
     PIXEL_DEVIATION,
     PIXEL_MEAN,
@@ -26,8 +26,7 @@ from caesura.train.cae2017.networks import (
     ResidualBlock,
     Synthesis,
 )
-from caesura.train.ladder import mixing
-from caesura.train.quantize import round_identity
+from caesura.train.forward import mixing, round_identity
 from train_helpers import photo, planar, tiny
 
 PADDINGS = pytest.mark.parametrize("padding", ["zeros", "mirror"])
@@ -169,7 +168,7 @@ def test_the_klt_start_gives_each_patchs_coordinates(padding: Any, count: int) -
     torch.testing.assert_close(restored, back, atol=1e-3, rtol=0)
 
 
-def test_the_latents_of_the_klt_start_have_the_deviations_told() -> None:
+def test_the_latents_of_the_klt_start_have_the_stated_deviations() -> None:
     squares = photographs()
     analysis, synthesis = Analysis(96), Synthesis(96)
     components, deviations = klt.principal_components(squares, 96)
@@ -189,20 +188,20 @@ def test_the_klt_start_takes_squares_of_any_side(side: int) -> None:
 
 
 def test_the_klt_start_survives_squares_of_one_colour() -> None:
-    model = PaperModel(tiny(), np.full((2, 16, 16, 3), 128, np.uint8))
+    model = Cae2017Model(tiny(), np.full((2, 16, 16, 3), 128, np.uint8))
     output = model(torch.full((1, 3, 16, 16), 0.5), torch.tensor([0.0]))
     assert torch.isfinite(output.bits).all()
     assert torch.isfinite(output.pixels).all()
 
 
 @pytest.fixture(scope="module")
-def started() -> PaperModel:
+def started() -> Cae2017Model:
     """The tiny model at its KLT start."""
     torch.manual_seed(0)
-    return PaperModel(tiny(loss={"betas": [50.0, 200.0, 3200.0]}), photographs())
+    return Cae2017Model(tiny(loss={"betas": [50.0, 200.0, 3200.0]}), photographs())
 
 
-def test_a_klt_start_codes_a_photo_before_any_training(started: PaperModel) -> None:
+def test_a_klt_start_codes_a_photo_before_any_training(started: Cae2017Model) -> None:
     pixels = planar(photo(64, 64, 64, 128))
     started.eval()
     with torch.no_grad():
@@ -213,7 +212,7 @@ def test_a_klt_start_codes_a_photo_before_any_training(started: PaperModel) -> N
     assert 0 < float(output.bits) / 64**2 < 2
 
 
-def test_a_larger_beta_starts_with_more_bits_and_less_error(started: PaperModel) -> None:
+def test_a_larger_beta_starts_with_more_bits_and_less_error(started: Cae2017Model) -> None:
     pixels = planar(photo(64, 64, 64, 128)).expand(3, -1, -1, -1)
     started.eval()
     with torch.no_grad():
@@ -223,31 +222,33 @@ def test_a_larger_beta_starts_with_more_bits_and_less_error(started: PaperModel)
     assert errors.tolist() == sorted(errors.tolist(), reverse=True)
 
 
-def test_every_sample_is_coded_at_its_own_rung(started: PaperModel) -> None:
+def test_every_sample_is_coded_at_its_own_anchor(started: Cae2017Model) -> None:
     pixels = torch.cat([planar(photo(32, 32, 64 * i, 128)) for i in range(3)])
     started.eval()
     with torch.no_grad():
         together = started(pixels, torch.tensor([2.0, 0.0, 1.0]))
-        for sample, rung in enumerate((2.0, 0.0, 1.0)):
-            alone = started(pixels[sample : sample + 1], torch.tensor([rung]))
+        for sample, anchor in enumerate((2.0, 0.0, 1.0)):
+            alone = started(pixels[sample : sample + 1], torch.tensor([anchor]))
             torch.testing.assert_close(together.bits[sample], alone.bits[0], rtol=1e-4, atol=1e-3)
             torch.testing.assert_close(together.pixels[sample], alone.pixels[0], rtol=0, atol=1e-4)
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 8, width=32), min_size=1, max_size=5))
-def test_a_place_mixes_its_two_neighbours_on_the_ladder(chosen: list[float]) -> None:
-    places = torch.tensor(chosen)
-    mix = mixing(places, 9)
+def test_a_ladder_position_has_weights_for_its_two_anchors(chosen: list[float]) -> None:
+    positions = torch.tensor(chosen)
+    mix = mixing(positions, 9)
     assert mix.shape == (len(chosen), 9)
     assert mix.min() >= 0
     torch.testing.assert_close(mix.sum(1), torch.ones(len(chosen)))
-    torch.testing.assert_close(mix @ torch.arange(9.0), places)
-    for row, place in zip(mix, chosen, strict=True):
-        assert set(row.nonzero().flatten().tolist()) <= {math.floor(place), math.ceil(place)}
+    torch.testing.assert_close(mix @ torch.arange(9.0), positions)
+    for row, position in zip(mix, chosen, strict=True):
+        assert set(row.nonzero().flatten().tolist()) <= {math.floor(position), math.ceil(position)}
 
 
-def test_between_two_rungs_scale_vectors_are_interpolated_in_their_logarithms(started: PaperModel) -> None:
+def test_between_two_anchors_scale_vectors_are_interpolated_in_their_logarithms(
+    started: Cae2017Model,
+) -> None:
     pixels = planar(photo(32, 32, 64, 128))
     started.eval()
     with torch.no_grad():
@@ -258,11 +259,11 @@ def test_between_two_rungs_scale_vectors_are_interpolated_in_their_logarithms(st
         alone = moved(pixels, torch.tensor([0.0]))
         torch.testing.assert_close(between.bits, alone.bits, rtol=1e-4, atol=1e-3)
         torch.testing.assert_close(between.pixels, alone.pixels, rtol=0, atol=1e-4)
-        low, high = (started(pixels, torch.tensor([rung])).bits for rung in (1.0, 2.0))
+        low, high = (started(pixels, torch.tensor([anchor])).bits for anchor in (1.0, 2.0))
     assert low < between.bits < high
 
 
-def test_restored_pixels_are_in_range(started: PaperModel) -> None:
+def test_restored_pixels_are_in_range(started: Cae2017Model) -> None:
     noise = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)).round()
     with torch.no_grad():
         restored = started(noise, torch.tensor([0.0, 2.0])).pixels
@@ -270,13 +271,13 @@ def test_restored_pixels_are_in_range(started: PaperModel) -> None:
     assert restored.max() <= 1 + 1e-6
 
 
-def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: PaperModel) -> None:
-    pixels, rung = planar(photo(32, 32)), torch.tensor([1.0])
+def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: Cae2017Model) -> None:
+    pixels, anchor = planar(photo(32, 32)), torch.tensor([1.0])
     started.train()
     with torch.no_grad():
-        first, second = started(pixels, rung), started(pixels, rung)
+        first, second = started(pixels, anchor), started(pixels, anchor)
         started.eval()
-        evaluated, again = started(pixels, rung), started(pixels, rung)
+        evaluated, again = started(pixels, anchor), started(pixels, anchor)
     assert not torch.equal(first.bits, second.bits)
     assert torch.equal(evaluated.bits, again.bits)
     inside = (pixels > 0) & (pixels < 1)  # training asks for more at the ends of the range
@@ -284,7 +285,7 @@ def test_training_draws_noise_for_the_rate_and_rounds_for_the_picture(started: P
     assert (first.pixels - evaluated.pixels).abs().max() <= 2 / 255 + 1e-6
 
 
-def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: PaperModel) -> None:
+def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: Cae2017Model) -> None:
     pixels = planar(photo(32, 32))
     started.eval()
     with torch.no_grad():
@@ -294,24 +295,24 @@ def test_the_evaluated_rate_is_the_information_of_the_rounded_latents(started: P
         torch.testing.assert_close(started(pixels, torch.tensor([1.0])).bits[0], expected)
 
 
-def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(started: PaperModel) -> None:
-    pixels, rung = planar(photo(32, 32)), torch.tensor([1.0])
+def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(started: Cae2017Model) -> None:
+    pixels, anchor = planar(photo(32, 32)), torch.tensor([1.0])
     mask = (torch.arange(8) < 3).float()
     started.eval()
     with torch.no_grad():
-        kept = started(pixels, rung, mask)
-        whole = started(pixels, rung)
+        kept = started(pixels, anchor, mask)
+        whole = started(pixels, anchor)
         saved = started.analysis.conv3.weight.detach().clone()
         started.analysis.conv3.weight[3:] *= 5  # what a masked channel holds makes no difference
-        changed = started(pixels, rung, mask)
+        changed = started(pixels, anchor, mask)
         started.analysis.conv3.weight.copy_(saved)
-        assert started(pixels, rung, torch.zeros(8)).bits.item() == 0
+        assert started(pixels, anchor, torch.zeros(8)).bits.item() == 0
     assert 0 < float(kept.bits) < float(whole.bits)
     assert torch.equal(kept.bits, changed.bits)
     assert torch.equal(kept.pixels, changed.pixels)
 
     started.zero_grad()
-    output = started(pixels, rung, mask)
+    output = started(pixels, anchor, mask)
     (output.bits.sum() + output.pixels.square().sum()).backward()
     gradient = started.analysis.conv3.weight.grad
     assert gradient is not None
@@ -323,7 +324,7 @@ def test_masked_channels_cost_nothing_and_reach_neither_picture_nor_gradient(sta
 @pytest.mark.parametrize("kind", ["mixture", "scale-mixture"])
 def test_every_parameter_learns(kind: str) -> None:
     torch.manual_seed(0)
-    model = PaperModel(tiny(prior={"kind": kind}, loss={"betas": [4e4, 8e4]}), photographs())
+    model = Cae2017Model(tiny(prior={"kind": kind}, loss={"betas": [4e4, 8e4]}), photographs())
     output = model(planar(photo(32, 32, 100, 200)).expand(2, -1, -1, -1), torch.tensor([0.0, 1.0]))
     (output.bits.sum() / 1000 + output.pixels.square().sum()).backward()
     without = {

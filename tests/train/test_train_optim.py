@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from caesura.train.cae2017.model import PaperModel
+from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.optim import Muon, optimizers, orthogonalise
 from train_helpers import tiny
 
@@ -106,7 +106,7 @@ def test_muon_takes_no_closure() -> None:
 
 
 def test_muon_takes_the_inner_convolutions_and_adam_the_rest() -> None:
-    model = PaperModel(tiny())
+    model = Cae2017Model(tiny())
     muon, adam = optimizers(model, 1e-3)
     assert isinstance(muon, Muon)
     assert isinstance(adam, Adam)
@@ -123,7 +123,7 @@ def test_muon_takes_the_inner_convolutions_and_adam_the_rest() -> None:
 
 
 def test_frozen_parameters_are_left_out_and_muon_with_them() -> None:
-    model = PaperModel(tiny())
+    model = Cae2017Model(tiny())
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in {"log_gain", "log_inverse"}
     (adam,) = optimizers(model, 1e-3)

@@ -17,7 +17,7 @@ from train_helpers import make_pack, run_tiny, tiny
 
 
 class Clock:
-    """In place of `time.monotonic`: moves when told to, or by `tick` each time that it is read."""
+    """Stands for `time.monotonic`: moves when set, or by `tick` each time that it is read."""
 
     def __init__(self, tick: float = 0.0) -> None:
         self.now, self.tick = 1000.0, tick

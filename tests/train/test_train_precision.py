@@ -44,5 +44,5 @@ def test_what_is_asked_for_is_taken(device: str, setting: Setting, products: tor
     assert dtype(resolve(setting, device)) == products
 
 
-def test_unless_told_a_run_takes_what_is_fast() -> None:
+def test_by_default_a_run_takes_the_fast_precision() -> None:
     assert TrainConfig().precision == "auto"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from caesura.errors import ConfigError
-from caesura.train.crops import Pack
+from caesura.train.pack import Pack
 from caesura.train.prepare import MANIFEST, SQUARES, Report, is_validation, prepare
 from train_helpers import names, photo, position_photo, save
 
@@ -140,7 +140,7 @@ def test_an_upright_photo_that_is_stored_lying_is_measured_upright(tmp_path: Pat
     assert report.skipped == {"lying.png": "tiny: 20x200, smaller than 32 pixels"}
 
 
-def test_native_squares_are_parts_of_the_photo_at_random_places(tmp_path: Path) -> None:
+def test_native_squares_are_parts_of_the_photo_at_random_positions(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "p.png", position_photo(200, number=9))
     prepare(tmp_path / "photos", tmp_path / "pack", sizes=(16,), side=16)
     squares = squares_of(tmp_path / "pack", "p.png").astype(int)
@@ -313,8 +313,11 @@ def test_a_run_after_an_interrupted_one_writes_the_whole_pack(tree: Path, tmp_pa
     ("options", "message"),
     [
         ({"side": 7}, "side is 7"),
-        ({"sizes": ()}, r"sizes are \[\]"),
-        ({"sizes": (16, 64), "side": 32}, r"sizes are \[16, 64\].*at least side = 32"),
+        ({"sizes": ()}, r"sizes is \[\]"),
+        (
+            {"sizes": (16, 64), "side": 32},
+            r"sizes is \[16, 64\]; one or more are needed, each 32 \(side\) or more",
+        ),
         ({"coverage": 0.0}, "coverage is 0"),
         ({"coverage": -1.0}, "coverage is -1"),
         ({"coverage": 65.0}, "coverage is 65"),

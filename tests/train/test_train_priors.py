@@ -14,7 +14,7 @@ from torch import Tensor
 from caesura.errors import ConfigError
 from caesura.train.cae2017.priors import Mixture, Prior, ScaleMixture, make, mixture_log_mass
 from caesura.train.config import PriorConfig
-from caesura.train.output import bits
+from caesura.train.forward import bits
 
 KINDS = pytest.mark.parametrize("kind", ["mixture", "scale-mixture"])
 

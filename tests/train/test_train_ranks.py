@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from cae2026_helpers import config as flagship
+from cae2026_helpers import config as cae2026_config
 from caesura.errors import ConfigError, TrainingError
 from caesura.train import checkpoint, loop, ranks, schedule
 from caesura.train.config import Config, TrainConfig
-from caesura.train.crops import Pack, crop_batches
+from caesura.train.crops import crop_batches
+from caesura.train.forward import Shard, add_noise
 from caesura.train.loss import betas_at, rate_distortion, sample_weights
 from caesura.train.monitor import Monitor
-from caesura.train.quantize import add_noise
-from caesura.train.shard import Shard
+from caesura.train.pack import Pack
 from train_helpers import make_pack, tiny
 
-# A rank: it notes the loss of every step, and, where told to, dies once at the beginning of a step.
+# A rank: it notes the loss of every step, and, if asked to, dies once at the beginning of a step.
 RANK = """
 import json, os, signal, sys
 from pathlib import Path
@@ -198,7 +198,7 @@ def test_two_ranks_train_as_one_does(pack: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["joint", "detail"])
 def test_two_ranks_train_the_flagship(stage: str, pack: Path, tmp_path: Path) -> None:
-    config = flagship(train={"stage": stage, "batch": 4, "learning_rate": 1e-3})
+    config = cae2026_config(train={"stage": stage, "batch": 4, "learning_rate": 1e-3})
     one, two = (Run(config, pack, tmp_path / name) for name in ("one", "two"))
     one.alone()
     together = two.torchrun(2)
@@ -213,7 +213,7 @@ def test_a_lost_rank_ends_the_run_which_another_number_of_ranks_resumes(
     run = Run(SHORT, pack, tmp_path / "lost")
     status, messages = run.apart(dying=7)
     assert status == 1
-    assert "TrainingError: rank 0: another rank ended or is silent" in messages
+    assert "TrainingError: rank 0: another rank ended or does not answer" in messages
     assert "--resume" in messages
     last = checkpoint.latest(run.folder / "run")
     assert last is not None
@@ -255,12 +255,12 @@ def test_a_batch_that_ranks_cannot_share_is_refused(pack: Path) -> None:
 
 
 def test_data_that_is_another_on_another_rank_is_refused(pack: Path) -> None:
-    with pytest.raises(ConfigError, match="is not what rank 0 has under this name"):
+    with pytest.raises(ConfigError, match="differs from that of rank 0"):
         loop._check_shared(SHORT.train, Pack(pack), pack, Ranks("another"))  # type: ignore[arg-type]
 
 
 def test_weights_that_are_not_those_of_rank_0_end_the_run() -> None:
-    with pytest.raises(TrainingError, match="step 9: the weights of rank 1 are not those of rank 0"):
+    with pytest.raises(TrainingError, match="step 9: the weights of rank 1 differ from those of rank 0"):
         ranks.check_equal(Ranks("another"), torch.nn.Conv2d(1, 1, 1), 9)  # type: ignore[arg-type]
 
 
@@ -303,8 +303,8 @@ def test_a_sample_gets_the_same_noise_at_any_number_of_ranks(
 
 def test_the_mean_loss_of_shards_is_the_loss_of_the_batch() -> None:
     torch.manual_seed(2)
-    bpp, errors, places = torch.rand(3, 8, dtype=torch.float64)
-    betas = betas_at(2 * places.float(), (10.0, 200.0, 4000.0)).double()
+    bpp, errors, positions = torch.rand(3, 8, dtype=torch.float64)
+    betas = betas_at(2 * positions.float(), (10.0, 200.0, 4000.0)).double()
     weights = sample_weights(betas)
     parts = [
         rate_distortion(*(values[rank::2] for values in (bpp, errors, betas, weights))) for rank in range(2)

@@ -13,15 +13,15 @@ import caesura
 from cae2026_helpers import config, squares, stir
 from caesura.coding import refine
 from caesura.coding.cae2026 import Cae2026
-from caesura.models import bundle as models
-from caesura.models import ladder as rate
+from caesura.models import bundle as bundles
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture.pixels import grid, pad
 from caesura.runtime import transform
 from caesura.train import checkpoint
 from caesura.train import loss as losses
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.distortion import Distortion
 from caesura.train.export import export
 from train_helpers import photo, planar
@@ -31,16 +31,16 @@ QUALITY = 40
 
 @pytest.fixture
 def bundle(monkeypatch: pytest.MonkeyPatch) -> Bundle:
-    """The shipped flagship, refined in few steps."""
+    """The shipped photo-psnr, refined in few steps."""
     monkeypatch.setattr(refine, "STEPS", 40)
-    return models.load("photo-psnr")
+    return bundles.load("photo-psnr")
 
 
 def loss(pixels: NDArray[np.uint8], data: bytes) -> float:
     """R + beta * D of a file."""
     error = (caesura.decode_array(data).astype(float) - pixels) ** 2
     bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
-    return bpp + rate.beta(QUALITY) * float(error.mean()) / 255**2
+    return bpp + ladder.beta(QUALITY) * float(error.mean()) / 255**2
 
 
 @pytest.mark.slow
@@ -70,9 +70,9 @@ def test_a_picture_of_any_size_is_refined(
 @pytest.fixture(scope="module")
 def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]]:
     """A picture, its distortion, and latents that decode to something like it."""
-    flagship, code = models.load("photo-psnr"), 100 * QUALITY
+    bundle, code = bundles.load("photo-psnr"), 100 * QUALITY
     crop = np.ascontiguousarray(astronaut[40:150, 160:310])
-    conditioning = Conditioning(flagship, code)
+    conditioning = Conditioning(bundle, code)
     padded = pad(crop, 112, 160)
     return crop, Distortion(crop, conditioning), transform.analyse(padded, conditioning)
 
@@ -81,11 +81,11 @@ def test_the_distortion_is_beta_times_the_squared_error_of_pixels(
     decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]],
 ) -> None:
     crop, distortion, latent = decoded
-    flagship = models.load("photo-psnr")
-    conditioning = Conditioning(flagship, 100 * QUALITY)
+    bundle = bundles.load("photo-psnr")
+    conditioning = Conditioning(bundle, 100 * QUALITY)
     pixels = transform.synthesise(latent, conditioning)[: crop.shape[0], : crop.shape[1]]
     error = ((pixels.astype(float) - crop) ** 2).mean() / 255**2 * crop.shape[0] * crop.shape[1]
-    assert distortion(latent)[0] == pytest.approx(rate.beta(QUALITY) * error, rel=0.02)  # 8-bit pixels
+    assert distortion(latent)[0] == pytest.approx(ladder.beta(QUALITY) * error, rel=0.02)  # 8-bit pixels
 
 
 def test_the_gradient_tells_how_the_distortion_changes(
@@ -116,18 +116,18 @@ def perceptual(graphs_made_once: None, tmp_path_factory: pytest.TempPathFactory)
     """A tiny model as training starts it, a transform codec, with a mix of losses."""
     folder = tmp_path_factory.mktemp("perceptual")
     settings = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}})
-    model = FlagshipModel(settings, squares())
+    model = Cae2026Model(settings, squares())
     stir(model, 0.002)  # what is zero, graphs leave out
     state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
     run = checkpoint.save(folder / "run", model, AveragedModel(model), [], state)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAESURA_MODELS", str(folder / "models"))
         export(run, "eye", folder / "models" / "eye", licence="CC0-1.0", data="One photograph.")
-        yield models.load("eye")
+        yield bundles.load("eye")
 
 
 def coder_of(bundle: Bundle) -> tuple[Cae2026, Conditioning]:
-    conditioning = Conditioning(bundle, rate.quality_code(QUALITY, bundle.quality_scale))
+    conditioning = Conditioning(bundle, ladder.position_of(QUALITY, bundle.quality_scale))
     return Cae2026(conditioning, effort=8), conditioning
 
 
@@ -135,7 +135,7 @@ def perceptual_bits(pixels: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> fl
     """Beta * D over the picture, of the fixture's mix."""
     mix = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}}).loss.mix
     value = losses.distortion(planar(pixels), planar(decoded), "perceptual", mix)
-    return rate.beta(QUALITY) * float(value) * pixels.shape[0] * pixels.shape[1]
+    return ladder.beta(QUALITY) * float(value) * pixels.shape[0] * pixels.shape[1]
 
 
 def test_the_perceptual_distortion_is_that_of_training_times_the_pixels(perceptual: Bundle) -> None:

@@ -1,4 +1,4 @@
-"""schedule.py: learning rate, enabled channels and places on the ladder, each a function of the step."""
+"""schedule.py: learning rate, enabled channels and positions on the ladder, each a function of the step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caesura.train.config import TrainConfig
-from caesura.train.schedule import channel_masks, learning_rate_factor, places, trimmed
+from caesura.train.schedule import channel_masks, learning_rate_factor, positions, trimmed
 
 CPU = torch.device("cpu")
 
@@ -82,8 +82,8 @@ batches, ladders = st.integers(1, 40), st.integers(1, 12)
 
 @settings(deadline=None)
 @given(batches, ladders, steps, seeds)
-def test_places_lie_on_the_ladder(batch: int, anchors: int, step: int, seed: int) -> None:
-    drawn = places(step, TrainConfig(batch=batch, seed=seed), anchors)
+def test_positions_lie_on_the_ladder(batch: int, anchors: int, step: int, seed: int) -> None:
+    drawn = positions(step, TrainConfig(batch=batch, seed=seed), anchors)
     assert drawn.shape == (batch,)
     assert drawn.dtype == torch.float32
     assert drawn.min() >= 0
@@ -95,16 +95,16 @@ def test_places_lie_on_the_ladder(batch: int, anchors: int, step: int, seed: int
 def test_each_sample_of_a_batch_has_its_own_part_of_the_ladder(
     batch: int, anchors: int, step: int, seed: int
 ) -> None:
-    """Equal parts of the ladder and half an anchor beyond either end, where places are those of the end."""
-    drawn = places(step, TrainConfig(batch=batch, seed=seed), anchors).numpy()
+    """Equal parts of the ladder and half an anchor beyond each end; positions beyond are those of the end."""
+    drawn = positions(step, TrainConfig(batch=batch, seed=seed), anchors).numpy()
     edges = (np.arange(batch + 1) / batch * anchors - 0.5).clip(0, anchors - 1)
     assert (drawn >= edges[:-1] - 1e-5).all()
     assert (drawn <= edges[1:] + 1e-5).all()
 
 
-def test_places_depend_on_seed_and_step_alone() -> None:
+def test_positions_depend_on_seed_and_step_alone() -> None:
     def drawn(seed: int) -> list[list[float]]:
-        return [places(step, TrainConfig(batch=3, seed=seed), 8).tolist() for step in range(50)]
+        return [positions(step, TrainConfig(batch=3, seed=seed), 8).tolist() for step in range(50)]
 
     torch.manual_seed(1)
     np.random.seed(1)
@@ -117,7 +117,7 @@ def test_places_depend_on_seed_and_step_alone() -> None:
 
 
 def test_the_samples_of_a_batch_are_moved_each_by_itself() -> None:
-    drawn = torch.stack([places(step, TrainConfig(batch=4), 9) for step in range(2000)])
+    drawn = torch.stack([positions(step, TrainConfig(batch=4), 9) for step in range(2000)])
     inner = drawn[:, 1:3].numpy()
     assert abs(np.corrcoef(inner.T)[0, 1]) < 0.1
     for column, edge in zip(inner.T, (9 / 4 - 0.5, 9 / 2 - 0.5), strict=True):
@@ -128,20 +128,20 @@ def test_the_samples_of_a_batch_are_moved_each_by_itself() -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 8])
 def test_over_many_steps_every_anchor_is_near_about_as_often(batch: int) -> None:
-    drawn = torch.cat([places(step, TrainConfig(batch=batch), 8) for step in range(4000 // batch)])
+    drawn = torch.cat([positions(step, TrainConfig(batch=batch), 8) for step in range(4000 // batch)])
     shares = torch.bincount(drawn.round().long(), minlength=8) / len(drawn)
     assert shares.min() > 0.1
     assert shares.max() < 0.15
 
 
 def test_both_ends_of_the_ladder_are_reached_exactly_and_about_as_often() -> None:
-    drawn = torch.cat([places(step, TrainConfig(batch=8), 8) for step in range(500)])
+    drawn = torch.cat([positions(step, TrainConfig(batch=8), 8) for step in range(500)])
     for end in (0, 7):
         assert float((drawn == end).float().mean()) == pytest.approx(1 / 16, abs=0.02)
 
 
-def test_a_ladder_of_one_has_one_place() -> None:
-    assert places(5, TrainConfig(batch=6), 1).tolist() == [0.0] * 6
+def test_a_ladder_of_one_has_one_position() -> None:
+    assert positions(5, TrainConfig(batch=6), 1).tolist() == [0.0] * 6
 
 
 sides = st.integers(1, 8)

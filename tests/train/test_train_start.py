@@ -16,9 +16,9 @@ import torch
 
 from caesura.errors import ConfigError, ModelError
 from caesura.models import bundle as bundles
-from caesura.train import checkpoint, models, start
-from caesura.train.cae2017.model import PaperModel
-from caesura.train.config import Config, TransformConfig, from_dict
+from caesura.train import architectures, checkpoint, start
+from caesura.train.cae2017.model import Cae2017Model
+from caesura.train.config import Config, TransformConfig, from_dict, load, upgraded
 from caesura.train.export import export
 from caesura.train.start import Start
 from train_helpers import make_pack, run_tiny, tiny
@@ -53,9 +53,9 @@ def assert_same_weights(one: Start, other: Start) -> None:
         assert torch.equal(value, other.weights[name]), name
 
 
-def loaded(config: Config, source: Path) -> PaperModel:
+def loaded(config: Config, source: Path) -> Cae2017Model:
     """A new model of a configuration, with weights loaded into it."""
-    model = PaperModel(config)
+    model = Cae2017Model(config)
     start.load(model, source, config)
     return model
 
@@ -89,7 +89,7 @@ def test_the_record_tells_steps_pixels_and_configuration(sources: Sources) -> No
     training = start.read(sources.run).training
     assert training.keys() == {"steps", "pixels", "config", "validation", "history"}
     assert training["history"] == []
-    assert [rung["beta"] for rung in training["validation"]] == training["config"]["loss"]["betas"]
+    assert [anchor["beta"] for anchor in training["validation"]] == training["config"]["loss"]["betas"]
     assert training["pixels"] == 6 * 2 * 16 * 16
     assert from_dict(training["config"]) == tiny()
 
@@ -118,35 +118,55 @@ def test_a_shipped_bundle_is_read_by_folder_and_by_name(name: str) -> None:
     assert_same_weights(by_folder, by_name)
     manifest = bundles.load(name).manifest["training"]
     assert by_folder.training == by_name.training
-    assert by_folder.training == manifest | {"config": start.upgraded(manifest["config"])}
+    assert by_folder.training == manifest | {"config": upgraded(manifest["config"])}
 
 
 def test_settings_that_the_transforms_shared_are_written_out_for_each() -> None:
     shared = {"fine_width": 8, "fine_blocks": 1, "coarse_width": 12, "coarse_blocks": 2}
     old = {"network": {"name": "cae2026", **shared}, "loss": {"betas": [1.0]}}
     before = copy.deepcopy(old)
-    network = start.upgraded(old)["network"]
+    network = upgraded(old)["network"]
     assert network == {"name": "cae2026", "analysis": shared, "synthesis": shared, "prior_width": 8}
     assert old == before
-    assert start.upgraded(start.upgraded(old)) == start.upgraded(old)
-    assert from_dict(start.upgraded(old)).network.synthesis == TransformConfig(**shared)
+    assert upgraded(upgraded(old)) == upgraded(old)
+    assert from_dict(upgraded(old)).network.synthesis == TransformConfig(**shared)
+
+
+def test_settings_that_are_no_more_are_left_out_of_a_record() -> None:
+    config = tiny().as_dict()
+    old = copy.deepcopy(config)
+    old["network"]["init"], old["train"]["clip"] = "klt", 1.0
+    assert upgraded(old) == config
+    assert old["train"]["clip"] == 1.0
 
 
 def test_a_record_without_settings_of_a_network_stays_as_it_is() -> None:
     for config in ({"loss": {"betas": [1.0]}}, tiny().as_dict()):
-        assert from_dict(start.upgraded(config)) == from_dict(config)
+        assert from_dict(upgraded(config)) == from_dict(config)
 
 
 @pytest.mark.parametrize("name", ["cae2017", "photo", "photo-psnr"])
 def test_a_shipped_bundles_record_makes_the_network_of_its_weights(name: str) -> None:
     training = bundles.load(name).manifest["training"]
-    config = from_dict(start.upgraded(training["config"]))
+    config = from_dict(upgraded(training["config"]))
     if name != "cae2017":
         assert config.network.analysis == TransformConfig(128, 3, 192, 3 if name == "photo" else 2)
         decoder = (96, 1) if name == "photo" else (128, 3)
         assert config.network.synthesis == TransformConfig(*decoder, 192, 2)
         assert config.network.prior_width == 128
-    start.load(models.make(config), Path(name), config)
+    start.load(architectures.make(config), Path(name), config)
+
+
+@pytest.mark.parametrize("name", ["photo", "photo-psnr"])
+def test_a_shipped_checkpoint_is_a_start_for_its_shipped_configuration(name: str) -> None:
+    root = Path(__file__).parents[2]
+    config = load(root / "src" / "caesura" / "train" / f"{name}.toml")
+    source = root / "checkpoints" / name
+    model = architectures.make(config)
+    start.load(model, source, config)
+    weights, training = start.read(source)
+    assert from_dict(training["config"]).network == config.network
+    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
 
 
 def test_reading_a_bundle_leaves_the_loaded_one_as_it_is(
@@ -196,7 +216,7 @@ def test_the_same_ladder_takes_the_weights_unchanged(form: str, sources: Sources
 
 
 @pytest.mark.parametrize("form", ["checkpoint", "bundle"])
-def test_another_ladder_takes_the_nearest_rung_moved_by_half_the_log_ratio(
+def test_another_ladder_takes_the_nearest_anchor_moved_by_half_the_log_ratio(
     form: str, sources: Sources
 ) -> None:
     source: Path = getattr(sources, form)
@@ -208,14 +228,14 @@ def test_another_ladder_takes_the_nearest_rung_moved_by_half_the_log_ratio(
         800.0: (1, math.log(2)),
     }
     model, (weights, _) = loaded(tiny(loss={"betas": list(expected)}), source), start.read(source)
-    for rung, (old, shift) in enumerate(expected.values()):
-        torch.testing.assert_close(model.log_gain[rung], weights["log_gain"][old] + shift)
-        torch.testing.assert_close(model.log_inverse[rung], weights["log_inverse"][old] - shift)
+    for anchor, (old, shift) in enumerate(expected.values()):
+        torch.testing.assert_close(model.log_gain[anchor], weights["log_gain"][old] + shift)
+        torch.testing.assert_close(model.log_inverse[anchor], weights["log_inverse"][old] - shift)
     state = model.state_dict()
     assert all(torch.equal(state[name], weights[name]) for name in weights.keys() - SCALES)
 
 
-def test_a_ladder_of_one_takes_its_rung(sources: Sources) -> None:
+def test_a_ladder_of_one_takes_its_anchor(sources: Sources) -> None:
     model = loaded(tiny(loss={"betas": [200.0]}), sources.checkpoint)
     assert torch.equal(model.log_gain[0], start.read(sources.checkpoint).weights["log_gain"][1])
     assert model.log_gain.shape == (1, 8)

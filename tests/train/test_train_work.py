@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import caesura
-from caesura.models import bundle as models
+from caesura.models import bundle as bundles
 from caesura.train import config as configs
-from caesura.train import start, work
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train import work
+from caesura.train.cae2026.model import Cae2026Model
 from work_helpers import decoding, kilomacs_per_pixel
 
 MODELS, CONFIGS = (Path(caesura.__file__).parent / name for name in ("models/weights", "train"))
@@ -18,18 +18,18 @@ MODELS, CONFIGS = (Path(caesura.__file__).parent / name for name in ("models/wei
 
 @pytest.mark.parametrize(("name", "limit"), [("photo", 6.5), ("photo-psnr", 6.5)])
 def test_a_configuration_decodes_within_its_work_per_pixel(name: str, limit: float) -> None:
-    counted = kilomacs_per_pixel(FlagshipModel(configs.load(CONFIGS / f"{name}.toml")))
+    counted = kilomacs_per_pixel(Cae2026Model(configs.load(CONFIGS / f"{name}.toml")))
     assert decoding(counted) <= limit
 
 
-def test_the_shipped_flagships_cost_what_their_configurations_say() -> None:
+def test_the_shipped_models_of_cae2026_cost_what_their_configurations_say() -> None:
     found = 0
-    for manifest in MODELS.glob(f"*/{models.MANIFEST}"):
-        facts = models.read_manifest(manifest.parent)
+    for manifest in MODELS.glob(f"*/{bundles.MANIFEST}"):
+        facts = bundles.read_manifest(manifest.parent)
         if facts["architecture"] == "cae2026":
-            files = {name: (manifest.parent / name).read_bytes() for name in models.FILES["cae2026"]}
-            config = configs.from_dict(start.upgraded(facts["training"]["config"]))
-            counted = kilomacs_per_pixel(FlagshipModel(config))
+            files = {name: (manifest.parent / name).read_bytes() for name in bundles.FILES["cae2026"]}
+            config = configs.from_dict(configs.upgraded(facts["training"]["config"]))
+            counted = kilomacs_per_pixel(Cae2026Model(config))
             assert work.per_pixel(files, facts["stride"])["decode"] == pytest.approx(
                 decoding(counted), abs=0.02
             )

@@ -1,7 +1,7 @@
-"""Units on Ray Data: readers stream them, workers do them, and only rows of the manifest come back.
+"""Execution on Ray Data: readers stream units, workers process them, and only manifest rows come back.
 
-What is in flight is bounded: a unit in work at each worker and one waiting, and readers that stop while
-enough of theirs is waiting.
+Memory is bounded: each worker has one unit in progress and one waiting, and readers pause while enough units
+are waiting.
 """
 
 from __future__ import annotations
@@ -17,50 +17,51 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.archive.units import Done, Reading
+from caesura.archive.reading import Reader
+from caesura.archive.units import Done
 from caesura.archive.work import Finished, Work, Worker
 from caesura.errors import CaesuraError, ConfigError
 
-_OBJECT_STORE = 512 << 20  # bytes of shared memory, of a run on one machine
+_OBJECT_STORE = 512 << 20  # bytes of shared memory, for a run on one machine
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or it warns about GPUs that are not asked for
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or it warns about GPUs that are not requested
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 
 
 @contextlib.contextmanager
 def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterator[int]:
-    """Ray, here or at an address; gives the number of workers. Uses one that is there and leaves it there.
+    """A connection to Ray, as a context that gives the number of workers. A running Ray is used and kept.
 
     Args:
-        workers: as many as there is room for unless given.
-        address: of a cluster, this machine unless given.
-        gpus: that each worker takes, perhaps a part of one.
+        workers: number of workers; None for as many as the cluster has room for.
+        address: of a cluster; None starts Ray on this machine.
+        gpus: GPUs per worker; below 1, a fraction of one.
 
     Raises:
-        ConfigError: there is no cluster at the address, it has fewer processors or GPUs than workers need, or
-            Ray does not share GPUs so.
+        ConfigError: there is no cluster at the address, it has fewer processors or GPUs than the workers
+            need, or Ray cannot share GPUs in that way.
     """
     if gpus and not (0.01 <= gpus <= 1 or (gpus > 1 and float(gpus).is_integer())):
         raise ConfigError(
-            f"gpus is {gpus} a worker; 0, a part of one from 0.01 on and whole numbers are allowed"
+            f"gpus per worker is {gpus}; 0, a fraction from 0.01 to 1 and whole numbers are allowed"
         )
     os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
     import ray
 
     ours = not ray.is_initialized()
     if ours:
-        here: dict[str, Any] = {
+        local: dict[str, Any] = {
             "address": "local",
-            "num_cpus": (workers or os.cpu_count() or 1) + 1,  # one for those who read
+            "num_cpus": (workers or os.cpu_count() or 1) + 1,  # one for the readers
             "object_store_memory": _OBJECT_STORE,
             "include_dashboard": False,
         }
-        settings = {"address": address} if address else here
+        settings = {"address": address} if address else local
         try:
-            with _no_stderr():
+            with _stderr_discarded():
                 ray.init(**settings, logging_level=logging.CRITICAL, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             hint = "; where it has a token, RAY_AUTH_MODE=token is needed" if address else ""
@@ -69,7 +70,7 @@ def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterat
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         processors, devices = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
         room = max(1, processors - 1)
-        if gpus:  # a part is of one GPU; 1e-9: ten workers of a tenth have room on it
+        if gpus:  # a fraction is of one GPU; 1e-9 so that ten workers of 0.1 fit
             room = min(room, int(devices / gpus) if gpus >= 1 else int(devices) * int(1 / gpus + 1e-9))
         if room < (workers or 1):
             found = f"{processors} processors" + (f" and {devices:g} GPUs" if gpus else "")
@@ -81,32 +82,32 @@ def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterat
 
 
 def check(work: Work) -> None:
-    """Make a worker in the cluster and let it go: what each needs is there. Inside `cluster`.
+    """Start a worker in the cluster and stop it, to check that it has what it needs. Inside `cluster`.
 
     Raises:
-        CaesuraError: something is missing there.
+        CaesuraError: the worker cannot start.
     """
     import ray
 
-    actor: Any = ray.remote(num_cpus=1, num_gpus=work.gpus)(_Checked).remote(work)
+    actor: Any = ray.remote(num_cpus=1, num_gpus=work.gpus)(_Probe).remote(work)
     try:
-        cause = ray.get(actor.fault.remote())
+        cause = ray.get(actor.error.remote())
     except ray.exceptions.RayError as error:
-        raise CaesuraError(f"no worker can be made: {str(error).splitlines()[-1]}") from error
+        raise CaesuraError(f"no worker can be started: {str(error).splitlines()[-1]}") from error
     finally:
         ray.kill(actor)
     if cause is not None:
         raise pickle.loads(cause)
 
 
-class _Checked:
-    """Whether a worker can be made."""
+class _Probe:
+    """Actor that tries to make a worker."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def fault(self) -> bytes | None:
-        """An error of ours, pickled, if it cannot."""
+    def error(self) -> bytes | None:
+        """The pickled CaesuraError of making a worker; None if there is none."""
         try:
             Worker(self._work)
         except CaesuraError as error:
@@ -114,29 +115,29 @@ class _Checked:
         return None
 
 
-def run(reading: Reading, work: Work, done: Done, workers: int) -> Generator[Finished, None, None]:
-    """What becomes of each unit, in the order in which they end. Inside `cluster`.
+def run(reader: Reader, work: Work, done: Done, workers: int) -> Generator[Finished, None, None]:
+    """Yield the result of each unit, in the order in which they end. Inside `cluster`.
 
     Raises:
-        CaesuraError: the run as a whole cannot go on.
+        CaesuraError: the run as a whole cannot continue.
     """
     import ray
 
-    with _quiet():  # about settings that have other names now
+    with _quiet():  # it warns about renamed settings
         context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    context.target_max_block_size = 1  # a unit is a block, which workers take one of
+    context.target_max_block_size = 1  # one unit per block; workers take one block
     context.execution_options.preserve_order = False
-    known = ray.put(done)
+    done_ref = ray.put(done)
 
     def units(batch: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
-        there = ray.get(known)
+        done_paths = ray.get(done_ref)
         for file in batch["file"]:
-            for unit in reading.units(pickle.loads(file), there):
+            for unit in reader.units(pickle.loads(file), done_paths):
                 yield {"unit": np.array([pickle.dumps(unit)], object)}
 
-    files = [{"file": pickle.dumps(file)} for file in reading.files()]
+    files = [{"file": pickle.dumps(file)} for file in reader.files()]
     if not files:
         return
     with _quiet(), ray.data.DataContext.current(context):
@@ -163,7 +164,7 @@ def run(reading: Reading, work: Work, done: Done, workers: int) -> Generator[Fin
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """What Ray Data says on the way is not for our users, and it sets its loggers up anew in each run."""
+    """Suppress the log messages of Ray Data, which configures its loggers anew in each run."""
     logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -174,14 +175,14 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Ray's processes write to the descriptor, whatever their log level. What goes wrong is raised."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+def _stderr_discarded() -> Iterator[None]:
+    """Discard stderr: Ray's processes write to it whatever their log level. Errors are raised anyway."""
+    saved = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -1,11 +1,11 @@
-"""The manifest of an archive: a folder of Parquet files with a row a picture.
+"""The manifest of an archive: a folder of Parquet files with one row per picture.
 
-    _manifest/settings.json          how the archive is made
-    _manifest/part-<unit>.parquet    rows of a unit
+    _manifest/settings.json          settings that all runs on the archive must share
+    _manifest/part-<unit>.parquet    rows of one unit
     _manifest/rows-<hash>.parquet    rows of many units; its metadata names the parts that it replaces
-    _manifest/doing-<unit>.json      a unit that is at work, or was when its worker died; outputs may be there
+    _manifest/doing-<unit>.json      a unit in progress, or whose worker died; some outputs may exist
 
-`pyarrow.dataset.dataset("DST/_manifest", format="parquet", exclude_invalid_files=True)` reads all of it.
+`pyarrow.dataset.dataset("DST/_manifest", format="parquet", exclude_invalid_files=True)` reads all rows.
 """
 
 from __future__ import annotations
@@ -15,27 +15,25 @@ import hashlib
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from caesura.archive.attempt import Attempt
 from caesura.archive.store import Store
 from caesura.errors import ConfigError, FormatError
-from caesura.picture import files
 
 FOLDER = "_manifest"
 _SETTINGS = f"{FOLDER}/settings.json"
-_MERGED = 512  # parts that become one
-_DEATHS = 2  # of workers at one picture, until it is left alone
+_MERGED = 512  # parts that are merged into one file
 _REPLACES = b"caesura.replaces"
 _DOING = f"{FOLDER}/doing-"
-_OURS = re.compile(r"settings\.json|(part|rows)-[0-9a-f]{16}\.parquet|doing-[0-9a-f]{16}\.json")
+_MANIFEST_FILE = re.compile(r"settings\.json|(part|rows)-[0-9a-f]{16}\.parquet|doing-[0-9a-f]{16}\.json")
 
 Row = dict[str, Any]
 
 
 def schema() -> Any:
-    """Of the rows; all but `path` may be null."""
+    """The Arrow schema of the rows; all columns but `path` may be null."""
     import pyarrow as pa
 
     return pa.schema(
@@ -58,50 +56,44 @@ def schema() -> Any:
 
 
 class Manifest:
-    """The manifest of the archive at a store's root."""
+    """The manifest of the archive at the root of a store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    # Units
-
     def rows(self, unit: str) -> list[Row] | None:
-        """What became of a unit's pictures; None if it is not done."""
+        """The rows of a unit; None if it is not done."""
         try:
             return self._rows(_part(unit))
         except FileNotFoundError:
             return None
 
     def add(self, unit: str, rows: Sequence[Row]) -> None:
-        """Note that a unit is done."""
+        """Write the rows of a unit, which is then done."""
         self.store.write(_part(unit), _parquet(rows))
 
-    # Workers that die
-
     def attempt(self, unit: str) -> Attempt:
-        """A unit that is about to be at work, with what is known of those who died at it."""
+        """A new attempt at a unit, with what is recorded of earlier ones whose workers died."""
         name = f"{_DOING}{unit}.json"
         try:
             before = json.loads(self.store.read(name))
-            at, paths = ([str(path) for path in before[key]] for key in ("at", "paths"))
+            died_at, paths = ([str(path) for path in before[key]] for key in ("at", "paths"))
             digest = str(before.get("digest", ""))
-            return Attempt(self.store, name, int(before["deaths"]) + 1, at, paths, digest)
-        except (FileNotFoundError, ValueError, TypeError, LookupError):  # what is damaged claims nothing
+            return Attempt(self.store, name, int(before["deaths"]) + 1, died_at, paths, digest)
+        except (FileNotFoundError, ValueError, TypeError, LookupError):  # none, or damaged
             return Attempt(self.store, name)
 
     def begun(self) -> dict[str, Attempt]:
-        """By id, units that were begun and not ended."""
+        """By unit id, the attempts that were begun and not ended."""
         names = [name for name in self._names() if f"{FOLDER}/{name}".startswith(_DOING)]
         ids = [name.removeprefix("doing-").removesuffix(".json") for name in names]
         return {unit: self.attempt(unit) for unit in ids}
 
-    # The whole
-
     def check(self, settings: Mapping[str, Any]) -> None:
-        """Whether an archive may be begun, or gone on with, with these settings.
+        """Check that an archive may be begun or continued with these settings.
 
         Raises:
-            ConfigError: it was begun with others.
+            ConfigError: it was begun with other settings.
         """
         begun = self.settings() or settings
         changed = [key for key in {**settings, **begun} if begun.get(key) != settings.get(key)]
@@ -109,15 +101,15 @@ class Manifest:
             was = ", ".join(f"{key} {begun.get(key)!r}" for key in changed)
             now = ", ".join(f"{key} {settings.get(key)!r}" for key in changed)
             raise ConfigError(
-                f"{self.store.url} was begun with {was} and is to go on with {now}; "
-                "the same, another folder or --force is allowed"
+                f"{self.store.url} was begun with {was}, and this run has {now}; "
+                "the same settings, another folder or --force is allowed"
             )
 
     def open(self, settings: Mapping[str, Any], *, force: bool) -> None:
-        """Begin an archive, anew with `force`, or go on with one that has the same settings.
+        """Begin an archive, or continue one that has the same settings; with `force`, discard its manifest.
 
         Raises:
-            ConfigError: it was begun with others.
+            ConfigError: it was begun with other settings.
         """
         if force:
             self.store.remove([f"{FOLDER}/{name}" for name in self._names()])
@@ -127,10 +119,10 @@ class Manifest:
             self.store.write(_SETTINGS, json.dumps(settings, indent=1).encode())
 
     def settings(self) -> dict[str, Any] | None:
-        """How the archive is made; None if it was not begun.
+        """The settings of the archive; None if it was not begun.
 
         Raises:
-            FormatError: this cannot be read.
+            FormatError: the file is damaged.
         """
         try:
             settings = json.loads(self.store.read(_SETTINGS))
@@ -139,11 +131,11 @@ class Manifest:
         except ValueError as error:
             raise FormatError(f"{self.store.url}/{_SETTINGS} is damaged: {error}") from error
         if not isinstance(settings, dict):
-            raise FormatError(f"{self.store.url}/{_SETTINGS} is damaged: it is no object")
+            raise FormatError(f"{self.store.url}/{_SETTINGS} is damaged: it is not a JSON object")
         return settings
 
     def done(self) -> Iterator[list[str]]:
-        """Paths of the pictures that are done, file by file; rows of what failed are removed."""
+        """The paths that are done, file by file. Removes the rows of failed pictures, to be tried again."""
         import pyarrow.compute as pc
 
         self.tidy()
@@ -153,13 +145,13 @@ class Manifest:
             if pc.any(failed).as_py():
                 table = table.filter(pc.invert(failed))
                 if table.num_rows:
-                    self.store.write(name, _written(table))
+                    self.store.write(name, _serialised(table))
                 else:
                     self.store.remove([name])
             yield table["path"].to_pylist()
 
     def containers(self) -> set[str]:
-        """The shards or tables that outputs are in."""
+        """The names of the shards or tables that hold outputs."""
         found: set[str] = set()
         for name in self._files():
             outputs = self._table(name)["output"].drop_null().to_pylist()
@@ -167,21 +159,23 @@ class Manifest:
         return found
 
     def all(self) -> Iterator[Row]:
-        """Every row."""
+        """All rows."""
         for name in self._files():
             yield from self._rows(name)
 
     def merge(self) -> None:
-        """Put parts together, so that there are few files; nothing is at work any more."""
+        """Merge parts into few files. No unit may be in progress."""
         self.tidy()
         names = self._names()
-        self.store.remove([f"{FOLDER}/{name}" for name in names if name.startswith("doing-")])  # by the dead
+        self.store.remove(
+            [f"{FOLDER}/{name}" for name in names if name.startswith("doing-")]
+        )  # their workers died
         parts = [name for name in names if name.startswith("part-")]
         for start in range(0, len(parts), _MERGED):
             self._merge(parts[start : start + _MERGED])
 
     def tidy(self) -> None:
-        """Remove parts whose rows are in a merged file: whoever merged them has died before removing them."""
+        """Remove parts whose rows are in a merged file: left where a merge was interrupted."""
         import pyarrow.parquet as pq
 
         names = self._names()
@@ -189,7 +183,10 @@ class Manifest:
         replaced: set[str] = set()
         for name in names:
             if name.startswith("rows-") and parts:
-                with self.store.open(f"{FOLDER}/{name}") as content, self._whole(f"{FOLDER}/{name}"):
+                with (
+                    self.store.open(f"{FOLDER}/{name}") as content,
+                    self._damage_as_format_error(f"{FOLDER}/{name}"),
+                ):
                     metadata = pq.read_schema(content).metadata or {}
                     replaced.update(json.loads(metadata.get(_REPLACES, b"[]")))
         self.store.remove([f"{FOLDER}/{name}" for name in sorted(parts & replaced)])
@@ -200,16 +197,16 @@ class Manifest:
         tables = [self._table(f"{FOLDER}/{name}") for name in parts]
         table = pa.concat_tables(tables).replace_schema_metadata({_REPLACES: json.dumps(parts).encode()})
         name = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
-        self.store.write(f"{FOLDER}/rows-{name}.parquet", _written(table))
+        self.store.write(f"{FOLDER}/rows-{name}.parquet", _serialised(table))
         self.store.remove([f"{FOLDER}/{part}" for part in parts])
 
     def _table(self, name: str) -> Any:
         import pyarrow.parquet as pq
 
         content = self.store.read(name)
-        with self._whole(name):
+        with self._damage_as_format_error(name):
             table = pq.read_table(io.BytesIO(content))
-            table.select(["path", "output", "error"])  # or it is no table of ours
+            table.select(["path", "output", "error"])  # raises if it is not a manifest table
         return table
 
     def _rows(self, name: str) -> list[Row]:
@@ -217,8 +214,8 @@ class Manifest:
         return rows
 
     @contextlib.contextmanager
-    def _whole(self, name: str) -> Iterator[None]:
-        """What pyarrow raises for a file of ours, as ours."""
+    def _damage_as_format_error(self, name: str) -> Iterator[None]:
+        """Raise the errors of pyarrow as FormatError."""
         import pyarrow as pa
 
         try:
@@ -231,70 +228,8 @@ class Manifest:
         return [f"{FOLDER}/{name}" for name in self._names() if name.endswith(".parquet")]
 
     def _names(self) -> list[str]:
-        """The files of a manifest; others in its folder are not ours."""
-        return [name for name in self.store.names(FOLDER) if _OURS.fullmatch(name)]
-
-
-class Attempt:
-    """A unit at work. After a worker has died at it, each picture is noted before it is tried.
-
-    Attributes:
-        deaths: of workers at this unit.
-        at: pictures that these were at, as far as it is known.
-        paths: pictures whose outputs these may have written.
-        digest: of the shard or table that they may have written; "" if it was not made.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        name: str,
-        deaths: int = 0,
-        at: Sequence[str] = (),
-        paths: Sequence[str] = (),
-        digest: str = "",
-    ) -> None:
-        self._store, self._name, self.deaths = store, name, deaths
-        self.at, self.paths, self.digest = list(at), list(paths), digest
-
-    def begin(self, paths: Sequence[str]) -> None:
-        """Note that the unit is at work, and will write the outputs of these pictures."""
-        self.paths = list(paths)
-        self._note()
-
-    def made(self, content: bytes) -> None:
-        """Note the shard or table that is about to be written."""
-        self.digest = files.digest(content)
-        self._note()
-
-    def left(self, name: str) -> bool:
-        """Whether the shard or table of this name is what a worker that died here has made."""
-        try:
-            return bool(self.digest) and files.digest(self._store.read(name)) == self.digest
-        except FileNotFoundError:
-            return False
-
-    def _note(self) -> None:
-        fact = {"deaths": self.deaths, "at": self.at, "paths": self.paths, "digest": self.digest}
-        self._store.write(self._name, json.dumps(fact).encode())
-
-    def may(self, path: str) -> bool:
-        """Whether a picture may be tried; not if workers have died at it again and again."""
-        if Counter(self.at)[path] >= _DEATHS:
-            return False
-        if self.deaths:
-            self.at.append(path)
-            self._note()
-        return True
-
-    def survived(self, path: str) -> None:
-        """A picture was tried, and all is well; it is written down with the next."""
-        if self.deaths:
-            self.at = [name for name in self.at if name != path]
-
-    def end(self) -> None:
-        """The unit is done."""
-        self._store.remove([self._name])
+        """The names of the manifest's files; any others in its folder are ignored."""
+        return [name for name in self.store.names(FOLDER) if _MANIFEST_FILE.fullmatch(name)]
 
 
 def _part(unit: str) -> str:
@@ -304,10 +239,10 @@ def _part(unit: str) -> str:
 def _parquet(rows: Sequence[Row]) -> bytes:
     import pyarrow as pa
 
-    return _written(pa.Table.from_pylist(list(rows), schema()))
+    return _serialised(pa.Table.from_pylist(list(rows), schema()))
 
 
-def _written(table: Any) -> bytes:
+def _serialised(table: Any) -> bytes:
     import pyarrow.parquet as pq
 
     out = io.BytesIO()

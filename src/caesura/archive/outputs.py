@@ -1,4 +1,4 @@
-"""Where results go: a file each, or a tar shard or a table a unit."""
+"""Outputs: one file per picture, or one tar shard or Parquet table per unit."""
 
 from __future__ import annotations
 
@@ -6,67 +6,70 @@ import io
 import tarfile
 from collections.abc import Mapping
 
-from caesura.archive.units import TAR, Item, Unit, sample_of
+from caesura.archive.units import TAR, Item, Unit, sample_name
 
 
-def named(name: str, ending: str) -> str:
-    """A result's name: all of its source's, so that no two share one; `photo.jpg.cae`, `photo.jpg.png`."""
+def output_name(name: str, ending: str) -> str:
+    """The name of an output: the whole name of its source, so that it is unique, and the new extension.
+
+    `photo.jpg` is encoded to `photo.jpg.cae`, and that is decoded to `photo.jpg.png`.
+    """
     return name.removesuffix(".cae") + ending
 
 
-def container(unit: str, kind: str) -> str:
-    """The name of the shard or table that holds the results of a unit, by its id."""
+def container_name(unit: str, kind: str) -> str:
+    """The name of the shard or table that holds the outputs of a unit, by its id."""
     return f"shard-{unit}.tar" if kind == TAR else f"table-{unit}.parquet"
 
 
-def together(
-    unit: Unit, results: Mapping[str, bytes], kind: str, ending: str
-) -> tuple[bytes, dict[str, str]]:
-    """A unit's results, by path, as a tar shard or a table; what failed is left out.
+def pack(unit: Unit, outputs: Mapping[str, bytes], kind: str, ending: str) -> tuple[bytes, dict[str, str]]:
+    """The outputs of a unit, given by path, as a tar shard or a table; pictures that failed are left out.
 
     Returns:
-        The container's bytes; by path, its name and, behind a slash, the member's or the number of the row.
+        The bytes of the shard or table; and by path, its name, a slash, and the name of the member or number
+        of the row.
     """
-    name, made = container(unit.id, kind), [item for item in unit.items if _is_made(item, results)]
+    name = container_name(unit.id, kind)
+    made = [item for item in unit.items if _is_made(item, outputs)]
     if kind == TAR:
-        content = _tar(unit, results, ending)
-        inside = [named(item.member, ending) for item in made]
+        content = _tar(unit, outputs, ending)
+        inside = [output_name(item.member, ending) for item in made]
     else:
-        content = _table(unit, results, ending)
+        content = _table(unit, outputs, ending)
         inside = [str(row) for row in range(len(made))]
-    return content, {item.path: f"{name}/{place}" for item, place in zip(made, inside, strict=True)}
+    return content, {item.path: f"{name}/{part}" for item, part in zip(made, inside, strict=True)}
 
 
-def _is_made(item: Item, results: Mapping[str, bytes]) -> bool:
-    return not item.error and item.path in results
+def _is_made(item: Item, outputs: Mapping[str, bytes]) -> bool:
+    return not item.error and item.path in outputs
 
 
-def _tar(unit: Unit, results: Mapping[str, bytes], ending: str) -> bytes:
-    """Members in the order of names, which keeps those of a sample together."""
-    made = [item for item in unit.items if _is_made(item, results)]
-    samples = {sample_of(item.member) for item in made}
-    members = [(named(item.member, ending), results[item.path]) for item in made]
-    members += [(name, content) for name, content in unit.carried if sample_of(name) in samples]
+def _tar(unit: Unit, outputs: Mapping[str, bytes], ending: str) -> bytes:
+    """A tar shard, sorted by name, so that the members of a sample are adjacent."""
+    made = [item for item in unit.items if _is_made(item, outputs)]
+    samples = {sample_name(item.member) for item in made}
+    members = [(output_name(item.member, ending), outputs[item.path]) for item in made]
+    members += [(name, content) for name, content in unit.carried if sample_name(name) in samples]
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, content in sorted(members, key=lambda member: (sample_of(member[0]), member[0])):
-            fact = tarfile.TarInfo(name)
-            fact.size = len(content)
-            tar.addfile(fact, io.BytesIO(content))
+        for name, content in sorted(members, key=lambda member: (sample_name(member[0]), member[0])):
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            tar.addfile(header, io.BytesIO(content))
     return out.getvalue()
 
 
-def _table(unit: Unit, results: Mapping[str, bytes], ending: str) -> bytes:
+def _table(unit: Unit, outputs: Mapping[str, bytes], ending: str) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    made = [place for place, item in enumerate(unit.items) if _is_made(item, results)]
-    contents = pa.array([results[unit.items[place].path] for place in made], pa.large_binary())
+    made = [index for index, item in enumerate(unit.items) if _is_made(item, outputs)]
+    contents = pa.array([outputs[unit.items[index].path] for index in made], pa.large_binary())
     if unit.columns:
         table = pa.ipc.open_stream(unit.columns).read_all().take(made)
     else:
-        table = pa.table({"path": [named(unit.items[place].path, ending) for place in made]})
+        table = pa.table({"path": [output_name(unit.items[index].path, ending) for index in made]})
     table = table.append_column(unit.column, contents)
     out = io.BytesIO()
-    pq.write_table(table, out, compression="none")  # what is coded already does not become smaller
+    pq.write_table(table, out, compression="none")  # compressed pictures do not become smaller
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""Folders and files on any file system that fsspec knows; writes are whole or not at all."""
+"""Files below a URL or path, on any file system of fsspec. Writes are atomic."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from caesura.errors import ConfigError, DependencyError
 from caesura.picture import files
 from caesura.picture.files import FileError
 
-# A put makes an object whole or not at all; elsewhere files are written aside and renamed.
+# Writing an object is atomic; elsewhere files are written under a temporary name and renamed.
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
 
 
 class Entry(NamedTuple):
-    """A file: its name below the store's root, and its size in bytes."""
+    """A file: its path below the store's root, with slashes, and its size in bytes."""
 
     name: str
     size: int
 
 
 class Store:
-    """What lies below a URL or a path, by names with slashes.
+    """The files below a URL or a local path, by names relative to it with slashes.
 
     Args:
-        url: as fsspec takes it, `s3://bucket/photos`, or a local path.
+        url: URL of fsspec, such as `s3://bucket/photos`, or a local path.
 
     Raises:
         ConfigError: its protocol is not known.
-        DependencyError: what the protocol needs is not installed.
+        DependencyError: the package of its protocol is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -38,10 +38,10 @@ class Store:
 
         self.url = url
         try:
-            # A listing that is kept would hold millions of names, and not see what others write.
+            # A cache of listings would hold millions of names, and miss files that other processes write.
             self.fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except ImportError as error:
-            raise DependencyError(f"{url} needs a package: {error}") from error
+            raise DependencyError(f"{url} needs a package that is not installed: {error}") from error
         except ValueError as error:
             raise ConfigError(f"{url}: {error}") from error
         self.root = str(root).rstrip("/")
@@ -50,7 +50,7 @@ class Store:
         self.is_local = "file" in self.protocols
 
     def at(self, name: str) -> str:
-        """A name as the file system has it."""
+        """The path of a name in the file system."""
         return f"{self.root}/{name}" if name else self.root
 
     def read(self, name: str) -> bytes:
@@ -63,40 +63,40 @@ class Store:
         return content
 
     def open(self, name: str) -> Any:
-        """A file to be read in parts."""
+        """A file opened for reading."""
         return self.fs.open(self.at(name), "rb")
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, over what may be there.
+        """Write a file; an existing one is replaced.
 
         Raises:
             OSError, FileError: it cannot be written.
         """
-        place = self.at(name)
+        path = self.at(name)
         if self.is_local:
-            files.write(Path(place), content, force=True)
+            files.write(Path(path), content, force=True)
         elif self.protocols & _OBJECT_STORES:
-            self.fs.pipe_file(place, content)
+            self.fs.pipe_file(path, content)
         else:
-            folder, _, last = place.rpartition("/")
-            aside = f"{folder}/.caesura-{secrets.token_hex(8)}-{last}"
+            folder, _, last = path.rpartition("/")
+            temporary = f"{folder}/.caesura-{secrets.token_hex(8)}-{last}"
             self.fs.makedirs(folder, exist_ok=True)
-            self.fs.pipe_file(aside, content)
-            self.fs.mv(aside, place)
+            self.fs.pipe_file(temporary, content)
+            self.fs.mv(temporary, path)
 
     def exists(self, name: str = "") -> bool:
-        """Whether there is such a file or folder."""
+        """Whether a file or folder of this name exists."""
         return bool(self.fs.exists(self.at(name)))
 
-    def meets(self, other: Store) -> bool:
-        """Whether one lies within the other, or both are the same."""
+    def overlaps(self, other: Store) -> bool:
+        """Whether one store is inside the other, or both are the same."""
         if not self.protocols & other.protocols:
             return False
         roots = [PurePosixPath(Path(s.root).resolve() if s.is_local else s.root) for s in (self, other)]
         return roots[0].is_relative_to(roots[1]) or roots[1].is_relative_to(roots[0])
 
     def is_file(self) -> bool:
-        """Whether the URL is of a file."""
+        """Whether the URL is that of a file."""
         return bool(self.fs.isfile(self.root))
 
     def remove(self, names: Sequence[str]) -> None:
@@ -105,19 +105,19 @@ class Store:
             self.fs.rm_file(self.at(name))
 
     def names(self, folder: str) -> list[str]:
-        """Names of the files in a folder, without it, sorted; none if it is not there."""
+        """The sorted file names in a folder; empty if it does not exist."""
         return [entry.name.rpartition("/")[2] for entry, is_folder in self._listed(folder) if not is_folder]
 
     def walk(self, folder: str = "") -> Iterator[Entry]:
-        """Every file, folder by folder, in the order of names; hidden ones and `_manifest` are left out.
+        """Yield every file, folder by folder, sorted by name, except hidden ones and those in `_manifest`.
 
-        One folder's names are in memory at a time.
+        The names of one folder are in memory at a time.
 
         Raises:
-            FileError: the root is not there or cannot be read.
+            FileError: the root does not exist or cannot be read.
         """
         if not folder and not self.exists() and not self.protocols & _OBJECT_STORES:
-            raise FileError(f"{self.url} is not there")
+            raise FileError(f"{self.url} does not exist")
         for entry, is_folder in self._listed(folder):
             last = entry.name.rpartition("/")[2]
             if last.startswith(".") or entry.name == "_manifest":
@@ -138,7 +138,7 @@ class Store:
         for fact in found:
             path = str(fact["name"]).rstrip("/")
             if fact["type"] == "other" and not (fact.get("islink") and Path(path).is_file()):
-                continue  # a pipe could be waited for without end, links to folders go in circles
+                continue  # reading a pipe could block for ever, links to folders may form loops
             if path != self.at(folder):  # object stores may list a folder in itself
                 listed.append(
                     (Entry(path[len(self.root) + 1 :], fact["size"] or 0), fact["type"] == "directory")
@@ -146,6 +146,6 @@ class Store:
         return sorted(listed)
 
 
-def as_url(place: str) -> str:
-    """A local path made absolute: workers run in other folders."""
-    return place if "://" in place or "::" in place else str(Path(place).absolute())
+def as_url(location: str) -> str:
+    """A URL as it is, or a local path made absolute, since workers run in other folders."""
+    return location if "://" in location or "::" in location else str(Path(location).absolute())

@@ -1,1 +1,1 @@
-"""Many files: what is to be done, jobs, workers, the record of what was made."""
+"""Batches of files: what is to be done (tasks, plan), how (jobs, workers), and what was written (record)."""

@@ -1,11 +1,11 @@
-"""What folder runs have made, noted beside it: `.caesura-outputs` in OUT, a JSON object a line.
+"""The record of what folder runs have written: `.caesura-outputs` in OUT, one JSON object per line.
 
     {"output": "trip/a.cae", "source": "/home/me/photos/trip/a.jpg", "of": "<BLAKE2b>", "made": "<BLAKE2b>"}
 
-`of` and `made` are fingerprints (`files.digest`) of the source and of the result. A file in the place of a
-result may be the only copy of somebody's photograph: a folder run replaces it unasked only if it is, byte for
-byte, what an earlier one made of the same source, and that has changed since. Lines are written before the
-results, so that what was killed in between is known. The last line of an output counts.
+`of` and `made` are digests (`files.digest`) of the source and of the output. An existing file may be the only
+copy of somebody's photograph, so a folder run replaces it without --force only if its bytes are those that an
+earlier run made from the same source, and the source has changed since. An entry is added before its output
+is written, so that the outputs of an interrupted run are known. The last entry of an output counts.
 """
 
 from __future__ import annotations
@@ -21,95 +21,101 @@ from caesura.picture.files import FileError
 NAME = ".caesura-outputs"
 
 
-class Made(NamedTuple):
-    """A result that is noted.
+class Entry(NamedTuple):
+    """What is recorded of one output.
 
     Attributes:
-        source: the path of what it was made of, absolute and without links.
-        of, made: fingerprints of both.
+        source: absolute path, without symbolic links, of the file it was made from.
+        source_digest, output_digest: digests of both; "of" and "made" in the file.
     """
 
     source: str
-    of: str
-    made: str
+    source_digest: str
+    output_digest: str
 
 
-class Noted(NamedTuple):
-    """What is noted of a file, and in the record of which folder."""
+class FoundEntry(NamedTuple):
+    """An entry, and the folder whose record has it."""
 
     folder: Path
-    made: Made
+    entry: Entry
 
 
 class Record:
-    """The results that folder runs have left in a folder and in those below it."""
+    """The record in one folder, of outputs in it and in its subfolders."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = Path(os.path.realpath(folder))
         self._path = self._folder / NAME
 
-    def of(self, output: Path) -> Made | None:
-        """What is noted of a file below the folder, if anything is.
+    def get(self, output: Path) -> Entry | None:
+        """The entry of an output, None if it has none.
 
         Raises:
             FileError: the record cannot be read.
         """
-        return self._known.get(self._name(output))
+        return self._entries.get(self._name(output))
 
-    def add(self, output: Path, noted: Made) -> None:
-        """Note a result.
+    def add(self, output: Path, entry: Entry) -> None:
+        """Append the entry of an output.
 
         Raises:
             FileError: the record cannot be written.
         """
-        fact = {"output": self._name(output), **noted._asdict()}
+        fields = {
+            "output": self._name(output),
+            "source": entry.source,
+            "of": entry.source_digest,
+            "made": entry.output_digest,
+        }
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="ascii") as file:
-                # The line before may have been cut off; what reads this passes over empty ones.
-                file.write(f"\n{json.dumps(fact)}\n")
+                # The last line may be cut off, so start a new one; the reader skips empty lines.
+                file.write(f"\n{json.dumps(fields)}\n")
         except OSError as error:
             raise FileError(f"{self._path}: {error.strerror or error}") from error
 
     @functools.cached_property
-    def _known(self) -> dict[str, Made]:
+    def _entries(self) -> dict[str, Entry]:
         try:
             lines = self._path.read_text(encoding="ascii", errors="replace").splitlines()
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise FileError(f"{self._path}: {error.strerror or error}") from error
-        known = {}
+        entries = {}
         for line in lines:
             try:
-                fact = json.loads(line)
-                known[str(fact["output"])] = Made(str(fact["source"]), str(fact["of"]), str(fact["made"]))
-            except (ValueError, TypeError, KeyError, RecursionError):  # cut off by what ended a run
+                fields = json.loads(line)
+                entry = Entry(str(fields["source"]), str(fields["of"]), str(fields["made"]))
+                entries[str(fields["output"])] = entry
+            except (ValueError, TypeError, KeyError, RecursionError):  # cut off when a run was interrupted
                 continue
-        return known
+        return entries
 
     def _name(self, output: Path) -> str:
-        return (real(output.parent) / output.name).relative_to(self._folder).as_posix()
+        return (resolved(output.parent) / output.name).relative_to(self._folder).as_posix()
 
 
 class Records:
-    """The records of any folders: those in which a result may be noted are in its own folder and above."""
+    """The records of all folders, each read once. An output's entry is in its own folder or one above."""
 
     def __init__(self) -> None:
-        self._at = functools.lru_cache(maxsize=None)(Record)
+        self._in = functools.lru_cache(maxsize=None)(Record)
 
-    def find(self, output: Path) -> Noted | None:
-        """What the nearest record notes of a file, if any does.
+    def find(self, output: Path) -> FoundEntry | None:
+        """The entry of an output in the nearest record that has one, None if none has.
 
         Raises:
             FileError: a record cannot be read.
         """
-        for folder in (real(output.parent) / output.name).parents:
-            if made := self._at(folder).of(output):
-                return Noted(folder, made)
+        for folder in (resolved(output.parent) / output.name).parents:
+            if entry := self._in(folder).get(output):
+                return FoundEntry(folder, entry)
         return None
 
 
-def real(path: Path) -> Path:
-    """A path, absolute and without links; those that go in circles are left."""
+def resolved(path: Path) -> Path:
+    """The path made absolute and without symbolic links; links that form a loop are kept."""
     return Path(os.path.realpath(path))

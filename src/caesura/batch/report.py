@@ -1,54 +1,52 @@
-"""What is said of files: a line or a JSON object each, a progress bar, a last line that sums up."""
+"""The report of a batch: a line or a JSON object for each file, a progress bar, and a summary line."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caesura.batch.plan import Task, counted
-from caesura.picture import files
-from caesura.picture import formats as pictures
+from caesura import progress
+from caesura.batch.tasks import Task, counted
+from caesura.picture import files, formats
 from caesura.picture.streams import Lines
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a batch is worked through, whatever is done.
+class BatchOptions:
+    """How a batch is run and reported, whatever its job.
 
     Attributes:
-        jobs: processes.
-        as_json: an object a file on stdout, instead of lines.
-        dry_run: only say what would be done.
-        sums: a last line counts what was done, skipped and failed.
+        jobs: number of worker processes.
+        as_json: print one JSON object per file on stdout instead of lines.
+        dry_run: only print what would be done.
+        summary: end with a line that counts the files done, skipped and failed.
     """
 
     jobs: int = 1
     as_json: bool = False
     dry_run: bool = False
-    sums: bool = False
+    summary: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file.
+    """The outcome of one task.
 
     Attributes:
-        task: what was to be done; if it says why not, nothing was.
-        error: why it failed, if so.
-        bytes_before, bytes: size of what was read and written.
-        width, height, bpp: of the picture.
-        seconds: reading and writing included.
-        says: the result in a few words.
-        warnings: what else is to be known.
+        task: the task; if it has `skipped` or `error` set, nothing was done.
+        error: why it failed; "" if it did not.
+        bytes_before, bytes: size of the input and of the output.
+        width, height: size of the picture in pixels.
+        bpp: bits per pixel of the .cae file.
+        seconds: wall-clock time, reading and writing included.
+        summary: the result in a few words.
+        warnings: texts of the warnings.
     """
 
     task: Task
@@ -59,11 +57,11 @@ class Outcome:
     height: int | None = None
     bpp: float | None = None
     seconds: float | None = None
-    says: str = ""
+    summary: str = ""
     warnings: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
-        """For JSON: what is known."""
+        """The fields of the JSON object; unknown ones are left out."""
         facts = {
             "file": str(self.task.source),
             "output": str(self.task.target),
@@ -80,39 +78,33 @@ class Outcome:
 
 
 class Report:
-    """Says what becomes of files; a context, in which the bar is shown if stderr is a terminal.
+    """Prints the outcomes. A context manager, within which the progress bar is shown if stderr is a terminal.
 
     Args:
-        total: files to do.
-        manner: of the batch.
-        others: files that are not taken, by extension.
-        aside: stdout is taken; lines go to stderr.
+        total: number of tasks to be done.
+        options: of the batch.
+        ignored: files that are not of the command's kind, counted by extension.
+        lines_to_stderr: stdout is taken by a picture.
     """
 
-    def __init__(self, total: int, manner: Manner, others: Counter[str], *, aside: bool) -> None:
-        self._total, self._manner, self._others, self._aside = total, manner, others, aside
+    def __init__(
+        self, total: int, options: BatchOptions, ignored: Counter[str], *, lines_to_stderr: bool
+    ) -> None:
+        self._total, self._options, self._ignored = total, options, ignored
+        self._lines_to_stderr = lines_to_stderr
         self._done = self._skipped = self.failed = 0
-        self._worked = 0  # of the total
+        self._processed = 0  # of the total
         self._before = self._after = self._pixels = 0
-        self.unheard = False  # JSON that was asked for could not be written
         self._started = time.perf_counter()
-        self._bar = Progress(
-            TextColumn("{task.fields[files]}"),
-            BarColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=False,  # into stderr
-            redirect_stderr=False,
-            disable=manner.dry_run or not sys.stderr.isatty(),
-        )
-        self._lines = Lines(self._bar, owed=manner.as_json)
+        self._bar = progress.bar("{task.fields[files]}", "{task.fields[speed]}")
+        self._lines = Lines(self._bar, required=options.as_json)
         self._row = self._bar.add_task("", total=total, files="", speed="")
         self._advance()
 
     def __enter__(self) -> Self:
-        if self._total > 1:  # of a single file, only its steps are worth showing
+        if (
+            self._total > 1 and not self._options.dry_run
+        ):  # a single file shows the bar only if its job reports progress
             self._bar.start()
         return self
 
@@ -120,31 +112,36 @@ class Report:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
-        if self._others:
-            self._say(f"not taken: {counted(self._others)}", err=True)
-            for hint in pictures.hints(self._others):
-                self._say(hint, err=True)
-        if self._manner.sums:
-            done = "to do" if self._manner.dry_run else "done"
+        if self._ignored:
+            self._lines.write(f"ignored: {counted(self._ignored)}", err=True)
+            for hint in formats.hints(self._ignored):
+                self._lines.write(hint, err=True)
+        if self._options.summary:
+            done = "to do" if self._options.dry_run else "done"
             counts = f"{self._done} {done}, {self._skipped} skipped, {self.failed} failed"
             sizes = f"; {decimal(self._before)} became {decimal(self._after)}" if self._before else ""
-            self._say(counts + sizes, err=True)
+            self._lines.write(counts + sizes, err=True)
 
-    def step(self, done: int, total: int) -> None:
-        """Steps done and their number, within the file at work."""
+    @property
+    def lost(self) -> bool:
+        """Whether JSON that was asked for could not be written."""
+        return self._lines.lost
+
+    def progress(self, done: int, total: int) -> None:
+        """Show the steps done and their number, within the current file."""
         self._bar.start()
-        self._bar.update(self._row, completed=self._worked + done / total)
+        self._bar.update(self._row, completed=self._processed + done / total)
 
     def add(self, outcome: Outcome) -> None:
-        """A file was done, was skipped or failed."""
+        """Count and print the outcome of a task."""
         task, name = outcome.task, files.name(outcome.task.source)
         for warning in outcome.warnings:
-            self._say(f"caesura: warning: {name}: {warning}", err=True)
+            self._lines.write(f"caesura: warning: {name}: {warning}", err=True)
         if outcome.error:
             self.failed += 1
-            error = " ".join(outcome.error.splitlines()).strip()  # libraries' own may have several
+            error = " ".join(outcome.error.splitlines()).strip()  # of libraries may have several lines
             message = error if name in error else f"{name}: {error}"
-            self._say(f"caesura: {message}", err=True)
+            self._lines.write(f"caesura: {message}", err=True)
         elif task.skipped:
             self._skipped += 1
         else:
@@ -152,23 +149,25 @@ class Report:
             self._before += outcome.bytes_before or 0
             self._after += outcome.bytes or 0
             self._pixels += (outcome.width or 0) * (outcome.height or 0)
-        if self._manner.as_json:
-            self._say(json.dumps(outcome.facts()))
+        if self._options.as_json:
+            self._lines.write(json.dumps(outcome.facts()))
         elif not outcome.error:
-            self._line(outcome)
+            self._write_line(outcome)
         if not task.skipped and not task.error:
-            self._worked += 1
+            self._processed += 1
         self._advance()
 
-    def _line(self, outcome: Outcome) -> None:
+    def _write_line(self, outcome: Outcome) -> None:
         task, target = outcome.task, files.name(outcome.task.target, "stdout")
-        if not self._manner.dry_run:
+        if not self._options.dry_run:
             if not task.skipped:
-                self._say(f"{target}  {outcome.says}", err=self._aside)
+                self._lines.write(f"{target}  {outcome.summary}", err=self._lines_to_stderr)
         elif task.skipped:
-            self._say(f"{task.source} would be skipped: {task.skipped}", err=self._aside)
+            self._lines.write(f"{task.source} would be skipped: {task.skipped}", err=self._lines_to_stderr)
         else:
-            self._say(f"{files.name(task.source)} would be written to {target}", err=self._aside)
+            self._lines.write(
+                f"{files.name(task.source)} would be written to {target}", err=self._lines_to_stderr
+            )
 
     def _advance(self) -> None:
         saved = self._before - self._after
@@ -176,11 +175,7 @@ class Report:
         sizes = f"{decimal(abs(saved))} {'saved' if saved >= 0 else 'more'}"
         self._bar.update(
             self._row,
-            completed=self._worked,
-            files=f"{self._worked}/{self._total} files",
+            completed=self._processed,
+            files=f"{self._processed}/{self._total} files",
             speed=f"{rate:.2f} megapixels/s  {sizes}",
         )
-
-    def _say(self, text: str, *, err: bool = False) -> None:
-        if self._lines.say(text, err=err):  # files are coded all the same
-            self.unheard = True

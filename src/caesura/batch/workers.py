@@ -1,9 +1,9 @@
-"""Files side by side, in worker processes.
+"""Worker processes, which do tasks in parallel.
 
-Processes and not threads: two thirds of the time of coding a picture is spent outside the networks, where
-Python's lock is held for much of it. A process that crashes on a damaged picture, or is killed for memory,
-costs one file and not the run. They are started afresh (spawn), since forked ones would share the state of
-threads that they do not have.
+Processes rather than threads: two thirds of the time of encoding a picture is spent outside the networks,
+much of it holding Python's global lock. A process that crashes on a damaged picture, or is killed for its
+memory, costs one file and not the run. They are started with "spawn", since forked processes would inherit
+the state of threads that do not run in them.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import cast
 
-from caesura.batch.plan import Task
 from caesura.batch.report import Outcome
+from caesura.batch.tasks import Task
 from caesura.picture import files
 from caesura.runtime import parallel
 
 Work = Callable[[Task], Outcome]
 
-_GRACE = 2.0  # seconds that a worker has to remove what it was writing
+_GRACE = 2.0  # seconds for a worker to remove its unfinished output
 
 
 def side_by_side(work: Work, tasks: Sequence[Task], jobs: int) -> Generator[Outcome, None, None]:
-    """The outcome of each task, in the order in which they end. Closing the iterator ends the workers.
+    """Yield the outcome of each task, in the order in which they end. Closing the iterator stops the workers.
 
     Args:
-        work: is pickled.
+        work: does a task; it is pickled.
         tasks: at least one.
-        jobs: processes at most; they share the processors between them.
+        jobs: largest number of processes; they divide the processor cores among them.
     """
     jobs = min(jobs, len(tasks))
     threads = max(1, (parallel.threads() or os.cpu_count() or 1) // jobs)
@@ -67,7 +67,7 @@ def side_by_side(work: Work, tasks: Sequence[Task], jobs: int) -> Generator[Outc
 
 
 class _Worker:
-    """A process and the task that it is at."""
+    """A worker process and its current task."""
 
     task: Task
 
@@ -75,7 +75,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(work, threads, theirs), daemon=True)
-        # Ctrl-C reaches every process of a terminal; what is ignored when a process starts, it ignores too.
+        # Ctrl-C reaches every process of a terminal; a process starts with the ignored signals of its parent.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self.process.start()
@@ -85,22 +85,22 @@ class _Worker:
 
     def begin(self, task: Task) -> None:
         self.task = task
-        with contextlib.suppress(OSError):  # it has died; `outcome` will say so
+        with contextlib.suppress(OSError):  # it has died, which `outcome` reports
             self.connection.send(task)
 
     def outcome(self) -> Outcome:
-        """Of the task; waits for it."""
+        """The outcome of the current task, once it is done."""
         try:
             outcome: Outcome = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            ended = f"the process at work on it ended with status {self.process.exitcode}"
+            ended = f"its worker process ended with status {self.process.exitcode}"
             return Outcome(self.task, error=f"{files.name(self.task.source)}: {ended}")
         return outcome
 
 
 def _serve(work: Work, threads: int, connection: Connection) -> None:
-    """Do tasks until there are no more. Runs in the worker."""
+    """Do tasks until the connection is closed. Runs in the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -115,7 +115,7 @@ def _serve(work: Work, threads: int, connection: Connection) -> None:
         try:
             outcome = work(task)
         except Exception:
-            if _stopping.is_set():  # within an import, a stop comes out as an error of its own
+            if _stopping.is_set():  # within an import, SystemExit may become another error
                 sys.exit(128 + signal.SIGTERM)
             raise
         with contextlib.suppress(OSError):
@@ -131,7 +131,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed says nothing; nobody would wait for what is done after it."""
+    """End this process when its parent is killed, which sends no signal."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -10,6 +10,7 @@ import numpy as np
 
 from caesura import __version__, codec
 from caesura.bench.codecs import Codec, Pixels
+from caesura.coding.base import DEFAULT_EFFORT
 from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.picture.pixels import to_rgb
@@ -21,12 +22,12 @@ class Caesura:
 
     model: str
     settings: tuple[float, ...]
-    effort: int = ladder.DEFAULT_EFFORT
+    effort: int = DEFAULT_EFFORT
 
     @property
     def name(self) -> str:
         """See `Codec`."""
-        effort = "" if self.effort == ladder.DEFAULT_EFFORT else f" effort {self.effort}"
+        effort = "" if self.effort == DEFAULT_EFFORT else f" effort {self.effort}"
         return f"caesura {Path(self.model).name}{effort}"
 
     @property
@@ -107,5 +108,5 @@ def size_of(coder: Codec, data: bytes, pixels: Pixels) -> int:
 def distinct(model: str, qualities: Sequence[float]) -> tuple[float, ...]:
     """The qualities that give different files: those above the model's highest all give the same one."""
     scale = bundles.load(model).quality_scale
-    by_code = {ladder.quality_code(quality, scale): quality for quality in qualities}
+    by_code = {ladder.position_of(quality, scale): quality for quality in qualities}
     return tuple(by_code.values())

@@ -24,6 +24,7 @@ from caesura.bench.external import External
 from caesura.bench.measure import Conditions
 from caesura.bench.photos import Photo, find, largest
 from caesura.bench.schema import CodecFacts, Cost, Missing, Picture, Remark, Results
+from caesura.coding.base import DEFAULT_EFFORT
 from caesura.errors import ConfigError, DependencyError
 from caesura.models import ladder
 from caesura.picture import files
@@ -60,7 +61,7 @@ class Plan:
     folder: Path | None
     destination: Path
     models: Sequence[str]
-    efforts: Sequence[int] = (ladder.DEFAULT_EFFORT,)
+    efforts: Sequence[int] = (DEFAULT_EFFORT,)
     qualities: Sequence[float] = QUALITIES
     codecs: str | None = None
     external: Sequence[External] = ()

@@ -1,6 +1,6 @@
 """The command line, `caesura COMMAND`.
 
-Every command imports what it needs when it runs, so that the cheap ones start at once.
+Each command imports what it needs when it runs, so that short ones start fast.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ from caesura.picture import streams
 
 
 def main() -> None:
-    """Run the command line; errors of ours become one line and exit status 1, Ctrl-C 130."""
+    """Run the command line.
+
+    Exit status: 1 after an error, with one line on stderr; 2 for wrong usage; 130 after Ctrl-C.
+    """
     began = time.monotonic()
     streams.open_closed()
     try:
-        from caesura.cli.app import app  # here, since Ctrl-C may come early
+        from caesura.cli.app import app  # here, so that Ctrl-C during the import is handled
 
         try:
             app(obj=began)  # `train --minutes` counts from here
         finally:
             sys.stdout.flush()
     except CaesuraError as error:
-        streams.complain(f"caesura: {error}")
+        streams.print_error(f"caesura: {error}")
         sys.exit(1)
-    except OSError as error:  # of stdout: files have errors of ours
+    except OSError as error:  # of stdout; those of files are CaesuraErrors
         streams.silence(sys.stdout)
-        if not isinstance(error, BrokenPipeError):  # nobody wants to know more
-            streams.complain(f"caesura: {error.strerror or error}")
+        if not isinstance(error, BrokenPipeError):  # the reader has closed the pipe
+            streams.print_error(f"caesura: {error.strerror or error}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

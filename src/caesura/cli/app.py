@@ -1,4 +1,4 @@
-"""All commands, put together."""
+"""The Typer application with all commands."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ app = typer.Typer(
     help="A learned image codec for photographs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # with markup, "[default: x]" and the like vanish from the help
+    rich_markup_mode=None,  # markup would remove "[default: x]" from the help
 )
-data = typer.Typer(help="Training data.", no_args_is_help=True)
+data = typer.Typer(help="Prepare training data.", no_args_is_help=True)
 app.add_typer(data, name="data")
 archives = typer.Typer(
-    help="Archives of very many pictures, on a machine or a cluster.", no_args_is_help=True
+    help="Encode and decode archives of millions of pictures.",
+    no_args_is_help=True,
 )
 app.add_typer(archives, name="archive")
 

@@ -1,21 +1,25 @@
-"""The commands that code pictures."""
+"""The commands `encode` and `decode`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caesura.cli.options import BitsPerPixel, Exact, MaxPixels, Model, Quality, Strict, Strip, Tune
+from caesura.cli.options import Bpp, Effort, Exact, MaxPixels, Model, Quality, Strict, Strip, Tune, target
+from caesura.coding.base import DEFAULT_EFFORT
 from caesura.errors import ConfigError
 from caesura.format.container import MAX_PIXELS
-from caesura.models import bundle as bundles
-from caesura.models import ladder as rate
+from caesura.models import bundle
+
+if TYPE_CHECKING:
+    from caesura.batch.jobs import Job
+    from caesura.batch.tasks import Plan
 
 
 def _path(text: str) -> Path:
-    """A path; whether it can be read is found out, and told, with those of the other files."""
+    """A path that need not exist: an unreadable input is reported with the other files' errors."""
     if not text:
         raise typer.BadParameter("it is empty; a file, a folder or - is allowed")
     return Path(text)
@@ -23,7 +27,7 @@ def _path(text: str) -> Path:
 
 Inputs = Annotated[
     list[Path],
-    typer.Argument(metavar="IN...", parser=_path, help="Files, folders with -r, or - for stdin."),
+    typer.Argument(metavar="IN...", parser=_path, help="Files, folders (with -r), or - for stdin."),
 ]
 Output = Annotated[
     str | None,
@@ -31,23 +35,24 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="OUT",
-        help="File, folder with a / at its end or for several, or - for stdout.",
-        show_default="beside IN; stdout if that is stdin",
+        help="Output file, or folder (with a trailing /, or for several inputs), or - for stdout.",
+        show_default="beside IN; stdout if IN is stdin",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that are there already.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
 Recursive = Annotated[
     bool,
     typer.Option(
         "--recursive",
         "-r",
-        help="Take folders, mirrored in OUT; results that are there and not older than their source are "
-        "skipped.",
+        help="Read folders and their subfolders, mirrored in OUT; skip files whose output is up to date.",
     ),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Files coded side by side.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object a file.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Number of files processed in parallel.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per file.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing.")]
 
 
 def encode(
@@ -55,28 +60,21 @@ def encode(
     output: Output = None,
     quality: Quality = None,
     size: Annotated[
-        int | None, typer.Option("--bytes", metavar="N", help="The best quality in so many bytes.")
+        int | None,
+        typer.Option("--bytes", metavar="N", help="Maximum file size in bytes; the best quality that fits."),
     ] = None,
-    bpp: BitsPerPixel = None,
+    bpp: Bpp = None,
     psnr: Annotated[
-        float | None, typer.Option("--psnr", metavar="DB", help="The smallest file of at least this PSNR.")
+        float | None,
+        typer.Option("--psnr", metavar="DB", help="Minimum PSNR in dB; the smallest file that reaches it."),
     ] = None,
     ms_ssim: Annotated[
         float | None,
-        typer.Option("--ms-ssim", metavar="X", help="The smallest file of at least this MS-SSIM."),
+        typer.Option("--ms-ssim", metavar="X", help="Minimum MS-SSIM; the smallest file that reaches it."),
     ] = None,
-    model: Model = bundles.DEFAULT,
+    model: Model = bundle.DEFAULT,
     tune: Tune = None,
-    effort: Annotated[
-        int,
-        typer.Option(
-            "--effort",
-            "-e",
-            min=1,
-            max=9,
-            help="1 (fastest) to 9 (smallest; needs PyTorch and minutes). Decoding takes the same time.",
-        ),
-    ] = rate.DEFAULT_EFFORT,
+    effort: Effort = DEFAULT_EFFORT,
     strip: Strip = False,
     strict: Strict = False,
     exact: Exact = False,
@@ -87,23 +85,27 @@ def encode(
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Code pictures as .cae files."""
-    from caesura.batch import run as batch
+    """Encode pictures to .cae files."""
     from caesura.batch.jobs import Encode
-    from caesura.batch.plan import CODED, Kind, plan
-    from caesura.batch.report import Manner
-    from caesura.picture import formats as pictures
-    from caesura.ratecontrol.search import Target
+    from caesura.batch.plan import plan
+    from caesura.batch.tasks import CODED, Kind
+    from caesura.options import EncodeOptions
+    from caesura.picture import formats
 
-    target = None
-    if any(value is not None for value in (size, bpp, psnr, ms_ssim)):
-        target = Target(size, bpp, psnr, ms_ssim)
-        if quality is not None:
-            raise ConfigError(f"quality and {target.name} are given; one of them is allowed")
-    kind = Kind("pictures", pictures.is_picture)
+    options = EncodeOptions(
+        quality=quality,
+        target=target(quality, size=size, bpp=bpp, psnr=psnr, ms_ssim=ms_ssim),
+        model=model,
+        tune=tune,
+        effort=effort,
+        strip=strip,
+        strict=strict,
+        exact=exact,
+        max_pixels=max_pixels,
+    )
+    kind = Kind("pictures", formats.is_picture)
     todo = plan(inputs, output, CODED, kind, recursive=recursive, force=force)
-    job = Encode(quality, target, model, tune, effort, strip, strict, max_pixels, exact)
-    batch.run(todo, job, Manner(jobs, as_json, dry_run, recursive))
+    _run(todo, Encode(options), jobs, as_json, dry_run, recursive)
 
 
 def decode(
@@ -114,18 +116,26 @@ def decode(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="png, jpg, webp, tiff or avif.",
-            show_default="as OUT, or png",
+            help="Output format: png, jpg, webp, tiff or avif.",
+            show_default="by OUT's extension, or png",
         ),
     ] = None,
     region: Annotated[
-        str | None, typer.Option("--region", metavar="X,Y,W,H", help="Only this part, in pixels.")
+        str | None,
+        typer.Option(
+            "--region", metavar="X,Y,W,H", help="Decode only the rectangle at X, Y of W x H pixels."
+        ),
     ] = None,
     scale: Annotated[
-        str, typer.Option("--scale", metavar="1/N", help="A preview: 1/2, 1/4 or 1/8 of the sides.")
+        str,
+        typer.Option("--scale", metavar="1/N", help="Decode at 1/2, 1/4 or 1/8 of the width and height."),
     ] = "1",
     recover: Annotated[
-        bool, typer.Option("--recover", help="Decode what is left of damaged files, make up the rest.")
+        bool,
+        typer.Option(
+            "--recover",
+            help="Decode damaged files as far as possible; lost parts are concealed (filled in from around).",
+        ),
     ] = False,
     strip: Strip = False,
     max_pixels: MaxPixels = MAX_PIXELS,
@@ -135,26 +145,33 @@ def decode(
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Decode .cae files. The output's extension names the format (PNG if none is given)."""
-    from caesura.batch import run as batch
+    """Decode .cae files to pictures."""
     from caesura.batch.jobs import Decode
-    from caesura.batch.plan import CODED, Kind, plan
-    from caesura.batch.report import Manner
-    from caesura.picture import formats as pictures
+    from caesura.batch.plan import plan
+    from caesura.batch.tasks import CODED, Kind, is_coded
+    from caesura.picture import formats
     from caesura.picture.files import STREAM, is_device
 
     suffix = ".png" if kind is None else f".{kind.lower()}"
-    writer = pictures.writable_format(suffix)
-    cae = Kind(f"{CODED} files", lambda path: path.suffix.lower() == CODED)
-    todo = plan(inputs, output, suffix, cae, recursive=recursive, force=force)
+    writer = formats.writable_format(suffix)
+    coded = Kind(f"{CODED} files", is_coded)
+    todo = plan(inputs, output, suffix, coded, recursive=recursive, force=force)
     targets = [task.target for task in todo.tasks if not task.error]
-    named = [target.suffix for target in targets if target != STREAM and not is_device(target)]
-    if kind is None and named:  # names that were made up here end alike; OUT may end otherwise, of one file
-        writer = pictures.writable_format(named[0])
+    named = [path.suffix for path in targets if path != STREAM and not is_device(path)]
+    if kind is None and named:  # generated names end in .png; a file named by OUT may have another extension
+        writer = formats.writable_format(named[0])
     if recover and (region is not None or scale != "1"):
-        raise ConfigError("recover is given with a region or a scale; it takes the whole picture")
+        raise ConfigError("recover is given with a region or a scale; it needs the whole picture")
     job = Decode(writer, _region(region), _scale(scale), recover, strip, max_pixels)
-    batch.run(todo, job, Manner(jobs, as_json, dry_run, recursive))
+    _run(todo, job, jobs, as_json, dry_run, recursive)
+
+
+def _run(todo: Plan, job: Job, jobs: int, as_json: bool, dry_run: bool, recursive: bool) -> None:
+    from caesura.batch.report import BatchOptions
+    from caesura.batch.run import run
+
+    if not run(todo, job, BatchOptions(jobs, as_json, dry_run, summary=recursive)):
+        raise typer.Exit(1)
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:

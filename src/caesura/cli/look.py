@@ -1,4 +1,4 @@
-"""Commands that look at coded pictures and at models."""
+"""The commands `info`, `compare` and `models`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from caesura.errors import CaesuraError, ImageError
-from caesura.models import bundle as bundles
-from caesura.models import ladder as rate
+from caesura.models import bundle, ladder
 from caesura.picture import files
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ def info(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A .cae file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what a .cae file says of itself, without decoding it."""
+    """Show size, quality and model of a .cae file, without decoding it."""
     from caesura.format import container
 
     data = files.read(path)
-    header = container.read_header(data, max_pixels=container.MAX_SIDE**2)  # nothing is made of it
-    installed = [folder for folder, model_id in bundles.known() if model_id == header.model_id]
-    scale = bundles.read_manifest(installed[0])["quality_scale"] if installed else [(1, 1), (100, 100)]
+    header = container.read_header(data, max_pixels=container.MAX_SIDE**2)  # no pixels are allocated
+    installed = [folder for folder, model_id in bundle.known() if model_id == header.model_id]
+    scale = bundle.read_manifest(installed[0])["quality_scale"] if installed else [(1, 1), (100, 100)]
     facts = {
         "file": str(path),
         "bytes": len(data),
@@ -38,7 +37,7 @@ def info(
         "colour": ("grey" if header.colours == 1 else "RGB")
         + (" with transparency" if header.channels > header.colours else ""),
         "bpp": round(8 * len(data) / (header.width * header.height), 4),
-        "quality": rate.quality_of(header.ladder_position, scale),
+        "quality": ladder.quality_of(header.ladder_position, scale),
         "model": f"{header.model_id:08x} ({installed[0].name if installed else 'not installed'})",
     }
     if as_json:
@@ -49,19 +48,24 @@ def info(
 
 
 def compare(
-    original: Annotated[Path, typer.Argument(help="The picture before coding.")],
-    coded: Annotated[Path, typer.Argument(help="A .cae file or any picture that Pillow reads.")],
+    original: Annotated[Path, typer.Argument(metavar="ORIGINAL", help="The original picture.")],
+    coded: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ENCODED", help="The encoded picture: a .cae file, or any format that Pillow reads."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show bits per pixel, PSNR and MS-SSIM of a coded picture.
+    """Show bits per pixel, PSNR and MS-SSIM of an encoded picture.
 
-    Both pictures are taken as encode takes them. Where the original is fully transparent, colours do not
-    count. The largest difference of alpha is shown.
+    Both pictures are converted to 8-bit grey or RGB as by `caesura encode`. Colours of pixels that are fully
+    transparent in the original are left out of the comparison. The largest difference of alpha is shown.
     """
     import numpy as np
 
     from caesura import metrics
-    from caesura.picture import pixels as image
+    from caesura.picture import pixels
 
     data = files.read(coded)
     before, transparency = _pixels(files.read(original), original)
@@ -69,9 +73,9 @@ def compare(
     (height, width, _), (high, wide, _) = before.shape, after.shape
     if (height, width) != (high, wide):
         sizes = f"{original} has {width} x {height} pixels and {coded} {wide} x {high}"
-        raise ImageError(f"{sizes}; one size is needed")
+        raise ImageError(f"{sizes}; equal sizes are needed")
     if before.shape != after.shape:
-        before, after = image.to_rgb(before), image.to_rgb(after)
+        before, after = pixels.to_rgb(before), pixels.to_rgb(after)
     facts: dict[str, float | None] = {
         "bytes": len(data),
         "bpp": metrics.bits_per_pixel(len(data), width, height),
@@ -100,12 +104,10 @@ def compare(
 
 
 def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
-    """A picture's colours and transparency, upright, as it is coded; warnings are told."""
+    """The colours and alpha of a picture, upright, converted as for encoding; prints warnings to stderr."""
     from caesura import codec
     from caesura.format import container
-    from caesura.picture import convert
-    from caesura.picture import formats as pictures
-    from caesura.picture import pixels as image
+    from caesura.picture import convert, formats, pixels
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -113,34 +115,34 @@ def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
             if data.startswith(container.SIGNATURE):
                 picture = codec.decode(data)
             else:
-                picture = convert.codable(pictures.opened(data, str(path), container.MAX_PIXELS))
-            pixels = image.split(convert.upright(picture))
+                picture = convert.codable(formats.opened(data, str(path), container.MAX_PIXELS))
+            planes = pixels.split(convert.upright(picture))
         except CaesuraError as error:
             raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from error
     for warning in caught:
         typer.echo(f"caesura: warning: {path}: {' '.join(str(warning.message).split())}", err=True)
-    return pixels
+    return planes
 
 
 def models() -> None:
-    """List the model bundles found here."""
-    for folder in bundles.folders():
+    """List the installed model bundles."""
+    for folder in bundle.folders():
         try:
-            bundle = bundles.load(folder)
+            model = bundle.load(folder)
         except CaesuraError as error:
             typer.echo(f"caesura: {error}", err=True)
             continue
-        figures = bundle.manifest.get("figures", {})
-        work = bundle.manifest.get("work", {})
-        low, high = bundle.quality_scale[0][0], bundle.quality_scale[-1][0]
-        default = "  (default)" if bundle.name == bundles.DEFAULT else ""
-        typer.echo(f"{bundle.name}  id {bundle.id:08x}  {bundle.size / 1e6:.1f} MB  {folder}{default}")
+        figures = model.manifest.get("figures", {})
+        work = model.manifest.get("work", {})
+        low, high = model.quality_scale[0][0], model.quality_scale[-1][0]
+        default = "  (default)" if model.name == bundle.DEFAULT else ""
+        typer.echo(f"{model.name}  id {model.id:08x}  {model.size / 1e6:.1f} MB  {folder}{default}")
         facts = {
             "work": ", ".join(f"{name} {value} kMAC/pixel" for name, value in work.items()),
             "qualities": f"{low:g} to {high:g}",
             **figures,
-            "data": bundle.manifest.get("data"),
-            "licence": bundle.manifest.get("licence"),
+            "data": model.manifest.get("data"),
+            "licence": model.manifest.get("licence"),
         }
         for name, value in facts.items():
             if value:

@@ -1,4 +1,4 @@
-"""The command that measures codecs on a folder of pictures."""
+"""The command `bench`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from caesura import extras
+from caesura.coding.base import DEFAULT_EFFORT, MAX_EFFORT, MIN_EFFORT
 from caesura.errors import ConfigError
-from caesura.models import bundle as bundles
-from caesura.models import ladder as rate
+from caesura.models import bundle
 
 _ANCHOR = "JPEG 4:2:0"
 
@@ -20,35 +20,38 @@ _ANCHOR = "JPEG 4:2:0"
 def bench(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the report.")],
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Pictures to code; --quick can do without.")
+        Path | None, typer.Argument(metavar="DIR", help="Folder of pictures; optional with --quick.")
     ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name or folder of a bundle; several may be given, the first is compared with everything.",
-            show_default=bundles.DEFAULT,
+            help="Name or folder of a model bundle; may be repeated. The first is compared with all codecs.",
+            show_default=bundle.DEFAULT,
         ),
     ] = None,
     effort: Annotated[
         list[int] | None,
         typer.Option(
-            min=1,
-            max=9,
-            help="Encoder effort, 1 (fastest) to 9; several may be given.",
-            show_default=str(rate.DEFAULT_EFFORT),
+            min=MIN_EFFORT,
+            max=MAX_EFFORT,
+            help="Encoder effort, 1 (fastest) to 9; may be repeated.",
+            show_default=str(DEFAULT_EFFORT),
         ),
     ] = None,
     qualities: Annotated[
-        str, typer.Option(help="Qualities to code at by our encoder, separated by commas.")
+        str, typer.Option(help="Qualities to encode at with caesura, separated by commas.")
     ] = "1,12,24,36,48,60,72,86,100",
     quick: Annotated[
-        bool, typer.Option("--quick", help="Four pictures, five settings, no slow codecs: two minutes.")
+        bool,
+        typer.Option(
+            "--quick", help="Measure four pictures at five settings without slow codecs; takes two minutes."
+        ),
     ] = False,
     codecs: Annotated[
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Other codecs to measure: parts of their names, or 'none' for ours alone.",
+            help="Other codecs to measure: parts of their names, or 'none' for caesura alone.",
             show_default="all",
         ),
     ] = None,
@@ -56,37 +59,40 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="TEMPLATE",
-            help="A codec of your own: 'name@10,20,30=enc {in} {out} {q} ; dec {in} {out}', with its "
+            help="Another codec, by its commands: 'name@10,20,30=enc {in} {out} {q} ; dec {in} {out}', with "
             "settings from small to large files.",
         ),
     ] = None,
     anchor: Annotated[
-        str, typer.Option(metavar="NAME", help="The codec that others are compared with.")
+        str, typer.Option(metavar="NAME", help="Codec that the others are compared with.")
     ] = _ANCHOR,
     reference: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Published rate-distortion points to draw beside.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Published rate-distortion points to add to the plots."),
     ] = None,
     metrics: Annotated[
         str,
         typer.Option(
             metavar="A,B",
-            help="Metrics besides PSNR, MS-SSIM, SSIMULACRA 2: psnr-hvs-m, cvvdp (`make cvvdp` builds it).",
+            help="Metrics besides PSNR, MS-SSIM and SSIMULACRA 2: psnr-hvs-m, cvvdp (built by `make cvvdp`).",
             show_default="none",
         ),
     ] = "",
     repeats: Annotated[
-        int, typer.Option(min=1, help="How often each coding is timed; the median counts.")
+        int,
+        typer.Option(min=1, help="Number of timed runs of each encoding and decoding; the median counts."),
     ] = 3,
     no_times: Annotated[
-        bool, typer.Option("--no-times", help="Measure rate and quality alone, coding each file once.")
+        bool, typer.Option("--no-times", help="Measure only rate and quality, encoding each picture once.")
     ] = False,
     threads: Annotated[
-        int, typer.Option(min=0, help="Threads that a codec may use; 0 is as many as there are processors.")
+        int, typer.Option(min=0, help="Number of threads per codec; 0 is one per processor core.")
     ] = 0,
     speed: Annotated[
         bool,
         typer.Option(
-            "--speed", help="Measure the speed of our models instead, by size, threads and stage; no DIR."
+            "--speed",
+            help="Measure only the speed of caesura, by picture size, threads and stage; without DIR.",
         ),
     ] = False,
     crop: Annotated[
@@ -94,15 +100,15 @@ def bench(
         typer.Option(
             metavar="N",
             min=0,
-            help="Code each picture as NxN crops by ours, joined again; 0 is whole pictures.",
+            help="Encode pictures with caesura as independent crops of N x N pixels; 0 is whole pictures.",
         ),
     ] = 0,
 ) -> None:
-    """Measure codecs on pictures, side by side.
+    """Compare codecs on a folder of pictures.
 
-    Rate, quality, time and memory come from real files. Writes index.html, a page a picture, results.json,
-    points.csv, curves.csv and bd.csv to OUT; with --speed speed.md, speed.png and speed.json. Interrupted,
-    the same command goes on. Definitions: docs/BENCH.md.
+    Measures rate, quality, time and memory, and writes index.html, one page per picture, results.json,
+    points.csv, curves.csv and bd.csv to OUT; with --speed, speed.md, speed.png and speed.json. If it is
+    interrupted, run the same command again to continue. docs/BENCH.md defines all measurements.
     Needs the extra: pip install 'caesura[bench]'.
     """
     extras.need("bench", extras.BENCH)
@@ -117,7 +123,7 @@ def bench(
     if speed:
         if folder is not None:
             raise ConfigError(f"DIR is {folder} and --speed is given; one of them is allowed")
-        speeds.run(out, model=model or [bundles.DEFAULT], console=Console())
+        speeds.run(out, model=model or [bundle.DEFAULT], console=Console())
         return
     try:
         ladder = tuple(float(part) for part in qualities.split(","))
@@ -126,8 +132,8 @@ def bench(
     plan = Plan(
         folder=folder,
         destination=out,
-        models=model or [bundles.DEFAULT],
-        efforts=effort or [rate.DEFAULT_EFFORT],
+        models=model or [bundle.DEFAULT],
+        efforts=effort or [DEFAULT_EFFORT],
         qualities=ladder,
         codecs=codecs,
         external=[commands.parse(template) for template in external or []],

@@ -1,4 +1,4 @@
-"""Commands that make training data, train, and export."""
+"""The commands `data prepare`, `train` and `export`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from caesura.picture import files
 
 def prepare(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder tree of photos.")],
-    destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder for the pack.")],
+    destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder for the packed training data.")],
     sizes: Annotated[
-        str, typer.Option(help="Sides of the squares cut, in pixels, separated by commas.")
+        str, typer.Option(help="Sides of the squares to cut, in pixels, separated by commas.")
     ] = "128,256,512,1024",
-    side: Annotated[int, typer.Option(help="Side that squares are resized to and packed at.")] = 128,
+    side: Annotated[int, typer.Option(help="Side in pixels that squares are resized to.")] = 128,
     native: Annotated[
-        bool, typer.Option("--native", help="Keep native resolution: cut squares of --side and resize none.")
+        bool, typer.Option("--native", help="Cut squares of --side pixels, without resizing.")
     ] = False,
-    coverage: Annotated[float, typer.Option(help="Area cut per size, as a multiple of the photo's.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the squares' positions.")] = 0,
+    coverage: Annotated[
+        float, typer.Option(help="Total area of the squares of each size, as a multiple of the photo's area.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Random seed of the squares' positions.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes at work.", show_default="as many as processors")
+        int | None, typer.Option(min=1, help="Number of processes.", show_default="number of processor cores")
     ] = None,
 ) -> None:
     """Cut squares out of a folder of photos and pack them for training.
 
-    Stopped at any moment, the same command again goes on where it was.
+    If it is interrupted, run the same command again to continue.
     """
     from rich.progress import Progress
 
@@ -61,34 +63,40 @@ def prepare(
 
 def train(
     context: typer.Context,
-    data: Annotated[Path, typer.Option(help="A pack made by `caesura data prepare`, or a folder of photos.")],
+    data: Annotated[Path, typer.Option(help="Data packed by `caesura data prepare`, or a folder of photos.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for checkpoints and logs.")],
     config: Annotated[
         Path | None,
         typer.Option(
-            help="TOML file; see docs/TRAINING.md.", show_default="with --from, that of a fine-tune"
+            help="TOML file of settings; see docs/TRAINING.md.",
+            show_default="with --from, the settings for fine-tuning",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint in RUN.")
+    ] = False,
     start: Annotated[
-        Path | None, typer.Option("--from", metavar="START", help="Take weights from this run or bundle.")
+        Path | None,
+        typer.Option(
+            "--from", metavar="START", help="Initialise the weights from this run or bundle (fine-tuning)."
+        ),
     ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    accelerator: Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")] = "auto",
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="End within this time of the command's start, whatever number of steps CONFIG says."
+            help="End within this many minutes of the start, instead of after CONFIG's number of steps."
         ),
     ] = None,
 ) -> None:
     """Train a model. Needs the extra: pip install 'caesura[train]'.
 
-    RUN/kept then holds the averaged weights: what to keep, to export and to go on --from.
+    Writes the averaged weights to RUN/kept, for `caesura export` and --from.
 
-    On several processes or hosts, torchrun starts it; docs/TRAINING.md has the commands.
+    torchrun starts it on several processes or hosts; docs/TRAINING.md has the commands.
     """
     if config is None and start is None:
-        raise ConfigError("neither --config nor --from is given; one of them says what to train")
+        raise ConfigError("neither --config nor --from is given; at least one is needed")
     extras.need("train", extras.TRAIN)
     from rich.progress import Progress
 
@@ -100,8 +108,6 @@ def train(
     settings = configs.load(config or configs.FINE_TUNE, inherited)
     if minutes is not None:
         settings = configs.by_clock(settings, minutes)
-    if settings.loss.distortion == "ms-ssim":
-        extras.need("train", extras.MS_SSIM)
     progress = Progress(transient=True)
     task = progress.add_task("photos")
 
@@ -121,24 +127,32 @@ def train(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or what it kept.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the bundle.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run, or its kept folder.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new bundle.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of bundles.", show_default="the user's models"),
+        typer.Option(
+            metavar="DIR", help="Folder to write the bundle to.", show_default="the user's folder of models"
+        ),
     ] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, an SPDX expression.")] = "NOASSERTION",
-    data: Annotated[str, typer.Option(help="What it was trained on, in a sentence.")] = "not stated",
+    licence: Annotated[
+        str, typer.Option(help="Licence of the weights, as an SPDX expression.")
+    ] = "NOASSERTION",
+    data: Annotated[str, typer.Option(help="Description of the training data, one sentence.")] = "not stated",
     figures: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON object of measurements to keep with it.")
+        Path | None, typer.Option(metavar="FILE", help="JSON object of measurements to store in the bundle.")
     ] = None,
     photos: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Photos to fit quick previews to; some hundreds.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Some hundred photos, to fit fast previews (--scale 1/8) to."),
     ] = None,
 ) -> None:
-    """Make a model bundle of a run, for `caesura encode --model NAME`."""
+    """Export a trained model as a bundle.
+
+    `caesura encode --model NAME` then uses it.
+    """
     extras.need("train", extras.EXPORT)
-    from caesura.models import bundle as model
+    from caesura.models import bundle
     from caesura.train import preview
     from caesura.train.export import export as write
 
@@ -149,8 +163,8 @@ def export(
         except ValueError as error:
             raise ConfigError(f"figures {figures} is not JSON: {error}") from error
     folder = write(
-        run, name, (out or model.user_models()) / name, licence=licence, data=data, figures=measured
+        run, name, (out or bundle.user_models()) / name, licence=licence, data=data, figures=measured
     )
     if photos is not None:
-        typer.echo(preview.told(preview.add(folder, photos)))
+        typer.echo(preview.summary(preview.add(folder, photos)))
     typer.echo(f"exported: {folder}")

@@ -38,7 +38,7 @@ class Conditioning:
     @cached_property
     def anchor_weights(self) -> Float:
         """Interpolation weights of the ladder's anchors, float32 (anchors,): the networks' second input."""
-        return ladder.mixing(self.ladder_position, len(self.bundle.log_gain), self.bundle.ladder_top)
+        return ladder.anchor_weights(self.ladder_position, len(self.bundle.log_gain), self.bundle.ladder_top)
 
     @cached_property
     def gain(self) -> Float:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # the command line takes its default from here and must start
     from numpy.typing import NDArray
 
 DEFAULT_QUALITY = 50.0
-DEFAULT_EFFORT = 5
 # Quality is defined by the loss R + beta * D (`train.loss`): evenly in log beta up to where the flagship's
 # ladder ends; the detail layer goes on from there.
 FIRST_BETA, LAST_BETA = 6.0, 12000.0
@@ -46,7 +45,7 @@ def beta(quality: float) -> float:
     return FIRST_BETA * math.exp(share * math.log(LAST_BETA / FIRST_BETA))
 
 
-def quality_code(quality: float, scale: Scale) -> int:
+def position_of(quality: float, scale: Scale) -> int:
     """The ladder position of a quality, in hundredths, 100 to 10000; the nearest that the model reaches.
 
     Raises:
@@ -56,39 +55,39 @@ def quality_code(quality: float, scale: Scale) -> int:
     return round(interpolate(float(quality), scale) * 100)
 
 
-def quality_of(code: int, scale: Scale) -> float:
+def quality_of(ladder_position: int, scale: Scale) -> float:
     """The quality of a ladder position in hundredths."""
-    return round(interpolate(code / 100, [(own, quality) for quality, own in scale]), 2)
+    return round(interpolate(ladder_position / 100, [(own, quality) for quality, own in scale]), 2)
 
 
-def table_row(code: int, rows: int, top: int = QUALITY_MAX, bottom: int = QUALITY_MIN) -> int:
+def table_row(ladder_position: int, rows: int, top: int = QUALITY_MAX, bottom: int = QUALITY_MIN) -> int:
     """The row of tables for a ladder position: of `rows`, evenly from `bottom` to `top` and no further."""
     span = top - bottom
-    return (2 * (min(code, top) - bottom) * (rows - 1) + span) // (2 * span)
+    return (2 * (min(ladder_position, top) - bottom) * (rows - 1) + span) // (2 * span)
 
 
-def mixing(code: int, anchors: int, top: int = QUALITY_MAX) -> NDArray[np.float32]:
+def anchor_weights(ladder_position: int, anchors: int, top: int = QUALITY_MAX) -> NDArray[np.float32]:
     """Interpolation weights of the ladder's anchors: float32 (anchors,), at most two not zero, sum 1."""
     import numpy as np
 
-    anchor = (min(code, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
+    anchor = (min(ladder_position, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
     weights: NDArray[np.float32] = np.maximum(0, 1 - np.abs(anchor - np.arange(anchors))).astype(np.float32)
     return weights
 
 
-def scale_vector(log_scales: NDArray[np.float32], mix: NDArray[np.float32]) -> NDArray[np.float32]:
+def scale_vector(log_scales: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Interpolate along the ladder.
 
     Args:
         log_scales: float32 (anchors, channels), natural logarithms of the scale vectors.
-        mix: float32 (anchors,), as from `mixing`.
+        weights: float32 (anchors,), from `anchor_weights`.
 
     Returns:
         float32 (channels,).
     """
     import numpy as np
 
-    scales: NDArray[np.float32] = np.exp(mix @ log_scales)
+    scales: NDArray[np.float32] = np.exp(weights @ log_scales)
     return scales.astype(np.float32)
 
 

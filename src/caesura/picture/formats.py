@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 from PIL import Image, PngImagePlugin
@@ -39,7 +39,7 @@ else:
     HAS_HEIF = True
 
 
-def is_picture(path: Path) -> bool:
+def is_picture(path: PurePath) -> bool:
     """Whether the file extension is of a picture format that can be read."""
     kind = format_of(path)
     return kind in Image.OPEN and kind not in _NOT_READ and path.suffix.lower() != ".cae"
@@ -90,7 +90,7 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
         Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = default_pixels, default_chunk
 
 
-def format_of(path: Path) -> str | None:
+def format_of(path: PurePath) -> str | None:
     """Pillow's name of the format of a file extension, or None if it is not known."""
     return Image.registered_extensions().get(path.suffix.lower())
 

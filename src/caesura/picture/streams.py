@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr where they are closed or cannot be written to."""
+"""stdin, stdout and stderr, which may be closed or full."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ _MODES = os.O_WRONLY, os.O_RDONLY, os.O_WRONLY
 
 
 def open_closed() -> None:
-    """Open standard streams that are closed at the start, so that no other file gets their descriptors.
+    """Open the standard streams that were closed when the process began.
 
-    stdin is opened for writing and stdout for reading, so that using them fails; stderr becomes /dev/null.
+    Otherwise a file would get the number of a standard stream. stdin is opened for writing and stdout for
+    reading, so that using them fails as it should. stderr becomes /dev/null.
     """
     for number, mode in enumerate(_MODES):
         try:
             os.fstat(number)
         except OSError:
-            if os.open(os.devnull, mode) != number:  # the lowest free descriptor
+            if os.open(os.devnull, mode) != number:  # the lowest free number
                 return
     if sys.stdin is None:
         sys.stdin = os.fdopen(0)
@@ -33,15 +34,15 @@ def open_closed() -> None:
 
 
 def silence(stream: Any) -> None:
-    """Discard what is written to a stream from now on, also when Python flushes it at exit."""
-    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor is not the process's own
+    """Redirect a stream to /dev/null, so that flushing it when the process ends raises no error."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a file number
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
 
 
-def complain(text: str) -> None:
-    """Print a line on stderr; silence stderr if it cannot be written to."""
+def print_error(text: str) -> None:
+    """Print a line on stderr; an error of stderr itself is ignored."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -49,23 +50,29 @@ def complain(text: str) -> None:
 
 
 class Lines:
-    """Prints lines on stdout and stderr above a progress bar; a stream that cannot be written to is dropped.
+    """Writer of lines to stdout and stderr, above a progress bar.
+
+    A stream that cannot be written to, since it is closed or full, is not tried again.
 
     Args:
-        bar: the progress bar.
-        owed: lines on stdout are results, so that losing them is an error.
+        bar: the progress bar, if one is on the terminal.
+        required: lines on stdout are results; losing one is reported on stderr and sets `lost`.
+
+    Attributes:
+        lost: whether a required line could not be written.
     """
 
-    def __init__(self, bar: Progress, *, owed: bool) -> None:
-        self._bar, self._owed = bar, owed
-        self._dropped: list[TextIO] = []  # streams that cannot be written to
+    def __init__(self, bar: Progress, *, required: bool) -> None:
+        self._bar, self._required = bar, required
+        self._failed: list[TextIO] = []  # streams that cannot be written to
+        self.lost = False
 
-    def say(self, text: str, *, err: bool = False) -> bool:
-        """Print a line; return True if it is the first result that is lost, which is reported on stderr."""
+    def write(self, text: str, *, err: bool = False) -> None:
+        """Write a line to stdout, or to stderr if `err` is set."""
         stream = sys.stderr if err else sys.stdout
-        if stream in self._dropped:
-            return False
-        encoding = stream.encoding or "utf-8"  # file names may have bytes that are not text
+        if stream in self._failed:
+            return
+        encoding = stream.encoding or "utf-8"  # file names may not be text in it
         text = text.encode(encoding, "backslashreplace").decode(encoding)
         try:
             if self._bar.live.is_started and stream.isatty():
@@ -74,8 +81,7 @@ class Lines:
                 print(text, file=stream, flush=True)
         except OSError as error:
             silence(stream)
-            self._dropped.append(stream)
-            if self._owed and not err:
-                self.say(f"caesura: stdout: {error.strerror or error}", err=True)
-                return True
-        return False
+            self._failed.append(stream)
+            if self._required and not err:
+                self.lost = True
+                self.write(f"caesura: stdout: {error.strerror or error}", err=True)

@@ -159,7 +159,7 @@ def _start(target: Target, source: Source, bundle: Bundle) -> int:
     """The ladder position where photographs meet the target on average."""
     position = usual(bundle, target, source.size)
     if position is None:
-        return ladder.quality_code(target.guess(source.size), bundle.quality_scale)
+        return ladder.position_of(target.guess(source.size), bundle.quality_scale)
     return position
 
 

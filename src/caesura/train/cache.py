@@ -1,4 +1,4 @@
-"""Packs of folders of photos that training was given as they are, kept for the next run."""
+"""Cache of the packs of folders of photos that were given as training data."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def pack_of(
 ) -> Path:
     """The pack to train on: `data` itself, or one made of the photos in it.
 
-    Squares are cut at 1, 1.5, 2 and 3 times the packed side, which is 256 pixels, or the crop if that is
-    larger. The pack lies in the user's cache folder under a name that goes by the photos' paths, sizes and
-    times, so that it is made once, and again when they have changed.
+    Squares are cut at 1, 1.5, 2 and 3 times the packed side, which is 256 pixels or the crop, whichever is
+    larger. The pack is kept in the user's cache folder under a name that depends on paths, sizes and times of
+    the photos, so that it is made once, and again when they have changed.
 
     Args:
         data: a pack, or a folder tree of photos.
@@ -33,10 +33,10 @@ def pack_of(
         workers, progress: see `prepare`.
 
     Raises:
-        ConfigError: `data` is neither; or there are several ranks, which need a pack; or see `prepare`.
+        ConfigError: there are several ranks and `data` is no pack; or see `prepare`.
     """
     if (data / MANIFEST).is_file() or next(photos(data), None) is None:
-        return data  # where it is no pack, its reader says so
+        return data  # its reader raises the error if it is no pack
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError(
             f"data {data} is a folder of photos; several ranks need a pack of it, made by "
@@ -51,13 +51,13 @@ def pack_of(
 
 
 def folder() -> Path:
-    """Where the packs lie."""
+    """The folder of all packs."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "caesura" / "packs"
 
 
 def _fingerprint(data: Path, side: int) -> str:
-    """Of a folder's photos, whatever the order in which the file system gives them."""
+    """Fingerprint of the photos of a folder, independent of the order of the file system."""
     total = 0
     for name in photos(data):
         facts = (data / name).stat()

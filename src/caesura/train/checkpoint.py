@@ -1,9 +1,9 @@
-"""Checkpoints: a folder a step, complete or absent, and beside them what is worth keeping of the last.
+"""Checkpoints of a run, and the averaged weights of the last one.
 
     RUN/checkpoints/000250/   model.pt  ema.pt  optimizer-0.pt ...  state.json
     RUN/kept/                 ema.pt  state.json
 
-A checkpoint is written under another name and renamed when everything is on disk, so a run killed at any
+A checkpoint is written under another name and renamed when all of it is on disk, so a run killed at any
 moment finds the last complete one. RUN/kept has the averaged weights in half precision and the state: a sixth
 of a checkpoint, enough to export and to start other runs from, not to resume this one.
 """
@@ -24,23 +24,20 @@ from torch.optim import Optimizer
 from caesura.errors import ConfigError
 
 _NEWEST = 2
-_SMALL = 4096  # elements; smaller tensors, and the flagship's linear transform, keep single precision
+_SMALL = 4096  # elements; smaller tensors, and the linear transforms of cae2026, keep single precision
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, IndexError, pickle.UnpicklingError)
 
 
 def save(
     run: Path, model: nn.Module, ema: nn.Module, optimizers: list[Optimizer], state: dict[str, Any]
 ) -> Path:
-    """Write one checkpoint and RUN/kept, and drop all checkpoints but the newest two.
+    """Write a checkpoint and RUN/kept, delete all checkpoints but the newest two, and return its folder.
 
     Args:
         run: the run's folder.
         model, ema: the weights, and their average.
         optimizers: in a fixed order.
-        state: anything JSON holds; "step" names the checkpoint.
-
-    Returns:
-        The checkpoint's folder.
+        state: JSON values; "step" names the checkpoint.
     """
     target, averaged = run / "checkpoints" / f"{state['step']:06d}", ema.state_dict()
     tensors = {"model": model.state_dict(), "ema": averaged}
@@ -53,12 +50,12 @@ def save(
 
 
 def keep(run: Path, averaged: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write RUN/kept alone: averaged weights, and a state as `save` takes it."""
+    """Write RUN/kept alone: averaged weights, and a state as for `save`."""
     _write(run / "kept", {"ema": {name: _halved(name, value) for name, value in averaged.items()}}, state)
 
 
 def _write(target: Path, tensors: dict[str, Any], state: dict[str, Any]) -> None:
-    """A folder of tensor files, by their names without .pt, and of a state; replaced only when complete."""
+    """Write a folder of a state and of tensor files, by names without .pt; replaced only when complete."""
     unfinished = target.with_name(f".{target.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -100,10 +97,10 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """One of a checkpoint's tensor files.
+    """Content of a tensor file of a checkpoint.
 
     Raises:
-        ConfigError: it is missing or not one.
+        ConfigError: it is missing or damaged.
     """
     try:
         result: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -113,7 +110,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_all(checkpoint: Path) -> dict[str, Any]:
-    """All that a checkpoint holds: the state as "state", and each tensor file by its name without .pt.
+    """All of a checkpoint: the state as "state", and each tensor file by its name without .pt.
 
     Raises:
         ConfigError: a file cannot be read.

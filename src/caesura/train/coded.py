@@ -1,4 +1,4 @@
-"""Photographs coded at qualities or ladder positions: what a bundle's measured fields are fitted to."""
+"""Photographs coded at qualities or ladder positions, to which the measured fields of a bundle are fitted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import caesura
+from caesura import metrics
 from caesura.errors import ConfigError
 from caesura.format import container
-from caesura.format.container import Header
+from caesura.format.container import Header, Payload
+from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.picture.loading import open_image
 from caesura.picture.pixels import to_pixels, to_rgb
 from caesura.tiles.decoder import Decoder
+from caesura.tiles.encoder import Encoder
+from caesura.tiles.grid import choose_cells
+from caesura.tiles.layers import Layers
+from caesura.tiles.source import Rows
+from caesura.tiles.stages import SegmentStages
 from caesura.train.prepare import SUFFIXES, is_validation
 
 _SIDES = 768, 512  # of the cut, in pixels, the longer along the picture's longer
@@ -26,12 +32,12 @@ Pixels = NDArray[np.uint8]
 
 
 class Coded(NamedTuple):
-    """A photograph coded.
+    """A coded photograph.
 
     Attributes:
         header: of the file.
         bits: per pixel, of the whole file.
-        pixels: uint8 (H, W, 3), what it decodes to.
+        pixels: uint8 (H, W, 3), decoded.
     """
 
     header: Header
@@ -44,8 +50,8 @@ def cuts(folder: Path, *, held_out: bool, most: int) -> list[Pixels]:
 
     Args:
         folder: a tree of photographs.
-        held_out: those that `caesura data prepare` holds out of training, or else the others.
-        most: so many of them, drawn alike each time.
+        held_out: whether to take those that `caesura data prepare` holds out of training, or the others.
+        most: the number to take, or fewer if there are fewer; the choice is the same each time.
 
     Raises:
         ConfigError: there are none.
@@ -53,7 +59,7 @@ def cuts(folder: Path, *, held_out: bool, most: int) -> list[Pixels]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     paths = [path for path in found if is_validation(path.name) == held_out]
     if not paths or most < 1:
-        which = "held out" if held_out else "trained on"
+        which = "held out of training" if held_out else "used in training"
         raise ConfigError(
             f"{folder} holds {len(paths)} photographs that are {which} and pictures is {most}; "
             "1 or more are allowed"
@@ -62,20 +68,28 @@ def cuts(folder: Path, *, held_out: bool, most: int) -> list[Pixels]:
     return [_middle(to_rgb(to_pixels(open_image(paths[number])))) for number in chosen]
 
 
-def on_own_scale(bundle: Bundle) -> Bundle:
-    """The bundle with the place on its own scale as the quality, 1 to 100."""
+def by_ladder_position(bundle: Bundle) -> Bundle:
+    """The bundle with a quality scale on which quality is the ladder position, 1 to 100."""
     return dataclasses.replace(bundle, quality_scale=[(1.0, 1.0), (100.0, 100.0)])
 
 
 def code(rgbs: list[Pixels], bundle: Bundle, quality: float) -> Iterator[Coded]:
-    """Each picture coded at one quality and decoded; the bundle need not be one that is found."""
+    """The pictures coded at one quality and decoded; the bundle need not be installed."""
+    position = ladder.position_of(quality, bundle.quality_scale)
     for rgb in rgbs:
-        data = caesura.encode(rgb, quality=quality, model=bundle)
-        header, payload = container.read(data)
+        header = Header(bundle.id, 3, position, choose_cells(*rgb.shape[:2]), rgb.shape[1], rgb.shape[0])
+        encoder = Encoder(SegmentStages(Layers.of(header, bundle), decodes=True))
+        segments = list(encoder.segments(rows_of(rgb)))
         pixels = np.empty(rgb.shape, np.uint8)
-        for area, part in Decoder(header, bundle).parts(payload.segments):
+        for area, part in Decoder(header, bundle).parts(segments):
             pixels[area] = part
-        yield Coded(header, 8 * len(data) / (header.width * header.height), pixels)
+        size = len(container.write(header, Payload(segments)))
+        yield Coded(header, metrics.bits_per_pixel(size, header.width, header.height), pixels)
+
+
+def rows_of(rgb: Pixels) -> Rows:
+    """The rows of a picture, uint8 (H, W, 3), as the encoder reads them."""
+    return lambda first, last: (rgb[first:last], None)
 
 
 def _middle(rgb: Pixels) -> Pixels:

@@ -1,7 +1,7 @@
-"""What a training run is made of: one TOML file, read into frozen dataclasses.
+"""Configuration of a training run: a TOML file, read into frozen dataclasses.
 
-Every key has a default but the ladder's betas; an unknown key, a wrong type or a value out of range raises
-`ConfigError` with the key's full name.
+All keys but `loss.betas` have defaults. An unknown key, a wrong type or a value out of range raises
+`ConfigError` with the full name of the key.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from caesura.errors import ConfigError
 
 @dataclass(frozen=True)
 class TransformConfig:
-    """The network of one transform of cae2026: channels and blocks at 1/8 (fine) and 1/16 (coarse).
-
-    Without fine blocks there is no stage at 1/8 and `fine_width` means nothing.
-    """
+    """The network of one transform of cae2026: channels and blocks at 1/8 (fine) and at 1/16 (coarse)."""
 
     fine_width: int = 128
     fine_blocks: int = 3
@@ -31,10 +28,10 @@ class TransformConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Analysis and synthesis transforms, and the prior's networks.
+    """Analysis and synthesis transforms, and the networks of the hyperprior.
 
-    `padding` and `init` belong to cae2017; `hyperlatent_channels`, `prior_width` (channels inside the
-    networks of the hyperprior and the means), `analysis` and `synthesis` to cae2026.
+    `padding` belongs to cae2017; `hyperlatent_channels`, `prior_width` (channels inside the networks of the
+    hyperprior and the means), `analysis` and `synthesis` to cae2026.
     """
 
     name: Literal["cae2017", "cae2026"] = "cae2017"
@@ -44,12 +41,11 @@ class NetworkConfig:
     analysis: TransformConfig = field(default_factory=TransformConfig)
     synthesis: TransformConfig = field(default_factory=TransformConfig)
     padding: Literal["zeros", "mirror"] = "zeros"
-    init: Literal["klt", "random"] = "klt"
 
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """Entropy model of the latents (`priors.py`). `components` belongs to the mixture only."""
+    """Entropy model of the latents of cae2017 (`priors.py`); `components` belongs to the mixture."""
 
     kind: Literal["mixture", "scale-mixture"] = "mixture"
     components: int = 3
@@ -57,7 +53,7 @@ class PriorConfig:
 
 @dataclass(frozen=True)
 class MixConfig:
-    """Weights of what the distortion "perceptual" is made of, each in units of the squared error."""
+    """Weights of the parts of the distortion "perceptual", each in units of the squared error."""
 
     mse: float = 0.1
     ssimulacra2: float = 0.42
@@ -74,13 +70,13 @@ class MixConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Rate + beta * distortion, one beta per rung of the rate ladder, ascending (`loss.py`).
+    """Rate + beta * distortion, one beta per anchor of the rate ladder, ascending (`loss.py`).
 
-    `mix` belongs to the distortion "perceptual".
+    `mix` is used by the distortion "perceptual" alone.
     """
 
     betas: tuple[float, ...]
-    distortion: Literal["mse", "ms-ssim", "perceptual"] = "mse"
+    distortion: Literal["mse", "perceptual"] = "mse"
     mix: MixConfig = field(default_factory=MixConfig)
 
 
@@ -88,18 +84,26 @@ class LossConfig:
 class TrainConfig:
     """The run itself (`loop.py`).
 
-    stage "joint" trains everything but the detail layer's entropy control, which "detail" trains alone, last;
-    "synthesis" trains the synthesis of cae2026 alone, which gives frozen latents a new decoder; "scales"
-    freezes all but the scale vectors of cae2017, the paper's way to move a trained network to new
-    rates. A step takes `batch` crops, on all ranks together. The first `mask_steps` steps enable latent
-    channels one after another (the paper's incremental training); 0 switches that off. The learning rate
-    rises linearly for `warmup` steps and falls along a half cosine over the last `decay` share of the run;
-    `decay = 0` keeps it constant, for a run that a later one takes further. The precision "auto" is
-    "bf16-mixed" where the device has instructions for it, else "32-true". The share `drawn` of the crops is
-    drawn by code instead of cut out of photos (`drawn.py`).
-
-    The run has `steps` steps or, where `minutes` is above 0 and `steps` 0, lasts so many minutes of wall time
-    (`pace.py`).
+    Attributes:
+        minutes: wall time of the run if above 0, in place of `steps`, which is 0 then (`pace.py`).
+        steps: length of the run.
+        stage: what is trained. "joint": everything but the entropy control of the detail layer; "detail":
+            that alone, last; "synthesis": the synthesis of cae2026 alone, a new decoder for the same latents;
+            "scales": the scale vectors of cae2017 alone, the paper's way to move a network to new rates.
+        mask_steps: steps over which the latent channels of cae2017 are enabled one after another (the paper's
+            incremental training); 0 enables all from the start.
+        batch: crops per step, on all ranks together.
+        crop: side of a crop, in pixels.
+        drawn: share of the crops that is drawn by code instead of cut out of photos (`drawn.py`).
+        learning_rate: the highest of the run.
+        warmup: steps over which the learning rate rises linearly.
+        decay: share of the run over which the learning rate falls along a half cosine, at its end; 0 keeps it
+            constant, for a run that a later one continues.
+        ema: decay of the moving average of the weights.
+        seed: of crops, rates and noise.
+        precision: "auto" is "bf16-mixed" where the device has instructions for it, else "32-true".
+        validate_every, checkpoint_every: steps between validations, between checkpoints.
+        validation_squares: held-out squares that a validation codes.
     """
 
     minutes: float = 0.0
@@ -112,7 +116,6 @@ class TrainConfig:
     learning_rate: float = 1.5e-3
     warmup: int = 100
     decay: float = 1.0
-    clip: float = 1.0
     ema: float = 0.999
     seed: int = 0
     precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
@@ -150,9 +153,6 @@ class Config:
                 raise ConfigError(f"{name} is {value}; it must be {low} or more")
         if train.crop % 8 or train.crop < 8:
             raise ConfigError(f"train.crop is {train.crop}; it must be a positive multiple of 8")
-        # MS-SSIM halves the picture four times and then needs an 11-pixel window (Wang et al. 2003).
-        if self.loss.distortion == "ms-ssim" and train.crop <= 160:
-            raise ConfigError(f"train.crop is {train.crop}; it must be above 160 for loss.distortion ms-ssim")
         for name, real, fits, allowed in (
             ("train.decay", train.decay, 0 <= train.decay <= 1, "between 0 and 1"),
             ("train.ema", train.ema, 0 <= train.ema < 1, "at least 0 and below 1"),
@@ -163,7 +163,6 @@ class Config:
                 0 < train.learning_rate < math.inf,
                 "above 0 and finite",
             ),
-            ("train.clip", train.clip, 0 < train.clip < math.inf, "above 0 and finite"),
         ):
             if not fits:
                 raise ConfigError(f"{name} is {real}; it must be {allowed}")
@@ -171,9 +170,9 @@ class Config:
             raise ConfigError(f"train.seed is {train.seed}; it must be below {1 << 31}")
         self._check_length()
         if network.name == "cae2026":
-            self._check_flagship()
+            self._check_cae2026()
         else:
-            self._check_paper()
+            self._check_cae2017()
 
     def _check_length(self) -> None:
         steps, minutes = self.train.steps, self.train.minutes
@@ -184,11 +183,11 @@ class Config:
         if steps and minutes:
             raise ConfigError(f"train.minutes is {minutes} and train.steps is {steps}; give one of them")
 
-    def _check_paper(self) -> None:
+    def _check_cae2017(self) -> None:
         network, train = self.network, self.train
-        if network.init == "klt" and network.latent_channels > 192:
+        if network.latent_channels > 192:  # the components of an 8x8 RGB patch, from which training starts
             raise ConfigError(
-                f"network.latent_channels is {network.latent_channels}; network.init klt has at most 192"
+                f"network.latent_channels is {network.latent_channels}; cae2017 has at most 192"
             )
         if network.padding == "mirror" and train.crop < 16:
             raise ConfigError(f"train.crop is {train.crop}; it must be 16 or more for network.padding mirror")
@@ -197,14 +196,14 @@ class Config:
                 f"train.stage is {train.stage!r}, which belongs to cae2026; network.name is {network.name!r}"
             )
 
-    def _check_flagship(self) -> None:
+    def _check_cae2026(self) -> None:
         network, train = self.network, self.train
         for name in ("hyperlatent_channels", "prior_width"):
             if getattr(network, name) < 1:
                 raise ConfigError(f"network.{name} is {getattr(network, name)}; it must be 1 or more")
         for transform in ("analysis", "synthesis"):
             for name, value in dataclasses.asdict(getattr(network, transform)).items():
-                low = 0 if name.endswith("blocks") else 1
+                low = 0 if name == "coarse_blocks" else 1
                 if value < low:
                     raise ConfigError(f"network.{transform}.{name} is {value}; it must be {low} or more")
         if network.latent_channels % 4 or network.latent_channels > 768:
@@ -222,7 +221,7 @@ class Config:
 
 
 def by_clock(config: Config, minutes: float) -> Config:
-    """The same run for so many minutes, whatever it says of steps or minutes.
+    """A copy of `config` that runs for `minutes` of wall time, whatever its steps or minutes.
 
     Raises:
         ConfigError: `minutes` is not above 0 and finite.
@@ -233,6 +232,10 @@ def by_clock(config: Config, minutes: float) -> Config:
 
 
 _MODEL = ("network", "prior", "loss")
+# Settings that are no more, by section; records of older runs and bundles still have them.
+_REMOVED = {"network": {"init"}, "train": {"clip"}}
+# Settings of cae2026 before each transform had its own.
+_SHARED = ("fine_width", "fine_blocks", "coarse_width", "coarse_blocks")
 FINE_TUNE = Path(__file__).with_name("finetune.toml")
 
 
@@ -265,6 +268,24 @@ def from_dict(values: dict[str, Any]) -> Config:
     if isinstance(train, dict) and train.get("minutes") and "steps" not in train:
         values = values | {"train": train | {"steps": 0}}
     result: Config = _build(Config, values, "")
+    return result
+
+
+def upgraded(values: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of an older run or bundle, as `from_dict` takes it today; `values` stays as it is.
+
+    Settings that are no more are left out. Where both transforms shared their settings, each gets a copy, and
+    `prior_width` is what `fine_width` was.
+    """
+    result = {
+        section: {name: value for name, value in table.items() if name not in _REMOVED.get(section, ())}
+        for section, table in values.items()
+    }
+    network = result.get("network", {})
+    shared = {name: network.pop(name) for name in _SHARED if name in network}
+    if shared:
+        network |= {"analysis": dict(shared), "synthesis": dict(shared)}
+        network["prior_width"] = shared.get("fine_width", TransformConfig.fine_width)
     return result
 
 

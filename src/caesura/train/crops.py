@@ -1,19 +1,16 @@
 """Random crops from a pack of squares, a share of them from squares drawn by code.
 
-What a step sees is a function of (seed, step) alone: no state to save, and a resumed run draws what an
-uninterrupted one would have drawn. Ranks share each step's batch: each takes its shard of it.
+The crops of a step are a function of (seed, step) alone: a resumed run takes those that an uninterrupted one
+would have taken. Ranks share the batch of each step; each takes its shard of it.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import queue
 import threading
-from array import array
 from collections.abc import Generator, Iterator
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,91 +19,71 @@ from torch import Tensor
 
 from caesura.errors import ConfigError
 from caesura.train.config import TrainConfig
-from caesura.train.cut import Plan, cut, cut_on_device
-from caesura.train.drawn import Drawings
-from caesura.train.prepare import FORMAT, MANIFEST, SQUARES
-from caesura.train.shard import WHOLE, Shard
+from caesura.train.drawn import drawn
+from caesura.train.forward import WHOLE, Shard
+from caesura.train.pack import Pack
 from caesura.train.transfer import to_device
 
 
-class Pack:
-    """A packed folder of squares, open for reading.
+class Plan(NamedTuple):
+    """Squares, positions and orientations of n crops."""
 
-    Attributes:
-        squares: uint8 (count, side, side, 3), memory-mapped.
-        side: of a square, in pixels.
-        train, validation: indices of the squares of each split.
-        sha256: of the squares, as the manifest says.
+    square: NDArray[np.int64]  # (n,)
+    top: NDArray[np.int64]  # (n,)
+    left: NDArray[np.int64]  # (n,)
+    mirror_rows: NDArray[np.bool_]  # (n,)
+    mirror_columns: NDArray[np.bool_]  # (n,)
+    transpose: NDArray[np.bool_]  # (n,), after mirroring
 
-    Raises:
-        ConfigError: `path` is not a pack, or its two files disagree.
+
+def cut(squares: NDArray[np.uint8], plan: Plan, crop: int) -> Tensor:
+    """Crops of squares on the host: uint8 (count, side, side, 3) to (n, crop, crop, 3)."""
+    crops = np.empty((len(plan.square), crop, crop, 3), np.uint8)
+    for target, square, top, left, *turns in zip(crops, *plan, strict=True):
+        found = squares[square, top : top + crop, left : left + crop]
+        mirror_rows, mirror_columns, transpose = turns
+        found = found[:: -1 if mirror_rows else 1, :: -1 if mirror_columns else 1]
+        target[:] = found.swapaxes(0, 1) if transpose else found
+    return torch.from_numpy(crops)
+
+
+def cut_on_device(squares: Tensor, plan: Plan, crop: int) -> Tensor:
+    """As `cut`, of squares on a device; only the plan is copied there."""
+    numbers = to_device(torch.from_numpy(np.stack(plan)), squares.device)
+    square, top, left, mirror_rows, mirror_columns, transpose = numbers[..., None]
+    forth = torch.arange(crop, device=squares.device)
+    row = top + torch.where(mirror_rows > 0, crop - 1 - forth, forth)
+    column = left + torch.where(mirror_columns > 0, crop - 1 - forth, forth)
+    crops = squares[square[..., None], row[:, :, None], column[:, None, :]]
+    return torch.where(transpose[..., None, None] > 0, crops.transpose(1, 2), crops)
+
+
+class Drawings:
+    """512 squares drawn by code (`drawn.py`), in memory on a device, each drawn when it is first cropped.
+
+    Square `n` is a function of (seed, n, side) alone.
+
+    Args:
+        seed: of the run.
+        side: of a square, in pixels, 8 or more.
+        device: on which squares are kept and cropped.
     """
 
-    def __init__(self, path: Path) -> None:
-        try:
-            head, ranges = _read(path / MANIFEST)
-            side, count, self.sha256 = int(head["side"]), int(head["count"]), str(head["sha256"])
-            if side < 1 or any(np.any(r < 0) or np.any(r.sum(axis=1) > count) for r in ranges.values()):
-                raise ValueError(f"its photos are beyond {count} squares of {side}")
-            size = (path / SQUARES).stat().st_size
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise ConfigError(f"data {path} is not a pack made by `caesura data prepare`: {error}") from error
-        if head.get("format") != FORMAT or size != count * side * side * 3:
-            raise ConfigError(
-                f"data {path}: {SQUARES} holds {size} bytes, {count} squares of {side} expected"
-            )
-        self.side = side
-        self.squares = np.memmap(path / SQUARES, dtype=np.uint8, mode="r", shape=(count, side, side, 3))
-        self.train, self.validation = _indices(ranges["train"]), _indices(ranges["validation"])
+    count = 512
 
-    def validation_crops(self, count: int, crop: int) -> Tensor:
-        """Up to `count` centre crops spread evenly over the validation squares, or the train squares if none.
+    def __init__(self, seed: int, side: int, device: torch.device) -> None:
+        self._seed, self._side, self._made = seed, side, np.zeros(self.count, bool)
+        self._squares = torch.empty((self.count, side, side, 3), dtype=torch.uint8, device=device)
 
-        Returns:
-            uint8 (n, crop, crop, 3).
-        """
-        indices = self.validation if len(self.validation) else self.train
-        chosen = spread(indices, count)
-        margin = (self.side - crop) // 2
-        return torch.from_numpy(self.squares[chosen, margin : margin + crop, margin : margin + crop])
-
-
-def spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """At most `count` of `indices`, evenly spread."""
-    if not len(indices):
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(np.int64)]
-
-
-def planar(crops: Tensor) -> Tensor:
-    """uint8 (N, H, W, 3) to float (N, 3, H, W) in [0, 1]; the layout in memory stays channels-last."""
-    return crops.permute(0, 3, 1, 2).float() / 255
-
-
-def _read(manifest: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.int64]]]:
-    """A manifest without its photos, and of each split where theirs are: int64 (n, 2), starts and counts.
-
-    Of each photo two numbers are kept while the text is read: a million as objects would take a gigabyte.
-    """
-    ranges = {"train": array("q"), "validation": array("q")}
-
-    def noted(entry: dict[str, Any]) -> dict[str, Any] | None:
-        if not entry.keys() >= {"split", "start", "count"}:
-            return entry
-        ranges[entry["split"]].extend((entry["start"], entry["count"]))
-        return None
-
-    head = json.loads(manifest.read_bytes(), object_hook=noted)
-    if not isinstance(head, dict) or head.pop("photos") != [None] * (sum(map(len, ranges.values())) // 2):
-        raise ValueError("its photos are no list of ranges")
-    return head, {split: np.array(found).reshape(-1, 2) for split, found in ranges.items()}
-
-
-def _indices(ranges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All of each range; int64 (n, 2), starts and counts."""
-    starts, counts = ranges.T
-    before = np.cumsum(counts) - counts  # indices of the ranges before
-    return np.repeat(starts - before, counts) + np.arange(counts.sum())
+    def crops(self, plan: Plan, crop: int) -> Tensor:
+        """The crops of a plan: uint8 (n, crop, crop, 3) on the device."""
+        for number in np.unique(plan.square[~self._made[plan.square]]):
+            random = np.random.default_rng((self._seed, int(number), 3))
+            self._squares[number] = torch.from_numpy(drawn(random, self._side))
+            self._made[number] = True
+        if self._squares.device.type == "cpu":
+            return cut(self._squares.numpy(), plan, crop)
+        return cut_on_device(self._squares, plan, crop)
 
 
 def crop_batches(
@@ -114,11 +91,11 @@ def crop_batches(
 ) -> Generator[Tensor]:
     """Yield one uint8 (batch / ranks, crop, crop, 3) tensor on `device` per step.
 
-    Steps are [first_step, config.steps), or without end where that is 0. Squares are drawn uniformly, cropped
-    at a random place, flipped and transposed at random; then about the share `config.drawn` of the crops is
-    replaced by crops of squares drawn by code, and the others stay as they are. On a GPU with room the whole
-    train split lives in its memory and is cropped there; elsewhere a background thread crops from the memory
-    map and stays a few steps ahead.
+    Steps are [first_step, config.steps), or without end if that is 0. Squares are chosen uniformly, cropped
+    at a random position, flipped and transposed at random. Then about the share `config.drawn` of the crops
+    is replaced by crops of squares drawn by code; the others do not depend on it. On a GPU with room for
+    twice the train split, the split is kept in its memory and cropped there; otherwise a background thread
+    crops from the memory map, a few steps ahead.
 
     Raises:
         ConfigError: the pack has no train squares, or they are smaller than `config.crop`.
@@ -135,9 +112,9 @@ def crop_batches(
     def with_drawn(crops: Tensor, step: int, photos: Plan) -> Tensor:
         chosen, square = _drawn(np.random.default_rng((config.seed, step, 2)), config, shard)
         if len(chosen):
-            drawn = Plan._make(numbers[chosen] for numbers in photos)._replace(square=square)
+            plans = Plan._make(numbers[chosen] for numbers in photos)._replace(square=square)
             index = to_device(torch.from_numpy(chosen), crops.device)
-            crops[index] = drawings.crops(drawn, config.crop)
+            crops[index] = drawings.crops(plans, config.crop)
         return crops
 
     steps = range(first_step, config.steps) if config.steps else itertools.count(first_step)
@@ -166,7 +143,7 @@ def _fits(pack: Pack, device: torch.device) -> bool:
 
 
 def _plan(random: np.random.Generator, squares: int, batch: int, crop: int, side: int, shard: Shard) -> Plan:
-    """The crops of a shard, drawn with those of the whole batch."""
+    """The plan of a shard, a part of the plan of the whole batch."""
     square = random.integers(squares, size=batch)
     top, left = random.integers(side - crop + 1, size=(2, batch))
     turns = random.random((3, batch)) < 0.5
@@ -176,14 +153,14 @@ def _plan(random: np.random.Generator, squares: int, batch: int, crop: int, side
 def _drawn(
     random: np.random.Generator, config: TrainConfig, shard: Shard
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which of a shard's crops are drawn by code, (n,), and out of which square, (n,)."""
+    """Indices, (n,), of the crops of a shard that are drawn by code, and of their squares, (n,)."""
     replaced = random.random(config.batch)[shard.rows] < config.drawn
     square = random.integers(Drawings.count, size=config.batch)[shard.rows]
     return np.flatnonzero(replaced), square[replaced]
 
 
 def _prefetched(items: Iterator[Tensor], ahead: int = 4) -> Iterator[Tensor]:
-    """Run `items` in a thread, at most `ahead` items early; its exception is raised here."""
+    """The items, computed in a thread at most `ahead` items early; its exceptions are raised here."""
     ready: queue.Queue[Tensor | BaseException | None] = queue.Queue(ahead)
     stop = threading.Event()
 

@@ -1,8 +1,9 @@
-"""The distortion of one picture and its gradient at the decoded latents, for the encoder's last effort."""
+"""Distortion of a picture and its gradient with respect to the decoded latents, for effort 9."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import get_args
 
 import numpy as np
 import torch
@@ -14,21 +15,21 @@ from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture import pixels
 from caesura.tiles.grid import Grid, Span
-from caesura.train import loss, models, start
-from caesura.train.cae2026.model import FlagshipModel
+from caesura.train import architectures, loss, start
+from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.config import Config, from_dict
 
-_TILE = 48  # latents a side; the pass back holds about 300 bytes a pixel
+_TILE = 48  # latents a side; the backward pass takes about 300 bytes a pixel
 
 Float = NDArray[np.float32]
 
 
 class Distortion:
-    """Beta times what the model was trained to lower, summed over one picture: in bits.
+    """Beta times the distortion of the model's training loss, summed over the pixels of a picture: in bits.
 
-    It is the sum over tiles, of 768 x 768 pixels or what is left of the picture, of the tile's distortion
-    times its pixels. For the squared error that is the whole picture's. For "perceptual" it is close to it:
-    SSIMULACRA 2 has norms over a picture, and scales that small tiles are left without.
+    It is computed tile by tile, of at most 768 x 768 pixels: the sum of each tile's distortion times its
+    pixels. For the squared error that equals the distortion of the whole picture. For "perceptual" it is
+    close to it: SSIMULACRA 2 has norms over a picture, and scales that small tiles do not have.
     """
 
     def __init__(self, rgb: NDArray[np.uint8], conditioning: Conditioning) -> None:
@@ -39,19 +40,17 @@ class Distortion:
             conditioning: a model trained for "mse" or "perceptual", at a ladder position.
 
         Raises:
-            ConfigError: the model was tuned for MS-SSIM.
+            ConfigError: the model was trained for another distortion.
         """
         bundle, weights = conditioning.bundle, conditioning.anchor_weights
         self._model, config = _model(bundle)
         self._loss = config.loss
-        if self._loss.distortion == "ms-ssim":
-            raise ConfigError(f"effort is 9; model {bundle.name} is tuned for ms-ssim, 1 to 8 is allowed")
         self._rgb, self._bundle = rgb, bundle
         self._anchor_weights = torch.from_numpy(weights)[None]
         self._beta = float(np.exp(weights @ np.log(self._loss.betas)))
 
     def __call__(self, latent: Float) -> tuple[float, Float]:
-        """Decoded latents, float32 (C, h, w), to the distortion and its gradient, float32 (C, h, w)."""
+        """The distortion at decoded latents, float32 (C, h, w), and its gradient, float32 (C, h, w)."""
         total, gradient = 0.0, np.zeros_like(latent)
         _, rows, columns = latent.shape
         for _, row, column in Grid(rows, columns, _TILE, self._bundle.halo // self._bundle.stride):
@@ -66,9 +65,9 @@ class Distortion:
         return total, gradient
 
     def _of_tile(self, decoded: Tensor, row: Span, column: Span) -> Tensor:
-        """The distortion of a tile's pixels, float (1, 3, H, W) in whole latents, in bits.
+        """The distortion in bits of a tile's pixels, float (1, 3, H, W), sides in whole latents.
 
-        Pixels beyond the picture count as equal to the original's, whose last row and column are repeated.
+        Pixels beyond the picture count as equal to the original, whose last row and column are repeated.
         """
         kept = self._rgb[self._pixels(row.kept), self._pixels(column.kept)]
         high, wide = kept.shape[:2]
@@ -84,10 +83,13 @@ class Distortion:
 
 
 @lru_cache(maxsize=2)
-def _model(bundle: Bundle) -> tuple[FlagshipModel, Config]:
+def _model(bundle: Bundle) -> tuple[Cae2026Model, Config]:
     weights, training = start.read_bundle(bundle)
+    distortion = training["config"]["loss"].get("distortion", "mse")
+    if distortion not in get_args(loss.Kind):
+        raise ConfigError(f"effort is 9; model {bundle.name} is tuned for {distortion}, 1 to 8 is allowed")
     config = from_dict(training["config"])
-    model = models.make(config)
-    assert isinstance(model, FlagshipModel)  # the caller's architecture
+    model = architectures.make(config)
+    assert isinstance(model, Cae2026Model)  # the caller's architecture
     model.load_state_dict(weights)
     return model.eval().requires_grad_(False), config

@@ -1,7 +1,7 @@
-"""Pictures drawn by code: what photographs lack, so that pure white and black stay what they are.
+"""Pictures drawn by code, of kinds that photographs lack, so that pure white and black are coded exactly.
 
-Objects on white, text, user interfaces, flat colours, gradients, and textures with a hard border. Most hold
-a large area of pure white, some one of pure black. Nothing is read from files; the font is Pillow's own.
+Objects on white, text, user interfaces, flat colours, gradients, and textures with a hard border. Most have a
+large area of pure white, some of pure black. No file is read; the font is the one inside Pillow.
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
-from torch import Tensor
-
-from caesura.train.cut import Plan, cut, cut_on_device
 
 Colour = tuple[int, int, int]
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
@@ -25,51 +21,21 @@ _LETTERS = (
 )
 
 
-class Drawings:
-    """A fixed number of squares drawn by code, in memory on a device, each drawn when it is first cropped.
-
-    Square `n` is a function of (seed, n, side) alone.
-
-    Args:
-        seed: of the run.
-        side: of a square, in pixels, 8 or more.
-        device: where the squares lie.
-    """
-
-    count = 512
-
-    def __init__(self, seed: int, side: int, device: torch.device) -> None:
-        self._seed, self._side, self._made = seed, side, np.zeros(self.count, bool)
-        self._squares = torch.empty((self.count, side, side, 3), dtype=torch.uint8, device=device)
-
-    def crops(self, plan: Plan, crop: int) -> Tensor:
-        """Crops of the squares that a plan names: uint8 (n, crop, crop, 3) on the device."""
-        for number in np.unique(plan.square[~self._made[plan.square]]):
-            random = np.random.default_rng((self._seed, int(number), 3))
-            self._squares[number] = torch.from_numpy(drawn(random, self._side))
-            self._made[number] = True
-        if self._squares.device.type == "cpu":
-            return cut(self._squares.numpy(), plan, crop)
-        return cut_on_device(self._squares, plan, crop)
-
-
 def drawn(random: np.random.Generator, side: int) -> NDArray[np.uint8]:
-    """Draw one picture of a random kind.
+    """One picture of a random kind: uint8 (side, side, 3).
+
+    Three quarters of the pictures are pure white on a fifth of their pixels or more, a sixth pure black.
 
     Args:
-        random: where all choices come from.
+        random: source of all choices.
         side: of the picture, in pixels, 8 or more.
-
-    Returns:
-        uint8 (side, side, 3). Three quarters of the pictures are pure white on a fifth of their pixels or
-        more, a sixth is pure black there.
     """
     kinds, shares = zip(*_KINDS, strict=True)
     return np.array(kinds[random.choice(len(kinds), p=shares)](random, side))
 
 
 def _objects(random: np.random.Generator, side: int) -> Image.Image:
-    """Shaded things on pure white or black, most with a soft shadow, as shops show them."""
+    """Shaded shapes on pure white or black, most with a soft shadow, like product photographs."""
     paper = _WHITE if random.random() < 0.8 else _BLACK
     picture = Image.new("RGB", (side, side), paper)
     for _ in range(random.integers(1, 4)):
@@ -107,7 +73,7 @@ def _outline(random: np.random.Generator, side: int, x: float, y: float, radius:
 
 
 def _shadow(random: np.random.Generator, side: int, x: float, y: float, radius: float) -> Image.Image:
-    """A mask, soft all round: a flat ellipse, blurred at a quarter of the size."""
+    """A mask with soft edges: a flat ellipse, blurred at a quarter of the size."""
     mask = Image.new("L", (max(1, side // 4),) * 2)
     width, height = radius / 4, radius / 4 * random.uniform(0.1, 0.4)
     box = (x / 4 - width, y / 4 - height, x / 4 + width, y / 4 + height)
@@ -185,18 +151,18 @@ def _gradient(random: np.random.Generator, side: int) -> Image.Image:
 
 
 def _texture_beside(random: np.random.Generator, side: int) -> Image.Image:
-    """Grain as photographs have it, with a hard border to pure white or black."""
+    """Grain like that of photographs, with a hard border to pure white or black."""
     ramp = 0.5 + _texture(random, side) * np.float32(random.uniform(0.1, 0.6))
     return _framed(random, side, _blend(_colour(random), _colour(random), ramp), _paper(random))
 
 
 def _framed(random: np.random.Generator, side: int, filling: Image.Image, paper: Colour) -> Image.Image:
     """A filling in a box, in one half, or all over."""
-    place = random.random()
-    if place < 0.2:
+    layout = random.random()
+    if layout < 0.2:
         return filling
     box = _box(random, side, 0.3, 0.7)
-    if place < 0.6:
+    if layout < 0.6:
         cut = int(side * random.uniform(0.3, 0.7))
         box = [(0, 0, cut, side), (cut, 0, side, side), (0, 0, side, cut), (0, cut, side, side)][
             random.integers(4)
@@ -261,7 +227,7 @@ def _colour(random: np.random.Generator) -> Colour:
 
 
 def _ink(random: np.random.Generator, paper: Colour) -> Colour:
-    """A colour to be seen on `paper`, most often black or white."""
+    """A colour that contrasts with `paper`, most often black or white."""
     plain = _BLACK if sum(paper) > 382 else _WHITE
     colour = _colour(random) if random.random() < 0.4 else plain
     return colour if sum(abs(a - b) for a, b in zip(colour, paper, strict=True)) > 150 else plain

@@ -1,11 +1,11 @@
-"""Fit what `ratecontrol.forecast` reads of a bundle, where a search for a target begins, to photographs.
+"""Fit the forecast of a bundle, from which searches for a target start, to photographs.
 
     python -m caesura.train.forecast BUNDLE PHOTOS [--pictures 60]
 
-Photographs that training does not hold out, cut to 768 x 512 in the middle, are coded along the ladder. At
-each ladder position the logarithm of the bits per pixel is a slope times that of their estimate by the
-latents, and an offset; likewise the squared error and 1 - MS-SSIM: least squares, the slope common to all
-positions. All of it goes into the bundle's manifest; the id stays.
+The middles, 768 x 512, of photographs used in training are coded along the ladder. At each ladder position
+the logarithm of the bits per pixel is modelled as a slope times the logarithm of their estimate from the
+latents plus an offset, by least squares with one slope for all positions; likewise the squared error and 1 -
+MS-SSIM. The result is written to the bundle's manifest; the id does not change.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from caesura import metrics
-from caesura.models import bundle as models
 from caesura.models import fitted
-from caesura.models.bundle import Bundle
+from caesura.models.bundle import Bundle, load
 from caesura.models.conditioning import Conditioning
 from caesura.models.fitted import Fitted, Line, Top
 from caesura.ratecontrol import forecast
@@ -30,8 +29,8 @@ from caesura.tiles.encoder import Encoder
 from caesura.tiles.layers import Layers
 from caesura.tiles.stages import SegmentStages
 from caesura.train import coded
-from caesura.train.amend import amend
-from caesura.train.coded import Coded, Pixels
+from caesura.train.bundle_files import amend
+from caesura.train.coded import Coded, Pixels, rows_of
 
 _PICTURES = 60
 _POSITIONS = 6
@@ -42,7 +41,7 @@ Plane = NDArray[np.float32]
 
 
 def main() -> None:
-    """Read arguments, fit, write, print what is left."""
+    """Read arguments, fit, write, print the errors of the estimates."""
     parser = argparse.ArgumentParser(prog="python -m caesura.train.forecast", description=__doc__)
     parser.add_argument("bundle", type=Path, help="its folder")
     parser.add_argument("photos", type=Path, help="a folder")
@@ -50,20 +49,23 @@ def main() -> None:
     arguments = parser.parse_args()
     pictures = coded.cuts(arguments.photos, held_out=False, most=arguments.pictures)
     large = [one for one in pictures if min(one.shape[:2]) >= _SMALLEST]
-    found, left = fit(models.load(arguments.bundle), large)
+    found, left = fit(load(arguments.bundle), large)
     amend(arguments.bundle, forecast=fitted.write(found))
     named = zip(("bits", "error", "loss"), left, strict=True)
-    print("forecast: standard deviations left:", ", ".join(f"{name} {value:.0%}" for name, value in named))
+    print(
+        "forecast: standard deviations of the errors:",
+        ", ".join(f"{name} {value:.0%}" for name, value in named),
+    )
 
 
 def fit(bundle: Bundle, pictures: list[Pixels]) -> tuple[Fitted, list[float]]:
-    """What a bundle's forecast knows, and the standard deviations of the three logarithms that are left.
+    """The fitted forecast of a bundle, and the standard deviations of the errors of its three logarithms.
 
     Args:
         bundle: the model.
         pictures: uint8 (H, W, 3) each, sides of 161 pixels or more.
     """
-    ladder = coded.on_own_scale(bundle)
+    ladder = coded.by_ladder_position(bundle)
     positions = np.linspace(1, bundle.ladder_top / 100, _POSITIONS).round(2).tolist()
     # (positions, pictures, 3, 2): the logarithms of bits, error and loss, estimated and measured
     rows = np.array(
@@ -89,7 +91,7 @@ def _coded(pictures: list[Pixels], ladder: Bundle, position: float) -> Iterator[
 
 
 def _line(estimated: Float, measured: Float, positions: list[float]) -> tuple[Line, float]:
-    """The line through logarithms, float64 (positions, pictures), and the standard deviation from it."""
+    """The line fitted to logarithms, float64 (positions, pictures), and the standard deviation from it."""
     means = estimated.mean(1), measured.mean(1)
     across, up = estimated - means[0][:, None], measured - means[1][:, None]
     slope = float((across * up).sum() / (across * across).sum())
@@ -102,12 +104,9 @@ def _line(estimated: Float, measured: Float, positions: list[float]) -> tuple[Li
 
 
 def analysed(picture: Pixels, one: Coded, bundle: Bundle) -> tuple[list[Plane], list[Plane]]:
-    """Latents and contrasts, as `forecast.forecast` takes them, of a picture, uint8 (H, W, 3), coded."""
+    """Latents and contrasts, as for `forecast.forecast`, of a coded picture, uint8 (H, W, 3)."""
     encoder = Encoder(SegmentStages(Layers.of(one.header, bundle), decodes=False))
-
-    def rows(first: int, last: int) -> tuple[Pixels, None]:
-        return picture[first:last], None
-
+    rows = rows_of(picture)
     return encoder.analyse(rows), encoder.contrasts(rows)
 
 

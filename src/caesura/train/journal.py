@@ -1,7 +1,7 @@
-"""What is known of a folder of photos while it is being packed: on disk, so that memory stays flat.
+"""The photos of a pack that is being made, and the results of those that are done.
 
-A SQLite file beside the unfinished pack lists every photo in its order, and what became of those that are
-done. It says how far the pack has come; a run that was stopped goes on from there.
+It is a SQLite file beside the unfinished pack, so that memory does not grow with the number of photos and a
+stopped run can be continued.
 """
 
 from __future__ import annotations
@@ -24,25 +24,31 @@ _BATCH = 1000
 
 
 class Done(NamedTuple):
-    """What became of a photo."""
+    """Result of a photo."""
 
     name: str  # path below the folder, with /
     start: int  # number of its first square in the pack
     squares: int
     sha256: str
-    reason: str  # why it was skipped, or ""
+    reason: str  # for skipping it, or ""
 
 
 class Journal:
-    """Open, and made anew where there is none of these settings; a context manager.
+    """An open journal, created where there is none with these settings; a context manager.
 
     Attributes:
-        photos: how many there are in all.
-        done, squares: how many photos are done, and the squares that came of them.
+        photos: number of all photos.
+        done, squares: number of photos that are done, and of their squares.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], names: Iterable[str], *, anew: bool) -> None:
-        """`names` is read only where the photos have not been listed yet; `anew` forgets what is there.
+        """Open or create a journal.
+
+        Args:
+            path: of the file.
+            settings: of the pack, JSON values.
+            names: of the photos; not read if they are listed already.
+            anew: whether to begin a new journal in any case.
 
         Raises:
             sqlite3.Error: another process has it open, or it cannot be written.
@@ -52,11 +58,11 @@ class Journal:
             self._database = _opened(path)
         except sqlite3.OperationalError:
             raise
-        except sqlite3.DatabaseError:  # no journal at all
+        except sqlite3.DatabaseError:  # not a database
             path.unlink()
             self._database = _opened(path)
         if anew or self._settings() != content:
-            with self._database:  # all of it or nothing
+            with self._database:  # in one transaction
                 for statement in _LAYOUT.split(";"):
                     self._database.execute(statement)
                 keys = ((_key(name),) for name in names)
@@ -73,7 +79,7 @@ class Journal:
         self._database.close()
 
     def waiting(self) -> Iterator[str]:
-        """Names of the photos that are not done, in their order."""
+        """Names of the photos that are not done, in the order of the journal."""
         after: bytes = b""
         while rows := self._database.execute(
             "SELECT key FROM photos WHERE key > ? AND start IS NULL ORDER BY key LIMIT ?", (after, _BATCH)
@@ -82,7 +88,7 @@ class Journal:
             after = rows[-1][0]
 
     def add(self, done: Iterable[Done]) -> None:
-        """Note photos, which must be in the pack already."""
+        """Record photos, which must be in the pack already."""
         with self._database:
             self._database.executemany(
                 "UPDATE photos SET start = ?, count = ?, sha256 = ?, reason = ? WHERE key = ?",
@@ -90,11 +96,11 @@ class Journal:
             )
 
     def packed(self) -> Iterator[Done]:
-        """The photos that are in the pack, in their order."""
+        """The photos that are in the pack, in the order of the journal."""
         return self._rows("reason = ''")
 
     def skipped(self) -> Iterator[Done]:
-        """The photos that are not."""
+        """The photos that were skipped, in the order of the journal."""
         return self._rows("reason != ''")
 
     def _rows(self, condition: str) -> Iterator[Done]:
@@ -111,7 +117,7 @@ class Journal:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """A connection that keeps every other out until it ends."""
+    """A connection with an exclusive lock."""
     database = sqlite3.connect(path, timeout=1)
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute("BEGIN EXCLUSIVE")
@@ -120,7 +126,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _key(name: str) -> bytes:
-    """Sorts folder by folder: what is in a folder stays together."""
+    """Key of a photo, by which the photos of a folder are sorted together."""
     return os.fsencode(name).replace(b"/", b"\0")
 
 

@@ -1,11 +1,11 @@
-"""The training loop: `train`, from the first step to the last.
+"""The training loop.
 
 A step depends on the configuration, the data and its number alone, so that a run killed at any moment and
-resumed ends with the weights of an uninterrupted one (same machine, same number of threads). By the clock
-(`pace.py`) only the learning rate and the number of steps depend on time as well. Ranks share each step's
-batch, so that a step is the same at any number of them, but for the rounding of sums.
+resumed ends with the weights of an uninterrupted one (same machine, same number of threads). With a time
+limit (`pace.py`) the learning rate and the number of steps depend on time as well. Ranks share the batch of
+each step, which is the same at any number of ranks up to the rounding of sums.
 
-Nothing in a step reads from the device, which then never waits for the host: figures are read every 20 steps.
+No step reads a value from the device, which then never waits for the host: figures are read every 20 steps.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from rich.console import Console
 from torch import Tensor
 
 from caesura.errors import ConfigError, TrainingError
-from caesura.train import checkpoint, loss, models, ranks, schedule
+from caesura.train import architectures, checkpoint, loss, ranks, schedule
 from caesura.train import start as starts
-from caesura.train.average import MovingAverage
 from caesura.train.cae2026.networks import STRIDE
-from caesura.train.config import Config, TrainConfig, from_dict
-from caesura.train.crops import Pack, crop_batches, planar, spread
-from caesura.train.monitor import Figures, Monitor, RungFigures, Silence
-from caesura.train.optim import optimizers
+from caesura.train.config import Config, TrainConfig, from_dict, upgraded
+from caesura.train.crops import crop_batches
+from caesura.train.monitor import AnchorFigures, Figures, Monitor, Silence
+from caesura.train.optim import MovingAverage, optimizers
 from caesura.train.pace import Minutes, Pace, Steps
+from caesura.train.pack import Pack, planar, spread
 from caesura.train.precision import dtype, resolve
 from caesura.train.transfer import to_device
 
 _KLT_SQUARES = 256
-_BEFORE = {"drawn": 0.0, "minutes": 0.0}  # what runs did that were begun before there was a setting
+_LARGEST_GRADIENT = 1.0  # norm, of the weights of one optimizer; larger ones are scaled down to it
 
 
 def train(
@@ -49,22 +49,22 @@ def train(
     console: Console | None = None,
     began: float | None = None,
 ) -> Path:
-    """Train a model, with the other ranks that torchrun started if it did, and return its last checkpoint.
+    """Train a model and return its last checkpoint; under torchrun, as one of its ranks.
 
     Args:
         config: the run.
         data: a pack made by `caesura data prepare`.
         run: folder for checkpoints and logs.
-        resume: go on from the run's last checkpoint if it has one.
+        resume: continue from the run's last checkpoint if it has one.
         start: a run, checkpoint or bundle to take weights from (`start.read`), with fresh optimizers.
         accelerator: as Lightning Fabric names them: "auto", "cpu", "cuda".
         console: where progress goes; the terminal by default.
-        began: when `train.minutes` began, as `time.monotonic` has it; now by default.
+        began: start of `train.minutes`, a value of `time.monotonic`; now by default.
 
     Raises:
         ConfigError: the data or a checkpoint does not fit the configuration, or `run` already holds one and
-            `resume` is not set, or ranks cannot share the batch equally.
-        TrainingError: another rank was lost, or has other weights; or gradients were not finite.
+            `resume` is not set, or the batch is no multiple of the number of ranks.
+        TrainingError: another rank was lost or has different weights, or gradients were not finite.
     """
     began = time.monotonic() if began is None else began
     fabric = ranks.start(accelerator, config.train.precision)
@@ -83,9 +83,9 @@ def _train(
     console: Console | None,
     began: float,
 ) -> Path:
-    """As `train`. Only rank 0 looks at the run and writes to it; the others have what it has from it."""
+    """The part of a rank in `train`; rank 0 alone reads and writes the folder of the run."""
     settings, shard, first = config.train, ranks.shard(fabric), fabric.is_global_zero
-    trims = config.network.name == "cae2026"  # whose latents are coded in cells
+    trims = config.network.name == "cae2026"  # its latents are coded in cells
     last = _last(run, resume=resume) if first else None
     pack = Pack(data)
     _check_shared(settings, pack, data, fabric)
@@ -112,7 +112,7 @@ def _train(
         for number, optimizer in enumerate(plain_optimizers):
             optimizer.load_state_dict(saved[f"optimizer-{number}"])
 
-    cell = models.cell(config)
+    cell = architectures.cell(config)
     validation = pack.validation_crops(settings.validation_squares, pack.side // cell * cell)
     pace = _pace(settings, fabric, began, 0.0 if saved is None else saved["state"].get("seconds", 0.0))
     if not pace.begins(state["step"]):
@@ -128,21 +128,21 @@ def _train(
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate
             torch.manual_seed(settings.seed << 32 | step)  # the noise of this step
-            places = schedule.places(step, settings, len(config.loss.betas))
-            betas = loss.betas_at(places, config.loss.betas)
-            rates = torch.stack([places, betas, loss.sample_weights(betas)])[:, shard.rows]
-            place, beta, weight = to_device(rates, fabric.device)
+            positions = schedule.positions(step, settings, len(config.loss.betas))
+            betas = loss.betas_at(positions, config.loss.betas)
+            rates = torch.stack([positions, betas, loss.sample_weights(betas)])[:, shard.rows]
+            position, beta, weight = to_device(rates, fabric.device)
             masks = schedule.channel_masks(step, settings, config.network.latent_channels, fabric.device)
             pixels = planar(crops)
             pixels = schedule.trimmed(pixels, step, settings, STRIDE) if trims else pixels
-            output = forward(pixels, place, *masks)
+            output = forward(pixels, position, *masks)
             bpp = output.bits / (pixels.shape[2] * pixels.shape[3])
             distortions = loss.distortion(pixels, output.pixels, config.loss.distortion, config.loss.mix)
             total = loss.rate_distortion(bpp, distortions, beta, weight)
             fabric.backward(total)
             for optimizer in stepping:
                 norm = fabric.clip_gradients(
-                    forward, optimizer, max_norm=settings.clip, error_if_nonfinite=False
+                    forward, optimizer, max_norm=_LARGEST_GRADIENT, error_if_nonfinite=False
                 )
                 assert norm is not None  # clipped by norm
                 finite &= torch.isfinite(norm)
@@ -160,7 +160,7 @@ def _train(
                 with pace.timed("validation"):
                     value, ladder, pictures = _validate(ema.module, validation, config, fabric)
                     monitor.validation(step + 1, value, ladder, pictures)
-                state["validation"] = [rung_figures._asdict() for rung_figures in ladder]
+                state["validation"] = [figures_of_anchor._asdict() for figures_of_anchor in ladder]
             if turn.save:
                 with pace.timed("checkpoint"):
                     ranks.check_equal(fabric, model, step + 1)
@@ -173,7 +173,7 @@ def _train(
 
 
 def _pace(settings: TrainConfig, fabric: Fabric, began: float, before: float) -> Pace:
-    """How long the run lasts; `before`, in seconds, counts of what was resumed."""
+    """The pace of the run, of which `before` seconds were over when it was resumed."""
     if settings.minutes:
         return Minutes(settings, began, before, lambda answer: ranks.agreed(fabric, answer))
     return Steps(settings)
@@ -187,9 +187,9 @@ def _finished(last: Path | None, run: Path) -> Path:
 
 def _new_model(
     config: Config, pack: Pack, start: Path | None
-) -> tuple[models.RateModel, list[dict[str, Any]]]:
-    """The model a run begins with, and the records of the runs it comes from."""
-    model = models.make(config, pack.squares[spread(pack.train, _KLT_SQUARES)])
+) -> tuple[architectures.RateModel, list[dict[str, Any]]]:
+    """The model that a run begins with, and the records of the runs whose weights it continues."""
+    model = architectures.make(config, pack.squares[spread(pack.train, _KLT_SQUARES)])
     history = []
     if start is not None:
         record = starts.load(model, start, config)
@@ -205,10 +205,10 @@ def _new_model(
     return model, history
 
 
-def _freeze_idle(model: models.RateModel, settings: TrainConfig) -> None:
-    """Ask no gradient of what a joint run leaves alone, which ranks would wait for.
+def _freeze_idle(model: architectures.RateModel, settings: TrainConfig) -> None:
+    """Compute no gradient of the parameters that a joint run does not train; ranks would wait for it.
 
-    Optimizers keep these parameters, as they are in the checkpoints of runs made before there were ranks.
+    Optimizers keep these parameters, which the checkpoints of older runs have as well.
     """
     if settings.stage == "joint":
         for name, parameter in model.named_parameters():
@@ -216,7 +216,11 @@ def _freeze_idle(model: models.RateModel, settings: TrainConfig) -> None:
 
 
 def _last(run: Path, *, resume: bool) -> Path | None:
-    """The checkpoint to go on from."""
+    """The checkpoint to continue from, or None.
+
+    Raises:
+        ConfigError: there is one and `resume` is not set.
+    """
     last = checkpoint.latest(run)
     if last is not None and not resume:
         raise ConfigError(f"run {run} already holds {last.name}; resume it or name another folder")
@@ -224,20 +228,22 @@ def _last(run: Path, *, resume: bool) -> Path | None:
 
 
 def _check_shared(settings: TrainConfig, pack: Pack, data: Path, fabric: Fabric) -> None:
-    """Make sure that ranks have the same data, and a batch that they can share."""
+    """Check that all ranks have the same data and that the batch is a multiple of their number.
+
+    Raises:
+        ConfigError: they have not, or it is not.
+    """
     count = fabric.world_size
     if settings.batch % count:
         raise ConfigError(f"train.batch is {settings.batch}; {count} ranks need a multiple of {count}")
     if pack.sha256 != fabric.broadcast(pack.sha256):
-        raise ConfigError(f"data {data} is not what rank 0 has under this name; all ranks need the same pack")
+        raise ConfigError(f"data {data} differs from that of rank 0; all ranks need the same pack")
 
 
 def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None:
     if was["data"] != now["data"]:
         raise ConfigError(f"data is not what run {run} was started with; resume needs the same pack")
-    config = starts.upgraded(was["config"])
-    config |= {"train": _BEFORE | config["train"]}
-    started = from_dict(config).as_dict()  # settings that there were not have their defaults
+    started = from_dict(upgraded(was["config"])).as_dict()
     for section, settings in now["config"].items():
         for name, value in settings.items():
             before = started[section][name]
@@ -248,10 +254,10 @@ def _check_same_run(was: dict[str, Any], now: dict[str, Any], run: Path) -> None
 @torch.no_grad()
 def _validate(
     model: torch.nn.Module, crops: Tensor, config: Config, fabric: Fabric
-) -> tuple[float, list[RungFigures], Tensor]:
-    """Rounded latents, every rung: the weighted loss, figures per rung, and pictures of the middle one.
+) -> tuple[float, list[AnchorFigures], Tensor]:
+    """The weighted loss, figures per anchor, and pictures at the middle anchor, with rounded latents.
 
-    Each rank looks at its share of the crops; the pictures are of the first of them.
+    Each rank computes its share of the crops; the pictures are those of its first four.
     """
     model.eval()
     betas, sums = config.loss.betas, []
@@ -274,6 +280,6 @@ def _validate(
     model.train()
     share = len(crops) / fabric.world_size
     means = ranks.mean(fabric, torch.tensor(sums, dtype=torch.float64, device=fabric.device)) / share
-    ladder = [RungFigures(beta, *row[1:]) for beta, row in zip(betas, means.tolist(), strict=True)]
+    ladder = [AnchorFigures(beta, *row[1:]) for beta, row in zip(betas, means.tolist(), strict=True)]
     value = float(means[:, 0].sum()) / sum(beta**-0.5 for beta in betas)
     return value, ladder, torch.cat(pictures) if pictures else crops[:0]

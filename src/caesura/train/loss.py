@@ -1,15 +1,15 @@
 """R + beta * D.
 
-R is in bits per pixel. D is the mean squared error over pixels and channels with pixels in [0, 1];
-1 - MS-SSIM; or "perceptual", a weighted sum of three:
+R is in bits per pixel. D is the mean squared error over pixels and channels with pixels in [0, 1], or
+"perceptual", a weighted sum of three errors:
 
     D = mix.mse * MSE + mix.ssimulacra2 * 6.5e-5 * S + mix.psnr_hvs * 0.5 * H
 
-S is what SSIMULACRA 2 sums up (`ssimulacra2.py`), H the weighted error of PSNR-HVS (`psnr_hvs.py`). The
-factors make a bit buy about as much of each as of the squared error at the same beta.
+S is the weighted sum of SSIMULACRA 2 (`ssimulacra2.py`), H the weighted error of PSNR-HVS (`psnr_hvs.py`).
+With these factors a bit buys about as much of each as of the squared error at the same beta.
 
-With the other convention in use, R + lambda * 255^2 * MSE of pixels in [0, 1], as CompressAI writes it:
-beta = 255^2 * lambda, so beta 65 is lambda 0.001 and beta 6500 is lambda 0.1.
+In the convention of CompressAI, R + lambda * 255^2 * MSE of pixels in [0, 1], beta = 255^2 * lambda: beta 65
+is lambda 0.001 and beta 6500 is lambda 0.1.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from torch import Tensor
 
 from caesura.train import psnr_hvs, ssimulacra2
 from caesura.train.config import MixConfig
-from caesura.train.ladder import mixing
+from caesura.train.forward import mixing
 
-Kind = Literal["mse", "ms-ssim", "perceptual"]
-# Squared error a unit: the ratio of the two slopes against the rate, measured along the ladder of a model
-# trained for the squared error. They vary: 5.1e-5 to 7.0e-5, 0.3 (low rates) to 0.68 (high).
+Kind = Literal["mse", "perceptual"]
+# Units in squared errors: ratios of the slopes against the rate, measured along the ladder of a model trained
+# for the squared error. They vary: 5.1e-5 to 7.0e-5, 0.3 (low rates) to 0.68 (high).
 _SSIMULACRA2_UNIT, _PSNR_HVS_UNIT = 6.5e-5, 0.5
 _MIX = MixConfig()
 
@@ -36,21 +36,13 @@ def distortion(original: Tensor, restored: Tensor, kind: Kind, mix: MixConfig = 
 
     Args:
         original, restored: float (N, 3, H, W) in [0, 1].
-        kind: "mse"; "ms-ssim" for 1 - MS-SSIM, which needs H and W above 160; "perceptual", which needs H and
-            W to be multiples of 8.
-        mix: what "perceptual" is made of.
+        kind: "mse" or "perceptual", which needs H and W to be multiples of 8.
+        mix: weights of the parts of "perceptual".
 
     Returns:
         float (N,).
     """
-    if kind == "mse":
-        return _squared_error(original, restored)
-    if kind == "perceptual":
-        return _perceptual(original, restored, mix)
-    from pytorch_msssim import ms_ssim
-
-    similarity: Tensor = ms_ssim(original, restored, data_range=1.0, size_average=False)
-    return 1 - similarity
+    return _squared_error(original, restored) if kind == "mse" else _perceptual(original, restored, mix)
 
 
 def _squared_error(original: Tensor, restored: Tensor) -> Tensor:
@@ -70,23 +62,28 @@ def rate_distortion(bpp: Tensor, distortions: Tensor, betas: Tensor, weights: Te
 
     Args:
         bpp, distortions, betas: float (N,).
-        weights: float (N,), each sample's; `sample_weights(betas)` if not given. A part of a batch needs its
-            part of the whole batch's: the mean over equal parts is then that of the whole.
+        weights: float (N,), of the samples; `sample_weights(betas)` by default. For a part of a batch, the
+            part of the weights of the whole: the mean over equal parts is then that of the whole batch.
     """
     weights = sample_weights(betas) if weights is None else weights
     return (weights * (bpp + betas * distortions)).mean()
 
 
 def sample_weights(betas: Tensor) -> Tensor:
-    """Weights of a batch's samples, float (N,) to (N,): 1 / sqrt(beta), scaled to a mean of one.
+    """Weights of the samples of a batch, float (N,) to (N,): 1 / sqrt(beta), scaled to a mean of one.
 
-    The loss at its optimum grows about as sqrt(beta): so every rung of the ladder pulls about equally at the
-    shared weights.
+    The loss at its optimum is about proportional to sqrt(beta); with these weights all parts of the ladder
+    have about the same influence on the network.
     """
     weights = torch.rsqrt(betas)
     return weights / weights.mean()
 
 
-def betas_at(places: Tensor, betas: Sequence[float]) -> Tensor:
-    """Each sample's beta: log-interpolated along the ladder at `places`, float (N,), 0 to len(betas) - 1."""
-    return torch.exp(mixing(places, len(betas)) @ torch.log(torch.tensor(betas, device=places.device)))
+def betas_at(positions: Tensor, betas: Sequence[float]) -> Tensor:
+    """Beta of each sample, float (N,): log-interpolated between those of the anchors.
+
+    Args:
+        positions: float (N,), ladder positions, 0 to len(betas) - 1.
+        betas: of the anchors.
+    """
+    return torch.exp(mixing(positions, len(betas)) @ torch.log(torch.tensor(betas, device=positions.device)))

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a progress bar, one line per validation, TensorBoard where it is installed."""
+"""Display of a run: a progress bar, one line per validation, TensorBoard logs where it is installed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Figures(NamedTuple):
     error: Tensor  # squared, of pixels in [0, 1]
 
 
-class RungFigures(NamedTuple):
-    """Validation result of one rung of the ladder."""
+class AnchorFigures(NamedTuple):
+    """Validation result at one anchor of the ladder."""
 
     beta: float
     bpp: float
@@ -33,7 +33,7 @@ class RungFigures(NamedTuple):
 
 
 class Monitor:
-    """Context manager around a run's steps; `step` after each one, `validation` now and then."""
+    """Context manager around the steps of a run; `step` is called after each step."""
 
     def __init__(self, run: Path, first_step: int, pace: Pace, console: Console | None = None) -> None:
         self._pace = pace
@@ -83,14 +83,14 @@ class Monitor:
         for name, value in (values | {"learning rate": learning_rate}).items():
             self._scalar(f"train/{name}", value, step + 1)
 
-    def validation(self, step: int, loss: float, ladder: Sequence[RungFigures], pictures: Tensor) -> None:
-        """Show and log a validation; `pictures`: float (N, 3, H, W), originals above reconstructions."""
-        points = "  ".join(f"{rung.bpp:.3f}/{rung.psnr:.2f}" for rung in ladder)
+    def validation(self, step: int, loss: float, ladder: Sequence[AnchorFigures], pictures: Tensor) -> None:
+        """Show and log a validation; `pictures` is float (N, 3, H, W), originals above reconstructions."""
+        points = "  ".join(f"{anchor.bpp:.3f}/{anchor.psnr:.2f}" for anchor in ladder)
         self._progress.console.print(f"step {step}: validation loss {loss:.4f}  bpp/dB {points}")
         self._scalar("validation/loss", loss, step)
-        for number, rung in enumerate(ladder):
-            self._scalar(f"validation/bpp/{number}", rung.bpp, step)
-            self._scalar(f"validation/psnr/{number}", rung.psnr, step)
+        for number, anchor in enumerate(ladder):
+            self._scalar(f"validation/bpp/{number}", anchor.bpp, step)
+            self._scalar(f"validation/psnr/{number}", anchor.psnr, step)
         if self._writer is not None:
             self._writer.add_images("validation/pictures", pictures, step)
         self._clock, self._pixels = time.perf_counter(), 0
@@ -100,17 +100,17 @@ class Monitor:
             self._writer.add_scalar(name, value, step)
 
     def _curves(self, folder: Path, first_step: int) -> Any:
-        """TensorBoard's writer, or None."""
+        """A TensorBoard writer, or None where TensorBoard is not installed."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            self._progress.console.print("TensorBoard is not installed; the run goes on without its curves")
+            self._progress.console.print("TensorBoard is not installed; the run has no curves")
             return None
         return SummaryWriter(folder, purge_step=first_step or None)
 
 
 class Silence:
-    """What ranks other than the first show: nothing."""
+    """In place of `Monitor` on all ranks but the first; does nothing."""
 
     def __enter__(self) -> Silence:
         return self
@@ -121,5 +121,5 @@ class Silence:
     def step(self, step: int, pixels: int, figures: Figures, learning_rate: float) -> None:
         """As `Monitor.step`."""
 
-    def validation(self, step: int, loss: float, ladder: Sequence[RungFigures], pictures: Tensor) -> None:
+    def validation(self, step: int, loss: float, ladder: Sequence[AnchorFigures], pictures: Tensor) -> None:
         """As `Monitor.validation`."""

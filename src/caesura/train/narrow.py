@@ -1,13 +1,13 @@
-"""Give a trained flagship a smaller decoder: one block at 1/8, of fewer channels, cut out of those it has.
+"""Cut a smaller decoder out of a trained cae2026: one block at 1/8 with fewer channels.
 
     python -m caesura.train.narrow START CONFIG PACK RUN
 
 START is a run or a bundle, CONFIG the TOML file with the smaller `[network.synthesis]`. RUN then holds
-weights to start from: with `stage = "synthesis"` first, which mends what was cut away.
+weights to start from, first with `stage = "synthesis"`, which makes up for the removed channels.
 
-The channels that pass between blocks are replaced by their principal components, scaled by how strongly the
-layers that read them respond; inside a block those hidden channels stay that carry most to its output. Every
-block is tried in the place of all, and the one stays with which the pictures change least.
+Channels between blocks are replaced by their principal components, weighted by the response of the layers
+that read them. Inside a block the hidden channels with the largest effect on its output are kept. Each block
+is tried as the only one; the one with which decoded pictures change least is used.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from caesura.errors import ConfigError
-from caesura.train import checkpoint, models
+from caesura.train import architectures, checkpoint
 from caesura.train import start as starts
 from caesura.train.cae2026.networks import SLOPE, Block, Synthesis
 from caesura.train.config import Config, from_dict, load
-from caesura.train.crops import Pack, planar, spread
+from caesura.train.pack import Pack, planar, spread
 
 _CROPS = 24
-_SUBSAMPLING = 7  # of the cells of each crop that statistics are made of
+_SUBSAMPLING = 7  # of the cells of each crop, for the statistics
 _REPLACED = ("synthesis.up.", "synthesis.fine.", "synthesis.leave.")
 
 
 class Observed(NamedTuple):
-    """What passed through the stage at 1/8 while pictures were decoded."""
+    """Activations of the stage at 1/8 while pictures were decoded."""
 
-    latents: list[tuple[Tensor, Tensor]]  # what the synthesis was given, and its rate
+    latents: list[tuple[Tensor, Tensor]]  # inputs of the synthesis: latents and anchor weights
     streams: list[Tensor]  # float (n, channels): before the first block and after each
-    energies: list[tuple[Tensor, Tensor]]  # mean squares of each block's hidden channels, in its two parts
+    energies: list[tuple[Tensor, Tensor]]  # mean squares of the hidden channels in both parts of each block
 
 
 def main() -> None:
@@ -68,16 +68,16 @@ def narrow(
     """Weights for a network whose synthesis has a smaller stage at 1/8.
 
     Args:
-        weights: of a flagship.
+        weights: of a model of cae2026.
         before: its configuration.
-        after: the same, but for that stage and what is no part of the network.
-        squares: uint8 (N, side, side, 3) to look at; sides are multiples of 16.
+        after: a configuration whose network differs in that stage alone.
+        squares: uint8 (N, side, side, 3), for the statistics; sides are multiples of 16.
 
     Raises:
         ConfigError: the networks differ in something else, or the stage is not one block of fewer channels.
     """
     _check(before, after)
-    old, new = models.make(before, squares), models.make(after, squares)
+    old, new = architectures.make(before, squares), architectures.make(after, squares)
     old.load_state_dict(old.state_dict() | weights)
     kept = {name: value for name, value in old.state_dict().items() if not name.startswith(_REPLACED)}
     new.load_state_dict(new.state_dict() | kept)
@@ -96,7 +96,7 @@ def _check(before: Config, after: Config) -> None:
     alike = dataclasses.replace(before.network, synthesis=wanted) == after.network
     if not alike or (was.coarse_width, was.coarse_blocks) != (wanted.coarse_width, wanted.coarse_blocks):
         raise ConfigError("network differs from the start's in more than the synthesis' stage at 1/8")
-    if wanted.fine_blocks != 1 or not was.fine_blocks or wanted.fine_width > was.fine_width:
+    if wanted.fine_blocks != 1 or wanted.fine_width > was.fine_width:
         raise ConfigError(
             f"network.synthesis has {wanted.fine_blocks} fine blocks of {wanted.fine_width} channels; "
             f"1 of at most {was.fine_width} is allowed, cut out of the start's {was.fine_blocks}"
@@ -104,7 +104,7 @@ def _check(before: Config, after: Config) -> None:
 
 
 def _observe(model: nn.Module, synthesis: Synthesis, squares: NDArray[np.uint8]) -> Observed:
-    """Code squares, at rates from one end of the ladder to the other."""
+    """Activations while squares are coded at ladder positions from one end to the other."""
     blocks = [block for block in synthesis.fine if isinstance(block, Block)]
     inputs: list[list[Tensor]] = [[] for _ in range(len(blocks) + 1)]
     hidden: list[tuple[list[Tensor], list[Tensor]]] = [([], []) for _ in blocks]
@@ -119,8 +119,8 @@ def _observe(model: nn.Module, synthesis: Synthesis, squares: NDArray[np.uint8])
     hooks.append(blocks[-1].register_forward_hook(lambda _, __, out: inputs[-1].append(_cells(out))))
     top = len(model.get_parameter("log_gain")) - 1
     for number, square in enumerate(squares):
-        place = torch.tensor([top * number / max(1, len(squares) - 1)])
-        model(planar(torch.from_numpy(square)[None]), place)
+        position = torch.tensor([top * number / max(1, len(squares) - 1)])
+        model(planar(torch.from_numpy(square)[None]), position)
     for hook in hooks:
         hook.remove()
     energies = [(_energy(first), _energy(second)) for first, second in hidden]
@@ -128,7 +128,7 @@ def _observe(model: nn.Module, synthesis: Synthesis, squares: NDArray[np.uint8])
 
 
 def _cells(x: Tensor) -> Tensor:
-    """A part of the cells, float (1, channels, h, w) to (n, channels)."""
+    """A sample of the cells, float (1, channels, h, w) to (n, channels)."""
     return x.permute(0, 2, 3, 1).flatten(0, 2)[::_SUBSAMPLING]
 
 
@@ -137,7 +137,7 @@ def _energy(hidden: list[Tensor]) -> Tensor:
 
 
 def _cut(old: Synthesis, new: Synthesis, number: int, observed: Observed) -> None:
-    """Set `up`, the one block and `leave` of the new synthesis, the block from block `number` of the old."""
+    """Set `up`, the only block and `leave` of the new synthesis, from block `number` of the old one."""
     block, only = old.fine[number], new.fine[0]
     assert isinstance(block, Block)
     assert isinstance(only, Block)
@@ -167,7 +167,7 @@ def _cut(old: Synthesis, new: Synthesis, number: int, observed: Observed) -> Non
 
 
 def _subspace(streams: list[Tensor], readers: list[Tensor], width: int) -> tuple[Tensor, Tensor]:
-    """To fewer channels and back, (width, channels) and (channels, width), losing what is read least."""
+    """Maps to `width` channels and back, (width, channels) and (channels, width), best for the readers."""
     covariance = sum((x.T @ x / len(x) for x in streams), torch.zeros(()))
     values, vectors = torch.linalg.eigh(sum((matrix.T @ matrix for matrix in readers), torch.zeros(())))
     roots = values.clamp(min=1e-9).sqrt()
@@ -177,7 +177,7 @@ def _subspace(streams: list[Tensor], readers: list[Tensor], width: int) -> tuple
 
 
 def _strongest(importance: Tensor, count: int) -> Tensor:
-    """Indices of the largest, in their order."""
+    """Indices of the `count` largest, ascending."""
     return importance.argsort(descending=True)[:count].sort().values
 
 
@@ -196,7 +196,7 @@ def _set(conv: nn.Conv2d, matrix: Tensor, bias: Tensor) -> None:
 
 
 def _change(old: Synthesis, new: Synthesis, observed: Observed) -> float:
-    """Mean squared difference of what they decode, in [0, 1]."""
+    """Mean squared difference of the pixels that both decode, in [0, 1]."""
     changes = [(old(*given) - new(*given)).square().mean() for given in observed.latents]
     return float(torch.stack(changes).mean())
 

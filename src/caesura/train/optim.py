@@ -1,4 +1,4 @@
-"""Muon for the inner convolutions, Adam for everything else.
+"""Optimizers and the moving average: Muon for the inner convolutions, Adam for everything else.
 
 Muon (Jordan et al. 2024) replaces a matrix's momentum by the nearest semi-orthogonal matrix, found with a few
 Newton-Schulz iterations. torch.optim.Muon takes 2-D weights one at a time; here convolutions are seen as
@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from torch.optim.swa_utils import AveragedModel
 
-from caesura.train.models import RateModel
+from caesura.train.architectures import RateModel
 
 # Coefficients of the quintic iteration, and the update's scale that matches Adam's step (Liu et al. 2025).
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -24,7 +25,7 @@ _ADAM_MATCH = 0.2
 
 
 class Muon(Optimizer):
-    """Momentum, orthogonalised (Jordan et al. 2024; scale of Liu et al. 2025)."""
+    """Orthogonalised momentum (Jordan et al. 2024), with the scale of Liu et al. (2025)."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Update every weight that has a gradient; `closure` is not supported."""
+        """Update all weights that have a gradient; `closure` is not supported."""
         if closure is not None:
             raise TypeError("Muon takes no closure")
         for group in self.param_groups:
@@ -68,7 +69,7 @@ class Muon(Optimizer):
 
 
 def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-    """Push every singular value towards one: float (n, rows, columns) in and out, computed in `dtype`."""
+    """Matrices with singular values near one: float (n, rows, columns) in and out, computed in `dtype`."""
     x = matrices.to(dtype)
     tall = x.shape[1] > x.shape[2]
     if tall:
@@ -92,3 +93,25 @@ def optimizers(model: RateModel, lr: float, dtype: torch.dtype = torch.bfloat16)
     inner = [p for p in trained if id(p) in chosen]
     result: list[Optimizer] = [Adam([p for p in trained if id(p) not in chosen], lr=lr, betas=(0.9, 0.98))]
     return [Muon(inner, lr=lr, dtype=dtype), *result] if inner else result
+
+
+class MovingAverage(AveragedModel):
+    """Exponential moving average whose decay ramps up, so that early averages forget the start.
+
+    The count of updates stays on the CPU: PyTorch's own update reads it from the device and waits for each
+    step.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model, use_buffers=False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Average in the parameters of `model` after a step, and copy its buffers."""
+        count = int(self.n_averaged)
+        ramped = min(self._decay, (1 + count) / (10 + count)) if count else 0.0
+        torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), 1 - ramped)
+        for averaged, current in zip(self.module.buffers(), model.buffers(), strict=True):
+            averaged.copy_(current)
+        self.n_averaged += 1

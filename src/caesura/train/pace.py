@@ -1,6 +1,6 @@
-"""How long a run lasts, and when it validates and saves: by steps or by the clock.
+"""Length of a run, and when it validates and saves: by a number of steps or by a time limit.
 
-Both paces answer the same questions. By the clock all ranks take over the answers of rank 0.
+`Steps` and `Minutes` have the same methods. With a time limit all ranks follow rank 0.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from caesura.train.config import TrainConfig
 
-_MARGIN = 1.25  # more than what was measured is kept free, since it varies
-# For the process to end, in seconds: so many, and a share of the start-up, which tells how fast it all is.
+_MARGIN = 1.25  # factor on measured durations, which vary
+# Seconds kept free for the process to exit: a constant, a share of the start-up time, and the most of it.
 _ENDING, _ENDING_SHARE, _ENDING_MOST = 1.0, 0.25, 6.0
 
 
 class Turn(NamedTuple):
-    """What follows a step."""
+    """Actions after a step."""
 
     validate: bool
     save: bool
@@ -33,41 +33,41 @@ class Steps:
         self._settings = settings
 
     def begins(self, step: int) -> bool:
-        """Whether there is anything left to do after `step` steps."""
+        """Whether the run goes on after `step` steps."""
         return step < self._settings.steps
 
     def share(self, step: int) -> float:
-        """How much of the run is over after `step` steps, 0 to 1."""
+        """Share of the run that is over after `step` steps, 0 to 1."""
         return step / self._settings.steps
 
     def turn(self, step: int) -> Turn:
-        """What is to be done after `step` steps."""
+        """Actions due after `step` steps."""
         return _due(step, self._settings, last=step == self._settings.steps)
 
     @contextmanager
     def timed(self, _: str) -> Iterator[None]:
-        """Around a validation or a checkpoint."""
+        """Context manager around a validation or a checkpoint, which measures its duration if needed."""
         yield
 
     def over(self, turn: Turn) -> bool:
-        """Whether the run ends when a turn is done."""
+        """Whether the run ends after the actions of `turn`."""
         return turn.last
 
     def state(self, _: Turn) -> dict[str, Any]:
-        """What a checkpoint has to know."""
+        """Fields for the state of a checkpoint."""
         return {}
 
     def progress(self, step: int) -> tuple[int, int]:
-        """What is done and what there is to do in all, in one unit."""
+        """Progress after `step` steps, and its value at the end, in one unit."""
         return step, self._settings.steps
 
 
 class Minutes:
-    """A run of `train.minutes` minutes, the command's start-up, the last validation and checkpoint included.
+    """A run of `train.minutes` minutes, including start-up, the last validation and the last checkpoint.
 
-    It has one step at least. How long validations and checkpoints take is measured after the first step, and
-    whenever there is one; that time is then kept free at the end, and one that would not fit before the last
-    is left out.
+    It has at least one step. The duration of validations and checkpoints is measured after the first step and
+    at each later one. That time is kept free at the end, and intermediate ones that would not fit are left
+    out.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class Minutes:
 
         Args:
             settings: of the run.
-            began: when the command began, as `time.monotonic` has it.
+            began: start of the command, a value of `time.monotonic`.
             before: seconds that the run took before it was resumed.
-            agree: gives all ranks the answer of rank 0.
+            agree: returns the answer of rank 0 on all ranks.
         """
         self._settings, self._agree = settings, agree
         self._began, self._limit = began - before, 60 * settings.minutes
         self._costs: dict[str, float] = {}
-        self._steps: deque[float] = deque([0.0], maxlen=20)  # how long the latest took
+        self._steps: deque[float] = deque([0.0], maxlen=20)  # durations of the last steps
         self._step_began = monotonic()
         self._ending = min(_ENDING_MOST, _ENDING + _ENDING_SHARE * (self._step_began - began))
 
@@ -97,13 +97,13 @@ class Minutes:
         return step == 0 or bool(self._agree(self._seconds() < self._limit))
 
     def share(self, _: int) -> float:
-        """As `Steps.share`; 1 when the last validation begins. To be asked when a step begins."""
+        """As `Steps.share`; 1 when the last validation begins. To be called at the start of a step."""
         self._step_began = monotonic()
         usable = self._limit - self._kept_free()
         return float(self._agree(min(1.0, self._seconds() / usable) if usable > 0 else 1.0))
 
     def turn(self, step: int) -> Turn:
-        """As `Steps.turn`; to be asked when a step ends."""
+        """As `Steps.turn`; to be called at the end of a step."""
         self._steps.append(monotonic() - self._step_began)
         turn = _due(step, self._settings, last=not self._room())
         if not turn.last and not self._costs:
@@ -121,11 +121,11 @@ class Minutes:
         self._costs[name] = monotonic() - began
 
     def over(self, turn: Turn) -> bool:
-        """As `Steps.over`: also where a turn did all that the last one does and left no time."""
+        """As `Steps.over`: also if validation and checkpoint were done and left no time for a step."""
         return turn.last or (turn.validate and turn.save and bool(self._agree(not self._room())))
 
     def state(self, turn: Turn) -> dict[str, Any]:
-        """As `Steps.state`: the seconds that are over, all of them after the last turn."""
+        """As `Steps.state`: the seconds that are over, at least the limit after the last step."""
         return {"seconds": max(self._limit, self._seconds()) if turn.last else self._seconds()}
 
     def progress(self, _: int) -> tuple[int, int]:
@@ -136,11 +136,11 @@ class Minutes:
         return monotonic() - self._began
 
     def _room(self, *first: str) -> bool:
-        """Whether there is time for another step, with these before it."""
+        """Whether there is time for another step after the named actions."""
         return self._seconds() + self._cost(*first) + self._kept_free() <= self._limit
 
     def _kept_free(self) -> float:
-        """What the end takes: a step under way, the last validation and checkpoint, and leaving."""
+        """Seconds for the end: the current step, the last validation and checkpoint, and the exit."""
         return max(self._steps) + self._cost("validation", "checkpoint") + self._ending
 
     def _cost(self, *names: str) -> float:

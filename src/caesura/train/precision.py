@@ -1,4 +1,4 @@
-"""The precision that a device computes networks fastest in."""
+"""The precision in which a device computes networks fastest."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _BF16 = ("avx512_bf16", "amx_bf16")
 
 
 def resolve(setting: Setting, device: str) -> Precision:
-    """What a setting means on a kind of device, "cpu" or "cuda".
+    """The precision of a setting on a kind of device, "cpu" or "cuda".
 
-    "auto" is bf16 where the device has instructions for it. Processors without them emulate it, and were
-    twelve times slower in it than in float32 (docs/TRAINING.md).
+    "auto" is bf16 where the device has instructions for it. Processors without them emulate it and were
+    twelve times slower than in float32 (docs/TRAINING.md).
     """
     if setting != "auto":
         return setting
@@ -26,5 +26,5 @@ def resolve(setting: Setting, device: str) -> Precision:
 
 
 def dtype(precision: Precision) -> torch.dtype:
-    """Of products in a precision."""
+    """The type of products in a precision."""
     return torch.bfloat16 if precision == "bf16-mixed" else torch.float32

@@ -1,11 +1,11 @@
-"""Photos in, one packed file of uint8 squares out.
+"""Making a pack: squares cut out of photos.
 
 A pack is a folder with two files: ``squares.u8``, the squares one after another as raw (side, side, 3) RGB
-bytes, and ``manifest.json``, which says where each came from. Photos whose name hashes into the held-out
-sixteenth are marked ``validation`` and never reach training.
+bytes, and ``manifest.json`` with their sources. Photos whose name hashes into a sixteenth are marked
+``validation`` and never used in training.
 
-Photos stream through: memory does not grow with their number, all processors cut, and a run that was
-stopped goes on where it was. The pack depends on neither.
+Photos are streamed: memory does not grow with their number. They are cut by several processes, and a stopped
+run is continued. The pack depends on neither.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ MANIFEST = "manifest.json"
 FORMAT = "caesura-pack-1"
 _UNFINISHED = SQUARES + ".part"
 _JOURNAL = "unfinished.sqlite"
-_NOTED_EVERY = 2.0  # seconds, the work that a killed run loses
-_AHEAD = 3  # photos a worker may be ahead of the pack
-_WORTH_A_WORKER = 16  # photos; starting one takes a second
+_NOTED_EVERY = 2.0  # seconds; the most work that a killed run loses
+_AHEAD = 3  # photos that a worker may be ahead of the pack
+_WORTH_A_WORKER = 16  # photos per worker at least; starting one takes a second
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".ppm"})
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `prepare` did: squares written per split, and why photos were skipped."""
+    """Result of `prepare`: squares per split, and the reasons for which photos were skipped, by name."""
 
     train: int
     validation: int
@@ -76,27 +76,27 @@ def prepare(
 
     Args:
         source: a folder tree of photos. EXIF orientation is applied.
-        destination: the pack's folder; made if missing, replaced only when everything has been written. A run
-            with the same settings that was stopped on its way is taken up again, with the photos it found.
+        destination: the pack's folder; created if missing, replaced when everything has been written. A
+            stopped run with the same settings is continued, with the photos that it found.
         sizes: sides of the squares cut, in pixels, each at least `side`. A square larger than `side` is
             resized to it (Lanczos); `sizes=(side,)` keeps native resolution.
         side: side of the packed squares, in pixels, 8 or more.
         coverage: the area cut per size as a multiple of the photo's area; 1 cuts about every pixel once.
         seed: of the square positions. Positions of one photo depend on the seed and its path alone.
-        workers: processes that read and cut photos, fewer for a few; 1 does without others.
+        workers: processes that read and cut photos, fewer for few photos; with 1 it is this process.
         progress: called with (photos done, photos in all).
 
     Returns:
-        Counts, and the reason for each photo that was skipped (unreadable, or smaller than every size).
+        Numbers of squares, and the skipped photos: unreadable, or smaller than every size.
 
     Raises:
-        ConfigError: a setting is out of range, no photo under `source` could be used, a worker died, or
-            another run is at work in `destination`.
+        ConfigError: a setting is out of range, no photo under `source` can be used, a worker died, or
+            another run is writing to `destination`.
     """
     if side < 8:
         raise ConfigError(f"side is {side}; it must be 8 or more pixels")
     if not sizes or min(sizes) < side:
-        raise ConfigError(f"sizes are {list(sizes)}; there must be some, each at least side = {side}")
+        raise ConfigError(f"sizes is {list(sizes)}; one or more are needed, each {side} (side) or more")
     if not 0 < coverage <= 64:
         raise ConfigError(f"coverage is {coverage}; it must be above 0 and at most 64")
     if workers < 1:
@@ -123,7 +123,7 @@ def prepare(
         raise ConfigError(f"{noted} cannot be used, perhaps another run is at work: {error}") from error
     except BrokenProcessPool as error:
         raise ConfigError("a worker died; the same command again goes on from here") from error
-    (destination / MANIFEST).unlink(missing_ok=True)  # a pack without one is no pack, whatever happens next
+    (destination / MANIFEST).unlink(missing_ok=True)  # without it, a half-replaced pack is not taken for one
     unfinished.replace(destination / SQUARES)
     (destination / (MANIFEST + ".part")).replace(destination / MANIFEST)
     noted.unlink()
@@ -131,7 +131,7 @@ def prepare(
 
 
 class _Cut(NamedTuple):
-    """How photos are cut; see `prepare`."""
+    """Settings of the cutting; see `prepare`."""
 
     sizes: tuple[int, ...]
     side: int
@@ -140,15 +140,15 @@ class _Cut(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """What is cut from one photo."""
+    """The squares of one photo."""
 
     squares: bytes
     sha256: str  # of the photo's file
-    reason: str  # why it is skipped, or ""
+    reason: str  # for skipping it, or ""
 
 
 def photos(source: Path) -> Iterator[str]:
-    """Photos below `source`, by their path from there, in no order; links to folders are not followed."""
+    """Paths of the photos below `source`, relative to it, in no order; links to folders are not followed."""
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -160,7 +160,7 @@ def photos(source: Path) -> Iterator[str]:
                         folders.append(name + "/")
                     elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
                         yield name
-        except OSError:  # not there, or not ours to read
+        except OSError:  # missing or not readable
             continue
 
 
@@ -208,7 +208,7 @@ def _pack(
 
 
 def _digest(out: BinaryIO, size: int) -> Any:
-    """The hash of the first `size` bytes, which are all that is kept.
+    """The hash of the first `size` bytes; bytes after them are removed.
 
     Raises:
         ConfigError: there are fewer.
@@ -216,19 +216,21 @@ def _digest(out: BinaryIO, size: int) -> Any:
     digest = hashlib.sha256()
     while left := size - out.tell():
         if not (block := out.read(min(left, 1 << 20))):
-            raise ConfigError(f"{out.name} has lost bytes; remove it and {_JOURNAL} to begin anew")
+            raise ConfigError(
+                f"{out.name} is shorter than its journal says; remove it and {_JOURNAL} to begin anew"
+            )
         digest.update(block)
     out.truncate()
     return digest
 
 
 def _cut_all(source: Path, names: Iterator[str], cut: _Cut, workers: int) -> Iterator[tuple[str, _Piece]]:
-    """Each photo's piece, in the order of the names; workers are only a few photos ahead."""
+    """The squares of each photo, in the order of the names; workers are a few photos ahead at most."""
     if workers == 1:
         for name in names:
             yield name, _piece(source, name, cut)
         return
-    # Started afresh: forked processes would share the state of threads that they do not have.
+    # Spawned: forked processes would inherit locks of threads that they do not have.
     context = multiprocessing.get_context("spawn")
     ahead: deque[tuple[str, Future[_Piece]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
@@ -246,7 +248,7 @@ def _cut_all(source: Path, names: Iterator[str], cut: _Cut, workers: int) -> Ite
 
 
 def _begin() -> None:
-    """In a worker: Ctrl-C is for the process that has the pack, and when that is gone, so is the work."""
+    """Set up a worker: it ignores Ctrl-C, which the parent handles, and exits when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,9 +1,9 @@
-"""Give a bundle its map for previews, fitted to photographs; `caesura export --photos` does it for a new one.
+"""Fit the linear map of a bundle for quick previews to photographs, as `caesura export --photos` does.
 
 python -m caesura.train.preview BUNDLE PHOTOS [--pictures 120]
 
-Each picture gives a crop at three rates; a fifth of the pictures is held out and tells how close the map is.
-The bundle's id stays: files do not depend on the map.
+A crop of each picture is coded at three rates; a fifth of the pictures is held out to measure the map. The
+bundle's id does not change: files do not depend on the map.
 """
 
 from __future__ import annotations
@@ -21,19 +21,17 @@ from caesura.coding.architectures import segment_coder
 from caesura.coding.base import MIN_EFFORT
 from caesura.errors import ConfigError
 from caesura.format.container import QUALITY_MIN
-from caesura.models import bundle as models
-from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle
+from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle, digest, load, read_manifest
 from caesura.models.conditioning import Conditioning
 from caesura.picture import files, loading, pixels
-from caesura.train.amend import amend
-from caesura.train.arrays import pack
+from caesura.train.bundle_files import amend, npz
 from caesura.train.prepare import SUFFIXES
 
 _PICTURES = 120
-CLOSE = 35.0  # dB; cae2017, whose latents are no linear matter, comes to 21
+CLOSE = 35.0  # dB; cae2017, whose synthesis is not linear, reaches 21
 _SIDE = 512
 _RATES = 3
-_HELD_OUT = 5  # one picture of so many
+_HELD_OUT = 5  # every fifth picture
 _RIDGE = 1e-5
 
 Float = NDArray[np.float32]
@@ -47,34 +45,34 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=_PICTURES)
     arguments = parser.parse_args()
     decibels = add(arguments.bundle, arguments.photos, arguments.pictures)
-    print(told(decibels))
+    print(summary(decibels))
 
 
 def add(bundle: Path, folder: Path, pictures: int = _PICTURES) -> float:
-    """Fit a bundle's map to some of a folder's photographs; put it into the bundle's folder if it is close.
+    """Fit a map to photographs of a folder, and write it to the bundle if its PSNR is at least CLOSE.
 
     Returns:
-        The PSNR in dB on pictures held out, see `fit`; close is CLOSE and more.
+        The PSNR in dB on held-out pictures, see `fit`.
 
     Raises:
         ConfigError: as `fit`.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     chosen = np.random.default_rng(0).permutation(len(paths))[:pictures]
-    weights, decibels = fit(models.load(bundle), [paths[number] for number in chosen])
+    weights, decibels = fit(load(bundle), [paths[number] for number in chosen])
     if decibels >= CLOSE:
         write(bundle, weights)
     return decibels
 
 
-def told(decibels: float) -> str:
-    """What came of it, in a sentence."""
-    so_what = "kept" if decibels >= CLOSE else f"not kept; {CLOSE:g} are needed"
-    return f"previews: {decibels:.2f} dB from the means of what is decoded: {so_what}"
+def summary(decibels: float) -> str:
+    """The result of `add` in a sentence."""
+    kept = "kept" if decibels >= CLOSE else f"not kept; {CLOSE:g} dB are needed"
+    return f"previews: {decibels:.2f} dB from reduced decoded pictures: {kept}"
 
 
 def fit(bundle: Bundle, paths: list[Path]) -> tuple[Float, float]:
-    """The map that comes closest in the mean square, and the PSNR in dB that it has on pictures held out.
+    """The map with the least squared error, and its PSNR in dB on held-out pictures.
 
     Raises:
         ConfigError: the bundle's latents are finer than a preview's pixels, or there are too few pictures.
@@ -89,8 +87,8 @@ def fit(bundle: Bundle, paths: list[Path]) -> tuple[Float, float]:
     held_out = []
     random = np.random.default_rng(1)
     for number, path in enumerate(track(paths, "fitting")):
-        for place in range(_RATES):
-            low, high = np.linspace(QUALITY_MIN, bundle.ladder_top, _RATES + 1).astype(int)[place:][:2]
+        for part in range(_RATES):
+            low, high = np.linspace(QUALITY_MIN, bundle.ladder_top, _RATES + 1).astype(int)[part:][:2]
             plane, decoded = _coded(path, int(random.integers(low, high)), bundle, random)
             if number % _HELD_OUT == 0:
                 held_out.append((plane, decoded))
@@ -105,17 +103,17 @@ def fit(bundle: Bundle, paths: list[Path]) -> tuple[Float, float]:
 
 
 def write(folder: Path, weights: Float) -> None:
-    """Put a map into a bundle's folder."""
-    content = pack({"weights": weights})
+    """Write a map to a bundle's folder."""
+    content = npz({"weights": weights})
     files.write(folder / PREVIEW, content, force=True)
-    amend(folder, files=models.read_manifest(folder)["files"] | {PREVIEW: models.digest(content)})
+    amend(folder, files=read_manifest(folder)["files"] | {PREVIEW: digest(content)})
 
 
 def _coded(
-    path: Path, code: int, bundle: Bundle, random: np.random.Generator
+    path: Path, ladder_position: int, bundle: Bundle, random: np.random.Generator
 ) -> tuple[Float, NDArray[np.uint8]]:
-    """Decoded latents of a crop of a photograph, and its pixels by them, at a place on the model's scale."""
-    coder = segment_coder(Conditioning(bundle, code, as_input=True), MIN_EFFORT)
+    """Decoded latents and decoded pixels of a crop of a photograph."""
+    coder = segment_coder(Conditioning(bundle, ladder_position, as_input=True), MIN_EFFORT)
     rgb = pixels.to_rgb(pixels.to_pixels(loading.open_image(path)))
     high, wide = (min(_SIDE, side // bundle.stride * bundle.stride) for side in rgb.shape[:2])
     top, left = (

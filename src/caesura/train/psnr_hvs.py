@@ -1,4 +1,4 @@
-"""What PSNR-HVS (Egiazarian et al. 2006) measures, as a loss.
+"""The error of PSNR-HVS (Egiazarian et al. 2006) as a loss.
 
 The mean squared error of 8x8 DCT coefficients, each weighted by the eye's sensitivity to its frequency. The
 masking that PSNR-HVS-M adds (Ponomarenko et al. 2007) is left out: training with it gained nothing.
@@ -63,8 +63,8 @@ def _blocks(planes: Tensor) -> Tensor:
 @lru_cache(maxsize=4)
 def _dct(device: torch.device) -> Tensor:
     """float32 (64, 64), block to coefficients."""
-    place = torch.arange(BLOCK, dtype=torch.float64)
-    one = torch.cos((2 * place + 1) * place[:, None] * math.pi / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
+    index = torch.arange(BLOCK, dtype=torch.float64)
+    one = torch.cos((2 * index + 1) * index[:, None] * math.pi / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     one[0] /= math.sqrt(2)
     return torch.kron(one, one).float().to(device)
 

@@ -1,6 +1,6 @@
 """The ranks of a run: processes that train one model, on one host or several.
 
-torchrun starts them and says in the environment which is which; Lightning Fabric averages their gradients.
+torchrun starts them and numbers them in the environment; Lightning Fabric averages their gradients.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from caesura.errors import TrainingError
+from caesura.train.forward import Shard
 from caesura.train.precision import Setting, resolve
-from caesura.train.shard import Shard
 
-# A rank that is there but silent for this long has failed; one that ends is noticed at once.
+# A rank that does not answer for this long counts as lost; one that ends is noticed at once.
 _PATIENCE = timedelta(minutes=5)
 
 
 def start(accelerator: str, setting: Setting) -> Fabric:
-    """Join the ranks that torchrun started, or be the only one.
+    """The Fabric of this process: one of the ranks that torchrun started, or the only one.
 
     Args:
         accelerator: as Lightning Fabric names them: "auto", "cpu", "cuda".
@@ -36,7 +36,7 @@ def start(accelerator: str, setting: Setting) -> Fabric:
     """
     on_gpu = accelerator != "cpu" and torch.cuda.is_available()
     if on_gpu:
-        torch.backends.cudnn.allow_tf32 = False  # the loss needs float32: it subtracts squares that are alike
+        torch.backends.cudnn.allow_tf32 = False  # the loss subtracts nearly equal squares and needs float32
     precision = resolve(setting, "cuda" if on_gpu else "cpu")
     strategy: str | DDPStrategy = "auto"
     here = hosts = 1
@@ -55,11 +55,11 @@ def start(accelerator: str, setting: Setting) -> Fabric:
 
 
 def _join(backend: str) -> None:
-    """Make the process group, which Fabric then finds.
+    """Create the process group, which Fabric then uses.
 
-    Ranks that torchrun has started again meet in the store where they met before, which still holds the
-    addresses of the ranks that are gone: every attempt needs keys of its own. Of several hosts each counts
-    its attempts for itself; there, docs/TRAINING.md has torchrun make a new store each time.
+    Ranks that torchrun restarts use the same store, which still holds the addresses of lost ranks: every
+    attempt needs keys of its own. Several hosts count their attempts separately; there torchrun has to make a
+    new store each time (docs/TRAINING.md).
     """
     store, rank, count = next(iter(rendezvous("env://", timeout=_PATIENCE)))
     attempt = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
@@ -67,25 +67,25 @@ def _join(backend: str) -> None:
 
 
 def shard(fabric: Fabric) -> Shard:
-    """This rank's part of every batch."""
+    """The part of every batch that belongs to this rank."""
     return Shard(fabric.global_rank, fabric.world_size)
 
 
 def mean(fabric: Fabric, values: Tensor) -> Tensor:
-    """Mean over all ranks."""
+    """Mean of `values` over all ranks."""
     if fabric.world_size == 1:
         return values
-    distributed.all_reduce(values)  # Fabric's own has all ranks wait for each other first
+    distributed.all_reduce(values)  # Fabric's own function has a barrier before it
     return values / fabric.world_size
 
 
 def agreed(fabric: Fabric, answer: Any) -> Any:
-    """What rank 0 answers."""
+    """The value of `answer` on rank 0."""
     return answer if fabric.world_size == 1 else fabric.broadcast(answer)
 
 
 def check_equal(fabric: Fabric, model: nn.Module, step: int) -> None:
-    """Make sure that all ranks have the same weights, to the last bit.
+    """Check that all ranks have the same weights, to the last bit.
 
     Raises:
         TrainingError: they have not.
@@ -97,17 +97,17 @@ def check_equal(fabric: Fabric, model: nn.Module, step: int) -> None:
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     if digest.hexdigest() != fabric.broadcast(digest.hexdigest()):
         raise TrainingError(
-            f"step {step}: the weights of rank {fabric.global_rank} are not those of rank 0; all ranks need "
-            "the same kind of processor and the same versions of all packages"
+            f"step {step}: the weights of rank {fabric.global_rank} differ from those of rank 0; "
+            "all ranks need the same kind of processor and the same versions of all packages"
         )
 
 
 @contextmanager
 def together(fabric: Fabric) -> Iterator[None]:
-    """Around what ranks do together: a rank that is lost becomes an error of ours, and the group ends.
+    """Context manager around the work of all ranks, after which the process group ends.
 
     Raises:
-        TrainingError: another rank ended, or was silent for too long.
+        TrainingError: another rank was lost: it ended, or did not answer for five minutes.
     """
     try:
         yield
@@ -118,13 +118,13 @@ def together(fabric: Fabric) -> Iterator[None]:
             raise
         reason = str(error).strip().partition(". ")[0]
         raise TrainingError(
-            f"rank {fabric.global_rank}: another rank ended or is silent ({reason}); "
-            "start the run again with --resume to go on from its last checkpoint"
+            f"rank {fabric.global_rank}: another rank ended or does not answer ({reason}); "
+            "start the run again with --resume to continue from its last checkpoint"
         ) from error
 
 
 def _is_loss(error: RuntimeError) -> bool:
-    """Whether a rank was lost: gloo raises plain errors that only their text tells from others."""
+    """Whether a rank was lost. Errors of gloo have no class of their own and are recognised by their text."""
     text = str(error).lower()
     signs = ("gloo", "nccl", "connection", "timed out", "timeout")
     return isinstance(error, distributed.DistError) or any(sign in text for sign in signs)

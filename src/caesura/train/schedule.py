@@ -1,4 +1,4 @@
-"""What changes along a run: learning rate, enabled latent channels, and the rates drawn."""
+"""Functions of the step: learning rate, enabled latent channels, ladder positions, size of the crops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from caesura.train.config import TrainConfig
 def learning_rate_factor(step: int, config: TrainConfig, share: float) -> float:
     """Share of the peak learning rate at `step`: linear warm-up, constant, half a cosine down to zero.
 
-    Warm-up goes by steps, the fall by `share`, 0 to 1: how much of the run is over when the step begins.
+    The warm-up depends on the step, the fall on `share`, 0 to 1, the part of the run that is over when the
+    step begins.
     """
     warm = min(1.0, (step + 1) / (config.warmup + 1))
     into = share - (1 - config.decay)
@@ -23,9 +24,9 @@ def learning_rate_factor(step: int, config: TrainConfig, share: float) -> float:
 
 
 def channel_masks(step: int, config: TrainConfig, channels: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Latent channels enabled at `step`: one float (channels,) of 0 and 1, or nothing once all are.
+    """Mask of the latent channels enabled at `step`: one float (channels,) of 0 and 1, or () when all are.
 
-    The paper's incremental training (section 2.2): one channel after another over `mask_steps` steps.
+    Incremental training (Theis et al. 2017, section 2.2): one channel after another over `mask_steps` steps.
     """
     if step >= config.mask_steps:
         return ()
@@ -33,11 +34,12 @@ def channel_masks(step: int, config: TrainConfig, channels: int, device: torch.d
     return ((torch.arange(channels, device=device) < enabled).float(),)
 
 
-def places(step: int, config: TrainConfig, anchors: int) -> Tensor:
-    """Each sample's place on the ladder: float32 (batch,), 0 to anchors - 1, evenly spread within a batch.
+def positions(step: int, config: TrainConfig, anchors: int) -> Tensor:
+    """The ladder position of each sample: float32 (batch,), 0 to anchors - 1.
 
-    A batch is a comb of places, moved at random; it reaches half an anchor beyond both ends and is clipped,
-    so that the ends are trained as much as what lies between.
+    The range from half an anchor below the ladder to half an anchor above it is divided into as many equal
+    parts as there are samples, and each sample gets a random position in its part. Positions beyond the ends
+    are clipped, so that the ends are trained as much as the rest.
     """
     random = np.random.default_rng((config.seed, step, 1))
     comb = (np.arange(config.batch) + random.random(config.batch)) / config.batch
@@ -46,10 +48,16 @@ def places(step: int, config: TrainConfig, anchors: int) -> Tensor:
 
 
 def trimmed(pixels: Tensor, step: int, config: TrainConfig, stride: int) -> Tensor:
-    """The crops of `step`, float (N, 3, H, W): every fourth time 1 to 3 latents of `stride` pixels smaller.
+    """The crops of `step`, float (N, 3, H, W): every fourth step they are 1 to 3 latents smaller.
 
-    Pictures have sides that no hyperlatent's 4 latents and no 2 latents of a pass divide. Networks that never
-    met such sides in training predict the last row and column badly.
+    Sides of pictures are seldom multiples of a hyperlatent (4 latents) or of a cell of a pass (2 latents).
+    Networks trained only on multiples predict the last row and column of other pictures badly.
+
+    Args:
+        pixels: the crops.
+        step: number of the step.
+        config: of the run.
+        stride: pixels a latent.
     """
     if step % 4:
         return pixels

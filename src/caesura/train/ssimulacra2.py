@@ -1,10 +1,10 @@
-"""What SSIMULACRA 2 (Sneyers 2023) finds of differences, as a loss that training can descend.
+"""The weighted sum of SSIMULACRA 2 (Sneyers 2023) as a differentiable loss.
 
-The measure's weighted sum over six scales, each half the size of the one before, three channels of XYB and
-three kinds of difference (of structure, edges added, edges lost), before the curve that turns the sum into a
-score up to 100. It differs from the reference in its blur, a Gaussian of 11 taps in place of a recursive
-filter, and at the borders, where it repeats pixels. Scores of photographs saved as JPEG are lower than the
-reference's: by 0.1 points above 85, by at most 0.5 above 70, by 1 at 60, by 2 at 50 and by 4 to 6 at 0.
+The sum over six scales, each half the size of the one before, three channels of XYB and three kinds of
+difference (structure, added edges, lost edges), before the curve that maps it to a score up to 100. It
+differs from the reference in its blur, a Gaussian of 11 taps instead of a recursive filter, and at the
+borders, where pixels are repeated. Scores of photographs saved as JPEG are lower than the reference's: by 0.1
+points above 85, by at most 0.5 above 70, by 1 at 60, by 2 at 50 and by 4 to 6 at 0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from caesura.train.transfer import constant
 
-SMALLEST_SIDE = 8  # of the smallest scale that is looked at
+_SMALLEST_SIDE = 8  # of a scale, in pixels
 _SCALES = 6
 _SIGMA, _TAPS = 1.5, 11
 _C2 = 0.0009
@@ -60,20 +60,17 @@ _WEIGHTS = (
 
 
 def weighted_sum(original: Tensor, restored: Tensor) -> Tensor:
-    """The measure's sum for each picture: 0 for equal ones, 1.4 at a score of 80, 10 at one of 30.
+    """The sum for each picture, float32 (N,): 0 for equal pictures, 1.4 at a score of 80, 10 at 30.
 
     Args:
         original, restored: float32 (N, 3, H, W), sRGB in [0, 1]; sides of 8 or more. Scales whose sides are
             below 8 pixels are left out, as in the reference.
-
-    Returns:
-        float32 (N,).
     """
     first, second = _linear(original.contiguous()), _linear(restored.contiguous())
     total = original.new_zeros(len(original))
     weights = constant(_WEIGHTS, original.device).reshape(3, _SCALES, 2, 3)
     for scale in range(_SCALES):
-        if min(first.shape[2:]) < SMALLEST_SIDE:
+        if min(first.shape[2:]) < _SMALLEST_SIDE:
             break
         differences = torch.stack(_differences(_xyb(first), _xyb(second)), 2)  # (N, channels, kinds, h, w)
         mean = differences.mean((3, 4))
@@ -84,16 +81,9 @@ def weighted_sum(original: Tensor, restored: Tensor) -> Tensor:
     return total
 
 
-def score(total: Tensor) -> Tensor:
-    """The score that a weighted sum stands for: 100 for equal pictures, 90 for no visible difference."""
-    x = total * 0.9562382616834844
-    x = 2.326765642916932 * x - 0.020884521182843837 * x**2 + 6.248496625763138e-05 * x**3
-    return 100 - 10 * x.clamp(min=0) ** 0.6276336467831387
-
-
 def _differences(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Maps of the difference in structure, of edges added and of edges lost: float (N, 3, h, w) each."""
-    mean1, square1 = _blur(torch.cat([first, first * first], 1)).chunk(2, 1)  # of what needs no gradient
+    mean1, square1 = _blur(torch.cat([first, first * first], 1)).chunk(2, 1)  # needs no gradient
     mean2, square2, product = _blur(torch.cat([second, second * second, first * second], 1)).chunk(3, 1)
     covariance = 2 * (product - mean1 * mean2) + _C2
     variances = (square1 - mean1**2) + (square2 - mean2**2) + _C2
@@ -103,14 +93,14 @@ def _differences(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _blur(x: Tensor) -> Tensor:
-    """Columns and rows as matrix products, which have fast kernels on any device."""
+    """`x` blurred along both axes by matrix products, which are fast on any device."""
     rows, columns = (_blurring(side, x.device) for side in x.shape[2:])
     return rows @ (x @ columns.mT)
 
 
 @lru_cache(maxsize=64)
 def _blurring(side: int, device: torch.device) -> Tensor:
-    """The matrix that blurs a column of so many pixels, float32 (side, side)."""
+    """The matrix that blurs a column of `side` pixels, float32 (side, side)."""
     offsets = torch.arange(_TAPS, dtype=torch.float64) - _TAPS // 2
     weights = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
     near = torch.arange(side)[:, None] + torch.arange(_TAPS) - _TAPS // 2
@@ -126,7 +116,7 @@ def _linear(srgb: Tensor) -> Tensor:
 
 
 def _xyb(linear: Tensor) -> Tensor:
-    """XYB, moved and scaled as the measure has it: about 0 to 1."""
+    """XYB, shifted and scaled as in SSIMULACRA 2: about 0 to 1."""
     matrix = constant(_ABSORBANCE, linear.device)[..., None, None]
     responses = F.conv2d(linear, matrix) + _BIAS
     roots = responses.clamp(min=1e-6) ** (1 / 3) - _BIAS ** (1 / 3)

@@ -1,4 +1,4 @@
-"""Trained weights to go on from: a run, one of its checkpoints, what it keeps, or a bundle."""
+"""Trained weights to start from: of a run, a checkpoint, RUN/kept or a bundle."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ import torch
 from torch import Tensor
 
 from caesura.errors import ConfigError, DependencyError, ModelError
-from caesura.models import bundle as bundles
+from caesura.models.bundle import Bundle
+from caesura.models.bundle import load as load_bundle
 from caesura.train import checkpoint
-from caesura.train.config import Config, TransformConfig, from_dict
-from caesura.train.models import RateModel
+from caesura.train.architectures import RateModel
+from caesura.train.config import Config, from_dict, upgraded
 
-# The stages of the flagship's transforms beside their linear part, in the order in which data passes them.
+# The stages of cae2026's transforms beside their linear part, in the order in which data passes them.
 _STAGES = (
     ("analysis.enter.", "analysis.fine.", "analysis.down.", "analysis.coarse.", "analysis.leave."),
     ("synthesis.enter.", "synthesis.coarse.", "synthesis.up.", "synthesis.fine.", "synthesis.leave."),
 )
-# Settings of the flagship's transforms before each had its own.
-_SHARED = ("fine_width", "fine_blocks", "coarse_width", "coarse_blocks")
-_PER_ANCHOR = {"log_gain": 1, "log_inverse": -1, "control.bias": 1}  # and how they move with the gain
+_PER_ANCHOR = {"log_gain": 1, "log_inverse": -1, "control.bias": 1}  # with the factor of their shift
 
 
 class Start(NamedTuple):
     """Weights as `RateModel.load_state_dict` takes them, and the record of the training that made them."""
 
     weights: dict[str, Tensor]
-    training: dict[str, Any]  # steps, pixels, config, validation, and the history: the same of earlier runs
+    training: dict[str, Any]  # steps, pixels, config, validation; history: records of earlier runs
 
 
 def read(source: Path) -> Start:
@@ -42,16 +41,16 @@ def read(source: Path) -> Start:
             bundle's folder, or a bundle's name.
 
     Returns:
-        The weights in float32, wherever they lie in half precision.
+        The weights, in float32 if they are stored in half precision.
 
     Raises:
         ConfigError: a checkpoint cannot be read.
-        ModelError: there is neither a checkpoint nor a bundle.
+        ModelError: `source` is neither a checkpoint nor a bundle.
         DependencyError: it is a bundle, and onnx is not installed.
     """
     folder = source if (source / "state.json").is_file() else checkpoint.latest(source)
     if folder is None:
-        return read_bundle(bundles.load(source))
+        return read_bundle(load_bundle(source))
     state = checkpoint.read_state(folder)
     averaged = checkpoint.read(folder / "ema.pt")
     weights = {
@@ -65,38 +64,22 @@ def read(source: Path) -> Start:
     return Start(weights, record)
 
 
-def upgraded(config: dict[str, Any]) -> dict[str, Any]:
-    """A run's configuration as it is written today: transforms once shared the settings of their networks."""
-    network = dict(config.get("network", {}))
-    shared = {name: network.pop(name) for name in _SHARED if name in network}
-    if shared:
-        network |= {"analysis": dict(shared), "synthesis": dict(shared)}
-        network["prior_width"] = shared.get("fine_width", TransformConfig.fine_width)
-    return config | {"network": network}
-
-
 def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
-    """Load weights into a model of `config`, whose ladder and transforms may be others.
+    """Load weights into a model of `config`, whose ladder and transforms may differ; returns their record.
 
-    An anchor starts from what the old anchor with the nearest beta has; scale vectors, and the table indices
-    that go with them, move as high-rate theory has it: steps go with 1 / sqrt(beta). Betas for MS-SSIM
-    cannot be compared with others: then anchors keep their positions along the ladder. Blocks of the flagship
-    that the start has not got begin as the identity: a deeper network starts as good as the one it is from.
-    A transform of another shape keeps its linear part and the stages of its network before the first that
-    does not fit; the rest begins anew.
+    An anchor starts from the old anchor with the nearest beta. Scale vectors, and the table indices that
+    depend on them, are moved according to high-rate theory: quantization steps scale with 1 / sqrt(beta).
+    Blocks of cae2026 that the source does not have begin as the identity, so that a deeper network starts as
+    good as its source. A transform of another shape keeps its linear part and the stages of its network
+    before the first that does not fit; the others begin anew.
 
     Raises:
         ConfigError: the weights do not fit the model; or see `read`.
     """
     weights, training = read(source)
-    trained = from_dict(training["config"])
-    before, loss = trained.loss, config.loss
-    old, new = np.log(before.betas), np.log(loss.betas)
-    if (before.distortion == "ms-ssim") == (loss.distortion == "ms-ssim"):
-        nearest = np.abs(new[:, None] - old[None, :]).argmin(1)
-        shift = torch.from_numpy((new - old[nearest]) / 2).float()[:, None]
-    else:
-        nearest, shift = np.rint(np.linspace(0, len(old) - 1, len(new))).astype(np.int64), torch.zeros(1, 1)
+    old, new = np.log(from_dict(training["config"]).loss.betas), np.log(config.loss.betas)
+    nearest = np.abs(new[:, None] - old[None, :]).argmin(1)
+    shift = torch.from_numpy((new - old[nearest]) / 2).float()[:, None]
     for name in weights:
         if name in _PER_ANCHOR or name.endswith(".table") or name.startswith("hyper_prior."):
             weights[name] = weights[name][nearest]
@@ -118,9 +101,9 @@ def load(model: RateModel, source: Path, config: Config) -> dict[str, Any]:
 def _fitting(
     weights: dict[str, Tensor], own: dict[str, Tensor], stages: tuple[str, ...]
 ) -> dict[str, Tensor]:
-    """The weights without those of a transform's stages from the first on that does not fit.
+    """The weights without those of a transform's first stage that does not fit and of all stages after it.
 
-    What comes behind a stage that begins anew must do so too: the last stage then starts at zero.
+    Stages after one that begins anew have to begin anew too: the last one then starts at zero.
     """
     for number, stage in enumerate(stages):
         old = {name: value.shape for name, value in weights.items() if name.startswith(stage)}
@@ -130,11 +113,11 @@ def _fitting(
     return weights
 
 
-def read_bundle(bundle: bundles.Bundle) -> Start:
+def read_bundle(bundle: Bundle) -> Start:
     """The weights of a bundle, as exported in half precision, and its prior.
 
     Raises:
-        ModelError: the bundle does not tell its training.
+        ModelError: the manifest of the bundle has no record of its training.
         DependencyError: onnx is not installed.
     """
     try:

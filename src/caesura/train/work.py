@@ -1,4 +1,4 @@
-"""Work per pixel, counted from a bundle's graphs and integer weights: thousands of multiply-accumulates."""
+"""Work per pixel, counted in a bundle's graphs and integer weights: thousands of multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from caesura.entropy.passes import PASSES
 from caesura.errors import ModelError
 from caesura.models import bundle
 
-# Latents a side of what the graphs' free dimensions count.
+# Latents a side per unit of the graphs' dynamic dimensions.
 _CELL = {bundle.HYPER_ANALYSIS: bundle.HYPER, bundle.HYPER_SYNTHESIS: bundle.HYPER} | dict.fromkeys(
     bundle.MEANS, 2
 )
 _SIDE = 128  # pixels; counted on a square that every stride divides
 
 
-# Of no multiply-accumulates: elementwise, or moving about. Anything else must be counted or refused.
+# Operators without multiply-accumulates: elementwise, or moving data. All others are counted or refused.
 _FREE = {
     *("Abs", "Add", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Div", "Erf"),
     *("Exp", "Expand", "Flatten", "Floor", "Gather", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mul"),
@@ -51,7 +51,7 @@ def per_pixel(files: Mapping[str, bytes], stride: int) -> dict[str, float]:
 
 
 def totals(parts: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """kMAC/pixel to encode and to decode, of what `by_part` gives."""
+    """kMAC/pixel to encode and to decode, from the result of `by_part`."""
     work = {name: sum(kinds.values()) for name, kinds in parts.items()}
     shared = sum(work.get(name, 0) for name in (bundle.HYPER_SYNTHESIS, *bundle.MEANS, CONTROL))
     encode = work[bundle.ANALYSIS] + work.get(bundle.HYPER_ANALYSIS, 0) + shared
@@ -81,7 +81,7 @@ def by_part(
 
 
 def _control(hyperlatents: int, channels: int) -> int:
-    """MACs a latent position of the integer path: the base once, of each pass what is known by then."""
+    """MACs per latent position of the entropy control: its base, and the known channels in each pass."""
     group = channels // PASSES
     far = sum(number * group * group for number in range(PASSES))
     return hyperlatents * channels + far + 9 * channels
@@ -90,12 +90,12 @@ def _control(hyperlatents: int, channels: int) -> int:
 def macs(content: bytes, side: int, name: str = "graph") -> dict[str, int]:
     """Multiply-accumulates of a graph on a square of `side` cells, by kind of layer.
 
-    Shapes within a graph are known only once it runs, so it runs, and gives out what each layer takes and
-    makes.
+    The graph is run with inputs and outputs of its layers as outputs, since their shapes depend on its
+    inputs.
 
     Args:
         content: serialized ONNX.
-        side: what free dimensions named like "rows" span; those like "16*rows" span 16 times that.
+        side: size of dynamic dimensions named like "rows"; those like "16*rows" have 16 times that.
         name: for the error's message.
 
     Raises:
@@ -104,10 +104,10 @@ def macs(content: bytes, side: int, name: str = "graph") -> dict[str, int]:
     model = onnx.load_from_string(content)
     feeds = {entry.name: _zeros(entry.type.tensor_type, side) for entry in model.graph.input}
     for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:  # a setting, which changes no shape
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:  # a setting; its values change no shape
             tensor.CopyFrom(numpy_helper.from_array(np.zeros(tensor.dims, np.float32), tensor.name))
     reached, layers = set(feeds), []
-    for node in model.graph.node:  # what no input reaches is worked out once, when the graph is loaded
+    for node in model.graph.node:  # nodes that depend on no input are computed once, when the graph is loaded
         if not reached.isdisjoint(node.input):
             reached.update(node.output)
             if node.op_type in _LAYERS:
@@ -141,7 +141,7 @@ def _conv(options: dict[str, Any], taken: list[_Shape], made: _Shape) -> tuple[s
 
 
 def _transposed(options: dict[str, Any], taken: list[_Shape], made: _Shape) -> tuple[str, int]:
-    """Each input is multiplied with every weight of its channel; those that fall outside are counted too."""
+    """Each input is multiplied with every weight of its channel; also those that fall outside."""
     weight = taken[1]
     kernel = "x".join(map(str, weight[2:]))
     return f"transposed convolution {kernel}", math.prod(taken[0]) * math.prod(weight[1:])
@@ -175,7 +175,7 @@ _LAYERS = {
 
 
 def _zeros(kind: onnx.TypeProto.Tensor, side: int) -> NDArray[Any]:
-    """An input whose free dimensions, named like "rows" or "16*rows", span `side` cells."""
+    """An input of zeros whose dynamic dimensions, named like "rows" or "16*rows", span `side` cells."""
     steps = [dim.dim_param.partition("*")[0] if "*" in dim.dim_param else "1" for dim in kind.shape.dim]
     shape = [dim.dim_value or side * int(step) for dim, step in zip(kind.shape.dim, steps, strict=True)]
     return np.zeros(shape, helper.tensor_dtype_to_np_dtype(kind.elem_type))

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from rich.progress import Progress
 
 from caesura.bench import complexity, machine
 from caesura.bench.speed import peak, pictures, process, symbols, timing
+from caesura.bench.speed.figures import Speed
 from caesura.bench.speed.timing import median
 from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
@@ -32,40 +33,6 @@ SIZES = (0.1, 0.4, 1.0, 3.0, 12.0, 24.0)  # megapixels
 _FRESH = (0.4, 12.0)  # megapixels of pictures that are coded in separate processes
 _CODED = 1.0  # megapixels of the picture whose symbols are coded without transforms
 _REPEATS = 3
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Measurements of one model at the default quality and effort.
-
-    Attributes:
-        model, id: of the bundle.
-        machine: the machine and the versions of libraries.
-        others: mean number of processors that other programs used meanwhile; None if not known.
-        rates: speed by size, direction and threads.
-        splits: seconds of each stage with one thread.
-        peak: multiply-accumulates per second of float32 matrix products, by number of threads.
-        work: complexity of the model.
-        coding: speed of entropy coding.
-        start_up: seconds of `caesura info`.
-        alone: coding in separate processes.
-    """
-
-    model: str
-    id: str
-    machine: dict[str, str | int]
-    others: float | None
-    rates: list[timing.Rate]
-    splits: list[timing.Split]
-    peak: dict[int, float]
-    work: complexity.Complexity
-    coding: symbols.Coding
-    start_up: float
-    alone: list[process.Fresh]
-
-    def peak_share(self, direction: str, speed: float, threads: int) -> float:
-        """The share of the machine's peak that the networks reach at `speed` megapixels per second."""
-        return self.work.graphs(direction) * 1e9 * speed / self.peak[threads]
 
 
 def run(

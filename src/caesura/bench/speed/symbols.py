@@ -51,7 +51,7 @@ def coding(pixels: NDArray[np.uint8], bundle: Bundle, quality: float, repeats: i
     """Measure with the symbols of a picture, uint8 (H, W, 3)."""
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in pixels.shape[:2])
     padded = pad(pixels, *sides)
-    conditioning = Conditioning(bundle, ladder.quality_code(quality, bundle.quality_scale))
+    conditioning = Conditioning(bundle, ladder.position_of(quality, bundle.quality_scale))
     with codec_threads(1):
         if bundle.architecture == "cae2026":
             calls, symbols, coded = _cae2026(padded, conditioning)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import matplotlib
 import matplotlib.axes
@@ -12,10 +12,8 @@ import rich.table
 
 from caesura.bench.machine import load_text
 from caesura.bench.speed import stages
+from caesura.bench.speed.figures import Speed
 from caesura.bench.speed.process import DIRECTIONS, INFO_REPEATS
-
-if TYPE_CHECKING:
-    from caesura.bench.speed import Speed
 
 matplotlib.use("Agg")
 

@@ -1,4 +1,4 @@
-"""What a bundle of `cae2017` holds: two graphs, and a table per channel and step of the rate scale."""
+"""The files of a bundle of `cae2017`: two graphs, and a table per channel and step of the ladder."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor, nn
 
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN, TableGrid, quantize_probabilities
 from caesura.models import bundle
-from caesura.train.arrays import pack
-from caesura.train.cae2017.model import PaperModel
+from caesura.train.bundle_files import npz
+from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.cae2017.networks import STRIDE, Analysis, Synthesis
 from caesura.train.cae2017.priors import Prior
-from caesura.train.graph import Axis, graph
+from caesura.train.onnx_export import Axis, to_onnx
 
-ROWS_PER_RUNG = 16
-# A kernel that mirrors its input needs one wider than it reaches: 3x3 kernels on latents of at least 2x2.
+ROWS_PER_ANCHOR = 16
+# Mirror padding needs an input wider than the padding: 3x3 kernels need latents of at least 2x2.
 _SMALLEST = {"zeros": STRIDE, "mirror": 2 * STRIDE}
-# Pixels on each side that a tile must see for its inner part to be exact: the receptive field of either
-# transform reaches 38 pixels (convolutions at strides 1, 2, 4 and 8, added up).
+# Pixels on each side that a tile needs for its inner part to be exact: the receptive field of either
+# transform reaches 38 pixels (the sum over convolutions at strides 1, 2, 4 and 8).
 _HALO = 40
 _TAIL = 2.0**-23
 
 
-def facts(model: PaperModel) -> dict[str, Any]:
+def facts(model: Cae2017Model) -> dict[str, Any]:
     """The manifest's fields."""
     mode = "mirror" if model.analysis.conv1.padding_mode == "reflect" else "zeros"
     return {
@@ -38,44 +38,44 @@ def facts(model: PaperModel) -> dict[str, Any]:
     }
 
 
-def files(model: PaperModel) -> dict[str, bytes]:
+def files(model: Cae2017Model) -> dict[str, bytes]:
     """The bundle's files, without the manifest."""
     channels = model.log_gain.shape[1]
     rows, columns = Axis("rows", STRIDE), Axis("columns", STRIDE)
     pixels = torch.zeros(64, 48, 3, dtype=torch.uint8)
     return {
-        bundle.ANALYSIS: graph(
+        bundle.ANALYSIS: to_onnx(
             _AnalysisGraph(model.analysis), {"input": pixels}, {"input": {0: rows, 1: columns}}
         ),
-        bundle.SYNTHESIS: graph(
+        bundle.SYNTHESIS: to_onnx(
             _SynthesisGraph(model.synthesis),
             {"input": torch.zeros(channels, 8, 6)},
             {"input": {1: Axis("rows"), 2: Axis("columns")}},
         ),
-        bundle.TABLES: pack(vars(tables(model.prior, model.log_gain.detach()))),
-        bundle.SCALES: pack(
+        bundle.TABLES: npz(vars(tables(model.prior, model.log_gain.detach()))),
+        bundle.SCALES: npz(
             {name: getattr(model, name).detach().numpy() for name in ("log_gain", "log_inverse")}
         ),
-        bundle.PRIOR: pack({k: v.detach().numpy() for k, v in model.prior.state_dict().items()}),
+        bundle.PRIOR: npz({k: v.detach().numpy() for k, v in model.prior.state_dict().items()}),
     }
 
 
 def tables(prior: Prior, log_gain: Tensor) -> TableGrid:
-    """Integer tables of a prior, for `ROWS_PER_RUNG` rows between neighbouring rungs of the ladder.
+    """Integer tables of a prior, for `ROWS_PER_ANCHOR` rows between neighbouring anchors of the ladder.
 
     Args:
         prior: the trained prior.
-        log_gain: float (rungs, C), as in `PaperModel`.
+        log_gain: float (anchors, C), as in `Cae2017Model`.
     """
-    rungs = len(log_gain)
-    rows = (rungs - 1) * ROWS_PER_RUNG + 1
+    anchors = len(log_gain)
+    rows = (anchors - 1) * ROWS_PER_ANCHOR + 1
     exact = prior.double()
     lows, lengths, frequencies = [], [], []
     for row in range(rows):
-        place = row / ROWS_PER_RUNG
-        below = min(int(place), max(rungs - 2, 0))
-        above = min(below + 1, rungs - 1)
-        gain = torch.lerp(log_gain[below].double(), log_gain[above].double(), place - below).exp()
+        position = row / ROWS_PER_ANCHOR
+        below = min(int(position), max(anchors - 2, 0))
+        above = min(below + 1, anchors - 1)
+        gain = torch.lerp(log_gain[below].double(), log_gain[above].double(), position - below).exp()
         for low, table in _row(exact, gain):
             lows.append(low)
             lengths.append(len(table))
@@ -91,7 +91,7 @@ def tables(prior: Prior, log_gain: Tensor) -> TableGrid:
 
 @torch.no_grad()
 def _row(prior: Prior, gain: Tensor) -> list[tuple[int, NDArray[np.int64]]]:
-    """Each channel's first symbol and frequencies, at one scale vector (C,)."""
+    """First symbol and frequencies of each channel, at one scale vector (C,)."""
     reach = 64
     while True:
         symbols = torch.arange(max(-reach, SYMBOL_MIN), min(reach, SYMBOL_MAX) + 1, dtype=torch.float64)

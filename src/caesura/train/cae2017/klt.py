@@ -1,9 +1,9 @@
-"""Start `cae2017` as a working transform codec: the Karhunen-Loeve transform of 8x8 patches.
+"""KLT start of `cae2017`: weights that make it the Karhunen-Loeve transform of 8x8 patches.
 
-A leaky ReLU loses nothing if a channel goes through it with both signs: leaky(x) - leaky(-x) = (1 + slope) x.
-So the first layers carry the 2x2, then the 4x4 pixels of a patch in signed pairs, the residual blocks start
-as the identity, the last layer of the analysis applies the principal components, and the synthesis runs the
-same backwards. Channels that are not needed keep their random filters and join as training finds use.
+A leaky ReLU is invertible on a channel that passes it with both signs: leaky(x) - leaky(-x) = (1 + slope) x.
+The first layers carry the 2x2, then the 4x4 pixels of a patch in signed pairs, the residual blocks start as
+the identity, the last layer of the analysis applies the principal components, and the synthesis is its mirror
+image. Channels that are not needed keep random filters, for training to use.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _split(channels: int) -> Tensor:
 
 
 def _join(channels: int) -> Tensor:
-    """What `_split` gave to the order in which pixel shuffle takes it: (4 * channels, 4 * channels)."""
+    """Map of the channels of `_split` to the order of pixel shuffle: (4 * channels, 4 * channels)."""
     return torch.eye(4 * channels).reshape(4, channels, 4 * channels).transpose(0, 1).flatten(0, 1)
 
 

@@ -1,1 +1,1 @@
-"""The flagship: transforms with a linear shortcut, a hyperprior, four passes, exact entropy control."""
+"""The architecture `cae2026`: linear shortcuts, a hyperprior, four passes, exact entropy control."""

@@ -18,20 +18,19 @@ from torch.nn import functional as F
 
 from caesura.entropy.control import FRACTION, INDICES
 from caesura.entropy.passes import PASSES, pass_of
-from caesura.train.ladder import mixing
-from caesura.train.quantize import round_identity
+from caesura.train.forward import mixing, round_identity
 from caesura.train.transfer import to_device
 
-# Scales of the tables, in quantization steps: from where a symbol is all but certainly zero, 16% apart.
+# Scales of the tables, in quantization steps, 16% apart; at the smallest a symbol is almost certainly zero.
 SMALLEST_SCALE, LOG_STEP = 0.03, 0.15
 _WEIGHT_LIMIT = 127
-# Parameters are kept in natural logarithms of the scale, where their gradients are like the others'.
+# Parameters are natural logarithms of the scale: their gradients are then as large as those of others.
 _PER_LOG = 1 / LOG_STEP
 _HOST = torch.device("cpu")
 
 
 def groups(channels: int, rows: int, columns: int, device: torch.device = _HOST) -> Tensor:
-    """The pass that codes each symbol, as `entropy.passes` says: int (channels, rows, columns)."""
+    """The pass that codes each symbol (`entropy.passes`): int (channels, rows, columns)."""
     corner = torch.tensor([[pass_of(0, row, column) for column in range(2)] for row in range(2)])
     corner = to_device(corner, device).repeat(-(-rows // 2), -(-columns // 2))[:rows, :columns]
     group = torch.arange(channels, device=device) // (channels // PASSES)
@@ -49,16 +48,18 @@ def magnitude(symbols: Tensor) -> Tensor:
 
 
 def int8(weight: Tensor) -> Tensor:
-    """A parameter as the coder has it, in steps of 2**-FRACTION; the gradient passes through the rounding."""
+    """A parameter in steps of 2**-FRACTION, rounded as in the coder; the gradient ignores the rounding."""
     fixed: Tensor = round_identity(weight * (_PER_LOG * 2**FRACTION))
     return fixed.clamp(-_WEIGHT_LIMIT, _WEIGHT_LIMIT)
 
 
 def fixed_bias(bias: Tensor, rows: int) -> NDArray[np.int32]:
-    """The bias as the coder has it: float (anchors, C) to int32 (rows, C)."""
+    """The coder's bias, int32 (rows, C), of a bias per anchor, float (anchors, C)."""
     anchors = len(bias)
-    mix = mixing(torch.linspace(0, anchors - 1, rows), anchors)
-    fixed: NDArray[np.int32] = torch.round(mix @ bias * (_PER_LOG * 2**FRACTION)).numpy().astype(np.int32)
+    anchor_weights = mixing(torch.linspace(0, anchors - 1, rows), anchors)
+    fixed: NDArray[np.int32] = (
+        torch.round(anchor_weights @ bias * (_PER_LOG * 2**FRACTION)).numpy().astype(np.int32)
+    )
     return fixed
 
 
@@ -68,12 +69,12 @@ def _steps(weight: Tensor) -> Tensor:
 
 
 class Control(nn.Module):
-    """See the module.
+    """Parameters of the entropy control, see the module.
 
     Attributes:
         bias: float (anchors, C), interpolated along the ladder.
         hyper: float (D, C, below, below).
-        near, far: float (C, 1, 3, 3), depthwise, and float (C, C, 1, 1), for each pass but the first.
+        near, far: float (C, 1, 3, 3), depthwise, and float (C, C, 1, 1); one each per pass but the first.
     """
 
     def __init__(self, latents: int, hyperlatents: int, anchors: int, below: int = 4) -> None:
@@ -84,20 +85,23 @@ class Control(nn.Module):
         self.near = nn.ParameterList(torch.zeros(latents, 1, 3, 3) for _ in later)
         self.far = nn.ParameterList(torch.zeros(latents, latents, 1, 1) for _ in later)
 
-    def base(self, hyperlatent: Tensor, mix: Tensor) -> Tensor:
-        """Before any symbol is known: float (N, D, h, w), (N, anchors) to (N, C, below * h, below * w)."""
-        bias: Tensor = mix @ self.bias * _PER_LOG
+    def base(self, hyperlatent: Tensor, anchor_weights: Tensor) -> Tensor:
+        """Indices before any symbol is known: (N, D, h, w), (N, anchors) to (N, C, below * h, below * w)."""
+        bias: Tensor = anchor_weights @ self.bias * _PER_LOG
         spread = F.conv_transpose2d(hyperlatent, _steps(self.hyper), stride=self.hyper.shape[-1])
         return bias[..., None, None] + spread
 
     def step(self, magnitudes: Tensor, number: int) -> Tensor:
-        """What pass `number` of 1 to PASSES - 1 adds: float (N, C, h, w), unknown ones zero -> the same."""
+        """Contribution of pass `number`, 1 to PASSES - 1, to the indices: float (N, C, h, w).
+
+        `magnitudes`: of the same shape, zero where the symbol is not known yet.
+        """
         near = F.conv2d(magnitudes, _steps(self.near[number - 1]), padding=1, groups=magnitudes.shape[1])
         return near + F.conv2d(magnitudes, _steps(self.far[number - 1]))
 
 
 class _ClipInward(torch.autograd.Function):
-    """Clip; outside, the gradient passes only where it points back in."""
+    """Autograd function of `clip_index`."""
 
     @staticmethod
     def forward(context, x, low, high):  # type: ignore[no-untyped-def]
@@ -114,6 +118,6 @@ class _ClipInward(torch.autograd.Function):
 
 
 def clip_index(index: Tensor, lowest: int = 0) -> Tensor:
-    """To the range of tables; the gradient passes inside, and outside where it points back in."""
+    """`index` clipped to the range of tables; outside, the gradient passes only where it points back in."""
     result: Tensor = _ClipInward.apply(index, float(lowest), INDICES - 1.0)  # type: ignore[no-untyped-call]
     return result

@@ -4,7 +4,7 @@
     round(hyperlatent) -> HyperSynthesis -> features (N, F, H/16, W/16)
     features, latents of earlier passes -> Means -> the next pass' means
 
-None of it steers the decoder (rule 2 of the design): means are added to symbols that are already decoded.
+The entropy decoder does not depend on any of it: means are added to symbols that are already decoded.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class HyperAnalysis(nn.Module):
         self.block = Block(width, anchors)
         self.leave = conv1x1(4 * width, hyperlatents)
 
-    def forward(self, scaled: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, scaled: Tensor, anchor_weights: Tensor) -> Tensor:
         """See the class."""
         x = F.leaky_relu(self.enter(_asinh(scaled)), SLOPE)
         x = F.leaky_relu(self.middle(F.pixel_unshuffle(x, 2)), SLOPE)
-        x = self.block(x, mix)
+        x = self.block(x, anchor_weights)
         hyperlatent: Tensor = self.leave(F.pixel_unshuffle(x, 2))
         return hyperlatent
 
 
 def _asinh(x: Tensor) -> Tensor:
-    """Keeps the sign, makes magnitudes comparable at every rate; runtimes have no fast asinh of their own."""
+    """asinh, which makes magnitudes comparable at all rates; runtimes have no fast operator for it."""
     size = x.abs()
     return torch.sign(x) * torch.log(size + torch.sqrt(size * size + 1))
 
@@ -53,16 +53,16 @@ class HyperSynthesis(nn.Module):
         self.fine = Block(width, anchors)
         self.leave = conv1x1(width, 4 * features)
 
-    def forward(self, hyperlatent: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, hyperlatent: Tensor, anchor_weights: Tensor) -> Tensor:
         """See the class."""
-        x = self.coarse(F.leaky_relu(self.enter(hyperlatent), SLOPE), mix)
-        x = self.fine(F.leaky_relu(F.pixel_shuffle(self.middle(x), 2), SLOPE), mix)
+        x = self.coarse(F.leaky_relu(self.enter(hyperlatent), SLOPE), anchor_weights)
+        x = self.fine(F.leaky_relu(F.pixel_shuffle(self.middle(x), 2), SLOPE), anchor_weights)
         features: Tensor = F.pixel_shuffle(self.leave(x), 2)
         return features
 
 
 class Means(nn.Module):
-    """One pass' means, float (N, C, h, w), in units of each channel's deviation; starts at zero."""
+    """Means of one pass, float (N, C, h, w), in units of each channel's deviation; zero at the start."""
 
     def __init__(self, latents: int, features: int, anchors: int, width: int) -> None:
         super().__init__()
@@ -72,15 +72,21 @@ class Means(nn.Module):
         self.middle = conv1x1(width, width)
         self.leave = conv1x1(width, latents, zero=True)
 
-    def forward(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
-        """`features` as from `HyperSynthesis`; `known` float (N, C, h, w), latents so far, others zero."""
-        means: Tensor = self.leave(self.hidden(features, known, mix))
+    def forward(self, features: Tensor, known: Tensor, anchor_weights: Tensor) -> Tensor:
+        """See the class.
+
+        Args:
+            features: from `HyperSynthesis`.
+            known: float (N, C, h, w), latents of earlier passes, others zero.
+            anchor_weights: float (N, anchors).
+        """
+        means: Tensor = self.leave(self.hidden(features, known, anchor_weights))
         return means
 
-    def hidden(self, features: Tensor, known: Tensor, mix: Tensor) -> Tensor:
-        """Before the last map, which looks at one position alone: float (N, width, h, w)."""
+    def hidden(self, features: Tensor, known: Tensor, anchor_weights: Tensor) -> Tensor:
+        """Input of the last layer, which is a 1x1 convolution: float (N, width, h, w)."""
         x = F.leaky_relu(self.enter(torch.cat([features, known], 1)), SLOPE)
-        x = self.enter_scale(x, mix, self.depthwise)
+        x = self.enter_scale(x, anchor_weights, self.depthwise)
         return F.leaky_relu(self.middle(x), SLOPE)
 
 
@@ -98,11 +104,11 @@ class HyperPrior(nn.Module):
         self.log_scale = nn.Parameter(spread.clone())
         self.logit = nn.Parameter(torch.zeros(anchors, hyperlatents, components))
 
-    def log_mass(self, value: Tensor, mix: Tensor) -> Tensor:
-        """Natural logarithm of each unit bin's mass: float (N, D, ...), (N, anchors) -> (N, D, ...)."""
+    def log_mass(self, value: Tensor, anchor_weights: Tensor) -> Tensor:
+        """Natural logarithm of the mass of each unit bin: float (N, D, ...), (N, anchors) to (N, D, ...)."""
         shape = (len(value), value.shape[1], *(1,) * (value.dim() - 2), -1)
         mean, log_scale, logit = (
-            torch.einsum("na,adk->ndk", mix, parameter).reshape(shape)
+            torch.einsum("na,adk->ndk", anchor_weights, parameter).reshape(shape)
             for parameter in (self.mean, self.log_scale, self.logit)
         )
         mass = logistic_log_mass(value[..., None] - mean, log_scale.clamp(-3.5, 6))

@@ -1,4 +1,4 @@
-"""Start `cae2026` as a working transform codec: the Karhunen-Loeve transform of 16x16 patches."""
+"""KLT start of `cae2026`: the principal components of 16x16 patches, for its linear transforms."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def principal_components(squares: NDArray[np.uint8], count: int) -> tuple[Tensor
         count: components wanted, at most 768, a multiple of PASSES.
 
     Returns:
-        components: float32 (count, 768), orthonormal, in the channel order of two pixel unshuffles, 8 and 2;
-            dealt out by falling variance, so that each of the PASSES groups of channels has the same mix.
-        deviations: float32 (count,), the root mean square of the patches' coordinates along each.
+        components: float32 (count, 768), orthonormal, in the channel order of two pixel unshuffles, 8 and 2.
+            They are distributed by falling variance over the PASSES groups of channels, so that each group
+            has the same share of it.
+        deviations: float32 (count,), root mean square of the patches' coordinates along each component.
     """
     side = squares.shape[1] // STRIDE * STRIDE
     pixels = torch.from_numpy(np.ascontiguousarray(squares[:, :side, :side])).permute(0, 3, 1, 2)

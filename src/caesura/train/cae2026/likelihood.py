@@ -1,4 +1,4 @@
-"""Probability of an integer under the tables' distribution, for training; export turns it into integers."""
+"""The distribution of which the integer tables are made, as training uses it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from caesura.train.cae2026.control import LOG_STEP, SMALLEST_SCALE
 
 
 class Shape(nn.Module):
-    """The tables' distribution: two logistic components, narrow and wide, their weights linear in the index.
+    """Two logistic components, narrow and wide; the logit of their weights is linear in the table index.
 
     Attributes:
-        log_ratio: float (2,), each component's scale relative to the table's.
-        logit, slope: float, the wide component's weight is sigmoid(logit + slope * index / INDICES).
+        log_ratio: float (2,), logarithm of each component's scale relative to that of the index.
+        logit, slope: float; the weight of the wide component is sigmoid(logit + slope * index / INDICES).
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Shape(nn.Module):
 
 
 def logistic_log_mass(value: Tensor, log_scale: Tensor) -> Tensor:
-    """Log of a zero-mean logistic distribution's mass over unit bins; safe for any finite input.
+    """Logarithm of the mass of a zero-mean logistic distribution over unit bins, for any finite input.
 
     With a and b the bin's ends, mirrored below zero, in units of the scale, F(a) - F(b) is
     e^a (1 - e^(b - a)) / ((1 + e^a) (1 + e^b)), each factor of which has a stable logarithm.

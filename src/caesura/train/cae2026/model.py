@@ -30,10 +30,16 @@ from caesura.train.cae2026.hyperprior import HyperAnalysis, HyperPrior, HyperSyn
 from caesura.train.cae2026.likelihood import Shape
 from caesura.train.cae2026.networks import PIXEL_DEVIATION, Analysis, Synthesis
 from caesura.train.config import Config
-from caesura.train.ladder import mixing
-from caesura.train.output import Output, bits
-from caesura.train.quantize import add_noise, round_identity, shown
-from caesura.train.shard import WHOLE, Shard
+from caesura.train.forward import (
+    WHOLE,
+    Output,
+    Shard,
+    add_noise,
+    bits,
+    mixing,
+    reconstruction,
+    round_identity,
+)
 
 # As in the model of cae2017: high-rate theory's uniform step squared, times beta.
 _STEP_SQUARED_BETA = 18 / math.log(2)
@@ -41,14 +47,14 @@ _STEP_SQUARED_BETA = 18 / math.log(2)
 _SMALLEST_DEVIATION = 0.5
 
 
-class FlagshipModel(nn.Module):
-    """One codec for every rate.
+class Cae2026Model(nn.Module):
+    """The network of cae2026, one set of weights for all rates.
 
     Attributes:
         log_gain, log_inverse: float (anchors, C), natural logarithms of the scale vectors before and after
             quantization; larger gain, finer quantization.
-        deviation: float (C,), what latents are divided by where they enter a network.
-        shard: which samples of the whole batch `forward` sees in training; all, unless set.
+        deviation: float (C,), by which latents are divided where they enter a network.
+        shard: which samples of the whole batch `forward` gets in training; all by default.
     """
 
     deviation: Tensor
@@ -95,55 +101,64 @@ class FlagshipModel(nn.Module):
                 self.control.bias.copy_(index_of(scales) * LOG_STEP)
 
     def inner_weights(self) -> list[nn.Parameter]:
-        """The weights that Muon trains: all maps of channels."""
+        """The weights that Muon trains: all convolutions but the depthwise ones."""
         convolutions = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
         return [p for conv in convolutions if conv.groups == 1 for p in conv.parameters() if p.dim() == 4]
 
-    def forward(self, pixels: Tensor, place: Tensor) -> Output:
-        """Training pass: rounded latents for the reconstruction, noisy ones for the rate.
+    def forward(self, pixels: Tensor, position: Tensor) -> Output:
+        """Reconstructions of rounded latents, and bits: in training those of noisy latents.
 
         Args:
             pixels: float (N, 3, H, W) in [0, 1]; H and W multiples of 16.
-            place: float (N,), each sample's place on the ladder, 0 to anchors - 1. In the stage "detail" the
-                base stays at the ladder's top, and 0 to anchors - 1 means from there to quality 100.
+            position: float (N,), the ladder position of each sample, 0 to anchors - 1. In the stage "detail"
+                the base is coded at the top of the ladder, and 0 to anchors - 1 stands for the range from
+                there to quality 100.
         """
         if self._detail_only:
-            return self._forward_detail(pixels, place / max(len(self.log_gain) - 1, 1))
-        mix = mixing(place, len(self.log_gain))
-        coded = self.code(*self.analyse(pixels, mix), mix)
+            return self._forward_detail(pixels, position / max(len(self.log_gain) - 1, 1))
+        anchor_weights = mixing(position, len(self.log_gain))
+        coded = self.code(*self.analyse(pixels, anchor_weights), anchor_weights)
         log_mass = self.shape.log_mass(self._for_rate(coded.offset, coded.symbols), clip_index(coded.indices))
-        restored = shown(pixels, self.synthesis(coded.latent, mix).float(), training=self.training)
+        restored = reconstruction(
+            pixels, self.synthesis(coded.latent, anchor_weights).float(), training=self.training
+        )
         return Output(restored, bits(log_mass) + bits(coded.hyper_mass))
 
     def _forward_detail(self, pixels: Tensor, share: Tensor) -> Output:
         anchors = len(self.log_gain)
         with torch.no_grad():
-            mix = mixing(torch.full_like(share, anchors - 1), anchors)
-            coded = self.code(*self.analyse(pixels, mix), mix)
-            base = torch.round(self.synthesis(coded.latent, mix).float().clamp(0, 1) * 255)
+            anchor_weights = mixing(torch.full_like(share, anchors - 1), anchors)
+            coded = self.code(*self.analyse(pixels, anchor_weights), anchor_weights)
+            base = torch.round(self.synthesis(coded.latent, anchor_weights).float().clamp(0, 1) * 255)
         log_mass, detail = self.detail(pixels * 255 - base, magnitude(coded.symbols), share)
         return Output(((base + detail) / 255).clamp(0, 1), bits(log_mass))
 
-    def analyse(self, pixels: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels to scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4).
+    def analyse(self, pixels: Tensor, anchor_weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled latents, float (N, C, h, w), and the hyperlatent, float (N, D, h / 4, w / 4), of pixels.
 
-        As in the codec, the last row and column of latents are repeated up to a whole number of hyperlatents.
+        As in the codec, the last row and column of latents are repeated to fill the last hyperlatents.
         """
-        target = self.analysis(pixels, mix).float() * _interpolated(mix, self.log_gain)
+        target = self.analysis(pixels, anchor_weights).float() * _interpolated(anchor_weights, self.log_gain)
         whole = F.pad(target, (0, -target.shape[3] % HYPER, 0, -target.shape[2] % HYPER), mode="replicate")
-        return target, self.hyper_analysis(whole, mix).float()
+        return target, self.hyper_analysis(whole, anchor_weights).float()
 
     def code(
-        self, target: Tensor, hyperlatent: Tensor, mix: Tensor, quantize: Quantizer = round_identity
+        self,
+        target: Tensor,
+        hyperlatent: Tensor,
+        anchor_weights: Tensor,
+        quantize: Quantizer = round_identity,
     ) -> Coded:
-        """Quantize and decode what `analyse` gives, pass by pass."""
-        gain, inverse = (_interpolated(mix, table) for table in (self.log_gain, self.log_inverse))
+        """Symbols, table indices and decoded latents of the result of `analyse`, pass by pass."""
+        gain, inverse = (_interpolated(anchor_weights, table) for table in (self.log_gain, self.log_inverse))
         rounded = quantize(hyperlatent)
-        hyper_mass = self.hyper_prior.log_mass(self._for_rate(hyperlatent, rounded), mix)
+        hyper_mass = self.hyper_prior.log_mass(self._for_rate(hyperlatent, rounded), anchor_weights)
         rows, columns = target.shape[2:]
         odd = (0, columns % 2, 0, rows % 2)  # the codec computes means for whole cells of 2x2 latents
-        features = self.hyper_synthesis(rounded, mix).float()[..., : rows + odd[3], : columns + odd[1]]
-        index = self.control.base(rounded, mix).float()[..., :rows, :columns]
+        features = self.hyper_synthesis(rounded, anchor_weights).float()[
+            ..., : rows + odd[3], : columns + odd[1]
+        ]
+        index = self.control.base(rounded, anchor_weights).float()[..., :rows, :columns]
 
         order = groups(target.shape[1], target.shape[2], target.shape[3], target.device)
         deviation = self.deviation[:, None, None]
@@ -154,7 +169,7 @@ class FlagshipModel(nn.Module):
         magnitudes = torch.zeros_like(target)
         for number, net in enumerate(self.means):
             now = order == number
-            means = net(features, F.pad(known * scale_in, odd), mix)[..., :rows, :columns]
+            means = net(features, F.pad(known * scale_in, odd), anchor_weights)[..., :rows, :columns]
             update = means.float() * scale_out
             mean = torch.where(now, update, mean)
             if number:
@@ -170,19 +185,22 @@ class FlagshipModel(nn.Module):
         return add_noise(value, self.shard) if self.training else rounded
 
 
-def _interpolated(mix: Tensor, log_scale: Tensor) -> Tensor:
-    """Scale vectors of each sample, float32 (N, C, 1, 1); not a matrix product, which bf16 would round."""
-    return (mix[..., None] * log_scale).sum(1).exp()[..., None, None]
+def _interpolated(anchor_weights: Tensor, log_scale: Tensor) -> Tensor:
+    """Scale vectors of each sample, float32 (N, C, 1, 1).
+
+    Not a matrix product, which autocast would compute in bf16.
+    """
+    return (anchor_weights[..., None] * log_scale).sum(1).exp()[..., None, None]
 
 
 Quantizer = Callable[[Tensor], Tensor]
 
 
 class Coded(NamedTuple):
-    """What coding a batch gives."""
+    """Result of coding a batch."""
 
     latent: Tensor  # float (N, C, h, w), decoded
     offset: Tensor  # float (N, C, h, w), what is rounded to symbols
-    symbols: Tensor  # float (N, C, h, w), as quantized
+    symbols: Tensor  # float (N, C, h, w), quantized
     indices: Tensor  # float (N, C, h, w), real table indices
     hyper_mass: Tensor  # float (N, D, h / 4, w / 4), log masses of the hyperlatent

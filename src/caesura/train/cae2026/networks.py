@@ -5,15 +5,10 @@
     Analysis   unshuffle 8 | 1x1 W8 | blocks at 1/8 | 2x2 /2 W16 | blocks at 1/16 | 1x1 C               + K x
     Synthesis  1x1 W16 | blocks at 1/16 | 1x1, shuffle 2 W8 | blocks at 1/8 | 1x1, shuffle 8            + K' y
 
-Without blocks at 1/8 that stage is left out:
-
-    Analysis   unshuffle 8 | 2x2 /2 W16 | blocks at 1/16 | 1x1 C                                        + K x
-    Synthesis  1x1 W16 | blocks at 1/16 | 1x1 | shuffle 16                                              + K' y
-
 H and W are multiples of 16. K starts as the principal components of photographs and the network beside it at
 zero, so that training starts from a working transform codec (`klt.py`). One set of weights serves every rate:
-`mix` (N, anchors) holds each sample's interpolation weights over the ladder's anchors, and every block scales
-its hidden channels by vectors interpolated with them.
+`anchor_weights` (N, anchors) holds each sample's interpolation weights over the ladder's anchors, and every
+block scales its hidden channels by vectors interpolated with them.
 """
 
 from __future__ import annotations
@@ -34,7 +29,7 @@ PIXEL_DEVIATION = 0.25
 
 
 def conv1x1(inputs: int, outputs: int, *, side: int = 1, zero: bool = False) -> nn.Conv2d:
-    """A linear map of channels, or of `side` x `side` cells of them; `zero` starts it at nothing."""
+    """A linear map of channels, or of `side` x `side` cells of them; `zero` sets its weights to zero."""
     conv = nn.Conv2d(inputs, outputs, side, side)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     if zero:
@@ -45,18 +40,18 @@ def conv1x1(inputs: int, outputs: int, *, side: int = 1, zero: bool = False) -> 
 class Modulation(nn.Module):
     """Multiply channels by 1 + a vector interpolated over the ladder's anchors, before a convolution of them.
 
-    Starts as the identity. One rate alone scales the weights of the convolution instead of what goes in: a
-    graph whose rate is fixed then has constant weights, and does nothing for it.
+    Starts as the identity. With a single sample it scales the weights of the convolution instead of the
+    input: a graph whose rate is fixed then has constant weights and no work for the modulation.
     """
 
     def __init__(self, anchors: int, channels: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(anchors, channels))
 
-    def forward(self, x: Tensor, mix: Tensor, conv: nn.Conv2d) -> Tensor:
+    def forward(self, x: Tensor, anchor_weights: Tensor, conv: nn.Conv2d) -> Tensor:
         """float (N, channels, h, w), float (N, anchors) -> float (N, conv.out_channels, h, w)."""
-        scale = 1 + mix @ self.table
-        if len(mix) > 1:
+        scale = 1 + anchor_weights @ self.table
+        if len(anchor_weights) > 1:
             result: Tensor = conv(x * scale[..., None, None].to(x.dtype))
             return result
         # A depthwise convolution has one input channel for each output channel, any other has all of them.
@@ -79,12 +74,12 @@ class Block(nn.Module):
         self.widen_scale = Modulation(anchors, 2 * width)
         self.narrow = conv1x1(2 * width, width, zero=True)
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, x: Tensor, anchor_weights: Tensor) -> Tensor:
         """float (N, width, h, w), float (N, anchors) -> like x."""
         hidden = F.leaky_relu(self.enter(x), SLOPE)
-        x = x + self.leave(self.enter_scale(hidden, mix, self.depthwise))
+        x = x + self.leave(self.enter_scale(hidden, anchor_weights, self.depthwise))
         hidden = F.leaky_relu(self.widen(x), SLOPE)
-        result: Tensor = x + self.widen_scale(hidden, mix, self.narrow)
+        result: Tensor = x + self.widen_scale(hidden, anchor_weights, self.narrow)
         return result
 
 
@@ -94,16 +89,16 @@ class Blocks(nn.ModuleList):
     def __init__(self, count: int, width: int, anchors: int) -> None:
         super().__init__(Block(width, anchors) for _ in range(count))
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+    def forward(self, x: Tensor, anchor_weights: Tensor) -> Tensor:
         """As `Block`."""
         for block in self:
-            x = block(x, mix)
+            x = block(x, anchor_weights)
         return x
 
 
 class _Normalised(nn.Module):
     block_mean: Tensor
-    unit: Tensor  # of the latents; not in K, so that its rows have length one and learn as fast on both sides
+    unit: Tensor  # of the latents; kept out of K, whose rows then have length one in both transforms
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,26 +115,21 @@ class Analysis(_Normalised):
         fine, coarse = shape.fine_width, shape.coarse_width
         self.linear = nn.Conv2d(BLOCK_CHANNELS, latents, 2, 2, bias=False)
         self.fine = Blocks(shape.fine_blocks, fine, anchors)
-        if self.fine:
-            self.enter = conv1x1(BLOCK_CHANNELS, fine)
-            self.down = conv1x1(fine, coarse, side=2)
-        else:
-            self.enter = conv1x1(BLOCK_CHANNELS, coarse, side=2)
+        self.enter = conv1x1(BLOCK_CHANNELS, fine)
+        self.down = conv1x1(fine, coarse, side=2)
         self.coarse = Blocks(shape.coarse_blocks, coarse, anchors)
         self.leave = conv1x1(coarse, latents, zero=True)
 
-    def forward(self, pixels: Tensor, mix: Tensor) -> Tensor:
-        """See the class; `mix` float (N, anchors)."""
-        return self.of_blocks(F.pixel_unshuffle(pixels, BLOCK), mix)
+    def forward(self, pixels: Tensor, anchor_weights: Tensor) -> Tensor:
+        """See the class; `anchor_weights` float (N, anchors)."""
+        return self.of_blocks(F.pixel_unshuffle(pixels, BLOCK), anchor_weights)
 
-    def of_blocks(self, blocks: Tensor, mix: Tensor) -> Tensor:
-        """The same of pixels in blocks, float (N, 192, H/8, W/8): colour, row and column of a block."""
+    def of_blocks(self, blocks: Tensor, anchor_weights: Tensor) -> Tensor:
+        """Latents of pixels in blocks, float (N, 192, H/8, W/8), channels by colour, row and column."""
         x = (blocks - self.block_mean) / PIXEL_DEVIATION
         linear = _exact(self.linear, x) / self.unit
-        x = F.leaky_relu(self.enter(x), SLOPE)
-        if self.fine:
-            x = self.down(self.fine(x, mix))
-        latent: Tensor = linear + self.leave(self.coarse(x, mix))
+        x = self.down(self.fine(F.leaky_relu(self.enter(x), SLOPE), anchor_weights))
+        latent: Tensor = linear + self.leave(self.coarse(x, anchor_weights))
         return latent
 
 
@@ -156,33 +146,28 @@ class Synthesis(_Normalised):
         self.enter = conv1x1(latents, coarse)
         self.coarse = Blocks(shape.coarse_blocks, coarse, anchors)
         self.fine = Blocks(shape.fine_blocks, fine, anchors)
-        if self.fine:
-            self.up = conv1x1(coarse, 4 * fine)
-            self.leave = conv1x1(fine, BLOCK_CHANNELS, zero=True)
-        else:
-            self.leave = conv1x1(coarse, 3 * STRIDE**2, zero=True)
+        self.up = conv1x1(coarse, 4 * fine)
+        self.leave = conv1x1(fine, BLOCK_CHANNELS, zero=True)
 
-    def forward(self, latent: Tensor, mix: Tensor) -> Tensor:
-        """See the class; `mix` float (N, anchors)."""
-        return F.pixel_shuffle(self.to_blocks(latent, mix), BLOCK)
+    def forward(self, latent: Tensor, anchor_weights: Tensor) -> Tensor:
+        """See the class; `anchor_weights` float (N, anchors)."""
+        return F.pixel_shuffle(self.to_blocks(latent, anchor_weights), BLOCK)
 
-    def to_blocks(self, latent: Tensor, mix: Tensor) -> Tensor:
-        """The same, to pixels in blocks, float (N, 192, 2h, 2w): colour, row and column of a block."""
+    def to_blocks(self, latent: Tensor, anchor_weights: Tensor) -> Tensor:
+        """Pixels in blocks, float (N, 192, 2h, 2w), channels by colour, row and column."""
         linear = _exact(self.linear, latent) * self.unit
-        x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), mix)
-        if self.fine:
-            x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), mix)
-            x = F.pixel_shuffle(linear, 2) + _exact(self.leave, x)
-        else:
-            x = F.pixel_shuffle(linear + _exact(self.leave, x), 2)
+        x = self.coarse(F.leaky_relu(self.enter(latent * self.input_scale), SLOPE), anchor_weights)
+        x = self.fine(_like_convolved(F.pixel_shuffle(self.up(x), 2)), anchor_weights)
+        x = F.pixel_shuffle(linear, 2) + _exact(self.leave, x)
         blocks: Tensor = x * PIXEL_DEVIATION + self.block_mean
         return blocks
 
 
 def _exact(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """A convolution in float32, also where training runs in bf16.
+    """The convolution of `x` in float32, also where training runs in bf16.
 
-    bf16 rounds pixels to about a level and large latents to about a quantization step, which high rates show.
+    bf16 rounds pixels to about a level and large latents to about a quantization step, which is visible at
+    high rates.
     """
     result: Tensor
     device = x.device.type
@@ -195,10 +180,10 @@ def _exact(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def _like_convolved(x: Tensor) -> Tensor:
-    """The same, in exported graphs by a convolution that changes nothing.
+    """`x`; in exported graphs as the output of a convolution with ones.
 
-    ONNX Runtime keeps what convolutions give in a layout of its own, and sums it there, in passing; but not
-    where one summand was never convolved. That costs a tenth of the transform's time.
+    ONNX Runtime adds outputs of convolutions in a layout of its own, fused with the convolution, but only
+    where both summands are such outputs. Without it the transform takes a tenth longer.
     """
     if not torch.compiler.is_exporting():
         return x

@@ -1,4 +1,4 @@
-"""quantize.py: the values and the gradients that training puts in the place of rounding and clipping."""
+"""forward.py: the values and the gradients that training uses instead of rounding and clipping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
-from caesura.train.quantize import add_noise, clip_identity, round_identity, shown
+from caesura.train.forward import add_noise, clip_identity, reconstruction, round_identity
 
 
 def arrays(bound: float) -> st.SearchStrategy[np.ndarray]:
@@ -78,10 +78,10 @@ def test_noise_is_drawn_from_torchs_generator() -> None:
 def test_training_asks_for_more_than_the_ends_of_the_range_where_the_original_is_at_them() -> None:
     original = torch.tensor([1.0, 1, 1, 0, 0, 0, 0.5])
     restored = torch.tensor([1.2, 1.01, 1, -0.2, -0.01, 0, 1.2]).requires_grad_()
-    found = shown(original, restored, training=True)
+    found = reconstruction(original, restored, training=True)
     expected = torch.tensor([1, 1, 1 - 2 / 255, 0, 0, 2 / 255, 1])
     torch.testing.assert_close(found, expected)
     ((found - original) ** 2).sum().backward()
     assert restored.grad is not None
     assert restored.grad.sign().tolist() == [0, 0, -1, 0, 0, 1, 1]
-    assert torch.equal(shown(original, restored, training=False), restored.clamp(0, 1))
+    assert torch.equal(reconstruction(original, restored, training=False), restored.clamp(0, 1))

@@ -1,4 +1,4 @@
-"""PyTorch modules to ONNX graphs as bundles hold them: no notes of the machine, weights in half precision."""
+"""PyTorch modules to ONNX graphs for bundles: no metadata of the machine, weights in half precision."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from torch import Tensor, nn
 
 from caesura.errors import ConfigError
 
-_HALVED_FROM = 256  # elements; smaller tensors stay in float32: they cost nothing
+_HALVED_FROM = 256  # elements; smaller tensors stay in float32
 
 
 class Axis(NamedTuple):
-    """A dimension of an input that may take any size: `step` times a number that goes by `name`."""
+    """A dynamic dimension of an input: `step` times a number with the name `name`."""
 
     name: str
     step: int = 1
 
 
-def graph(
+def to_onnx(
     module: nn.Module,
     inputs: Mapping[str, Tensor],
     axes: Mapping[str, Mapping[int, Axis]],
     settings: Mapping[str, Tensor] | None = None,
 ) -> bytes:
-    """Serialize a module as ONNX.
+    """A module as a serialized ONNX graph.
 
     Args:
-        module: takes the inputs and the settings in order, gives one tensor.
-        inputs: an example of each, by the name the graph gives it.
-        axes: for each input its dimensions that vary.
-        settings: further inputs that become constants, float32, whose values are given when the graph is
-            loaded: a runtime then works out beforehand what depends on nothing else.
+        module: takes the inputs and the settings in order, returns one tensor.
+        inputs: an example of each, by its name in the graph.
+        axes: for each input its dynamic dimensions.
+        settings: further float32 inputs that become constants with external data, given when the graph is
+            loaded: a runtime then computes once what depends on them alone.
     """
     settings = settings or {}
     values = {**inputs, **settings}
@@ -52,9 +52,9 @@ def graph(
         }
         for name in inputs
     ) + tuple({} for _ in settings)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of packages that nobody needs here
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # warnings about packages that are not needed
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of the exporter about itself
+        warnings.simplefilter("ignore", FutureWarning)  # about the exporter's own code
         warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # two inputs share their axes
         program = torch.onnx.export(
             module.eval(),
@@ -66,7 +66,7 @@ def graph(
             verbose=False,
         )
     if program is None:
-        raise ConfigError(f"{type(module).__name__}: the exporter gave no graph")
+        raise ConfigError(f"{type(module).__name__}: torch.onnx.export returned no graph")
     proto = program.model_proto
     for entry in list(proto.metadata_props):
         proto.metadata_props.remove(entry)
@@ -84,7 +84,7 @@ def graph(
 
 
 def _make_setting(graph: Any, name: str, shape: Sequence[int]) -> None:
-    """Turn an input into an initializer that lies elsewhere: in memory, for whoever loads the graph."""
+    """Turn an input into an initializer with external data, which is given when the graph is loaded."""
     graph.input.remove(next(entry for entry in graph.input if entry.name == name))
     tensor = graph.initializer.add(name=name, dims=shape, data_type=TensorProto.FLOAT)
     tensor.data_location = TensorProto.EXTERNAL
@@ -93,7 +93,7 @@ def _make_setting(graph: Any, name: str, shape: Sequence[int]) -> None:
 
 
 def _halve_weights(graph: Any) -> None:
-    """Store large float32 initializers as float16, cast back by a node; runtimes fold it when loading."""
+    """Store large float32 initializers as float16 with a Cast node, which runtimes fold when loading."""
     casts = []
     for tensor in list(graph.initializer):
         values = numpy_helper.to_array(tensor)
