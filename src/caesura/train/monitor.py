@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from caesura.progress import bar
 from caesura.train.pace import Pace
 
 
@@ -37,14 +37,8 @@ class Monitor:
 
     def __init__(self, run: Path, first_step: int, pace: Pace, console: Console | None = None) -> None:
         self._pace = pace
-        self._progress = Progress(
-            TextColumn("[bold]train"),
-            BarColumn(),
-            TextColumn("step {task.fields[step]}"),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=console or Console(),
-        )
+        after = "step {task.fields[step]}", "{task.fields[figures]}"
+        self._progress = bar("[bold]train", *after, console=console or Console(), transient=False)
         done, total = pace.progress(first_step)
         self._task = self._progress.add_task(
             "train", total=total, completed=done, step=first_step, figures=""
