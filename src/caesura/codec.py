@@ -27,10 +27,9 @@ from caesura.models import bundle as bundles
 from caesura.models.bundle import PREVIEW_SCALE, Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.options import EncodeOptions, Settings, options_of
-from caesura.picture import convert, metadata, read_metadata
-from caesura.picture import pixels as image
+from caesura.picture import convert, formats, metadata, read_metadata
 from caesura.picture.metadata import Metadata
-from caesura.picture.pixels import ImageLike
+from caesura.picture.pixels import ImageLike, reduce, split, to_image, to_rgb
 from caesura.ratecontrol.search import Target
 from caesura.runtime.parallel import one_blas_thread
 from caesura.tiles import grid
@@ -87,20 +86,18 @@ def encode(
 
 
 def _opened(path: Path, max_pixels: int) -> Image.Image:
-    """A picture's file read whole, as the command line reads it."""
-    from caesura.picture import formats as pictures  # here, since it is for paths alone
-
-    return pictures.opened(arguments.read(path, ImageError), str(path), max_pixels)
+    """The picture of a file."""
+    return formats.opened(arguments.read(path, ImageError), str(path), max_pixels)
 
 
 def _measure(target: Target | None, pixels: Pixels, transparency: Pixels | None) -> Callable[[Pixels], float]:
-    """How good what a file decodes to is, in a target's unit."""
+    """The measure of decoded colours that a target asks for, PSNR or MS-SSIM."""
     measure = metrics.seen_ms_ssim if target is not None and target.name == "ms_ssim" else metrics.seen_psnr
     return measure(pixels, transparency)
 
 
 def _source(picture: ImageLike, options: EncodeOptions) -> tuple[Source, Pixels]:
-    """A picture as the encoder reads it, and its colours."""
+    """A picture as the encoder reads it, and its colours, uint8 (H, W, 1 or 3)."""
     kept = Metadata()
     allowed = "a Pillow image, an array and the path of a picture are allowed"
     arguments.of_type("picture", picture, (Image.Image, np.ndarray), allowed)
@@ -110,11 +107,11 @@ def _source(picture: ImageLike, options: EncodeOptions) -> tuple[Source, Pixels]
             picture = convert.upright(picture)
         else:
             kept = read_metadata.from_image(picture)
-    pixels, transparency = image.split(picture)
+    pixels, transparency = split(picture)
     height, width, colours = pixels.shape
 
     def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
-        rgb = image.to_rgb(pixels[first:last])
+        rgb = to_rgb(pixels[first:last])
         return rgb, None if transparency is None else transparency[first:last]
 
     return Source(height, width, colours + (transparency is not None), rows, kept), pixels
@@ -187,7 +184,7 @@ def _distortion(rgb: Pixels, conditioning: Conditioning) -> Distortion:
 def decode(
     data: Content, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """Decode a .cae file to a Pillow image, mode L, LA, RGB or RGBA, metadata in its `info`.
+    """The picture of a .cae file as a Pillow image, mode L, LA, RGB or RGBA, metadata in its `info`.
 
     Arguments and errors are those of `decode_array`.
     """
@@ -198,14 +195,14 @@ def decode(
 def decode_array(
     data: Content, *, region: Region | None = None, scale: int = 1, max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.uint8]:
-    """Decode a .cae file to an array.
+    """The picture of a .cae file as an array.
 
     Args:
         data: the file: bytes, bytearray, memoryview, or the path of it.
         region: x, y, width and height in pixels; only what these depend on is decoded.
-        scale: 1, 2, 4 or 8; each pixel is the mean of so many each way, weighted by their alpha: a preview in
-            little memory. With 8 and an opaque picture it is very nearly that, in half the time or less: the
-            latents alone are looked at (`preview.py`).
+        scale: 1, 2, 4 or 8; each pixel is the mean of a square of this side, weighted by alpha: a preview in
+            little memory. At 8, an opaque picture comes very nearly so from the latents alone (`preview`), in
+            half the time or less.
         max_pixels: refuse files that claim more, before anything is allocated.
 
     Returns:
@@ -223,11 +220,11 @@ def decode_array(
 
 
 class Recovered(NamedTuple):
-    """What is left of a damaged file.
+    """The picture that is left of a damaged file.
 
     Attributes:
         picture: as from `decode`.
-        damaged: x, y, width and height of each segment that was made up, or is worse than it was.
+        damaged: x, y, width and height of each segment that was concealed, in part or whole.
     """
 
     picture: Image.Image
@@ -236,7 +233,7 @@ class Recovered(NamedTuple):
 
 @one_blas_thread()
 def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
-    """Decode as much as is left of a damaged or cut file; what is lost is made up from what is around it.
+    """The picture of a damaged or cut file; what is lost is concealed from what is around it.
 
     Args:
         data: the file: bytes, bytearray, memoryview, or the path of it.
@@ -267,11 +264,11 @@ def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
 def _decoded(
     given: Content, region: Region | None, scale: int, max_pixels: int
 ) -> tuple[NDArray[np.uint8], Payload]:
-    """What a file decodes to: uint8 (H, W, 1 to 4); and what else it holds."""
+    """The pixels of a file, uint8 (H, W, 1 to 4), and its payload."""
     scale = check_scale(scale)
     region = None if region is None else check_region(region)
     data = arguments.content("data", given)
-    if region is None:  # before anything is made of what the header claims
+    if region is None:  # all checked before anything is allocated
         header, payload = container.read(data, max_pixels=max_pixels)
         area = slice(0, header.height), slice(0, header.width)
         decoder = Decoder(header, bundles.load_by_id(header.model_id), preview=scale == PREVIEW_SCALE)
@@ -283,7 +280,7 @@ def _decoded(
     rows, columns = (_reduced(span, scale) for span in area)
     pixels = np.empty((rows.stop - rows.start, columns.stop - columns.start, header.channels), np.uint8)
     for (down, across), part in decoder.parts(payload.segments):
-        reduced = image.reduce(part, scale // decoder.scale)
+        reduced = reduce(part, scale // decoder.scale)
         at_rows, from_rows = overlap(_reduced(down, scale), rows)
         at_columns, from_columns = overlap(_reduced(across, scale), columns)
         pixels[from_rows, from_columns] = reduced[at_rows, at_columns]
@@ -291,10 +288,10 @@ def _decoded(
 
 
 def check_scale(scale: int) -> int:
-    """A scale as it is to be.
+    """The scale as an int, checked.
 
     Raises:
-        TypeError, ConfigError: it is another one.
+        TypeError, ConfigError: it is not allowed.
     """
     allowed = f"{', '.join(map(str, SCALES))} are allowed"
     scale = arguments.integer("scale", scale, allowed)
@@ -304,7 +301,7 @@ def check_scale(scale: int) -> int:
 
 
 def check_region(region: Region) -> Region:
-    """A region as it is to be, in whichever picture.
+    """The region as four ints, checked but for the picture's size.
 
     Raises:
         TypeError, ConfigError: it is not four integers.
@@ -332,6 +329,6 @@ def _reduced(span: slice, scale: int) -> slice:
 
 
 def _image(pixels: NDArray[np.uint8], payload: Payload) -> Image.Image:
-    picture = image.to_image(pixels)
+    picture = to_image(pixels)
     picture.info.update(metadata.to_info(payload.metadata))
     return picture
