@@ -1,4 +1,4 @@
-"""The encoder of a picture put together: its stages, and around them refinement and the rate-control cache."""
+"""An encoder put together: its stages, and around them refinement and the rate-control cache."""
 
 from __future__ import annotations
 
