@@ -23,10 +23,11 @@ class EncodeOptions:
 
     Attributes:
         quality: 1 to 100, continuous; larger is better and bigger. None stands for 50, or for a target.
-        target: a size, PSNR or MS-SSIM instead: the best quality within it, never beyond.
+        target: a maximum size, or a minimum PSNR or MS-SSIM, instead; the best quality or smallest file that
+            meets it.
         model: a bundle, its name or its folder.
-        tune: "psnr" for weights trained for PSNR instead of the eye: the bundle `photo-psnr`, or of another
-            model the one of its name with `-psnr`. None takes the model as it is.
+        tune: "psnr" selects the bundle NAME-psnr of a model NAME, trained for PSNR instead of the eye. None
+            takes the model as it is.
         effort: 1 (fastest) to 9 (smallest; needs PyTorch, and minutes for large pictures). The decoder's work
             is the same. cae2017 has one effort only.
         strip: leave metadata out, and apply the EXIF orientation that would be lost with it.
@@ -36,8 +37,8 @@ class EncodeOptions:
             and these pixels do not count for a target.
         max_pixels: refuse larger pictures.
         segment_side: pixels a side of the squares that are coded independently, a multiple of 64 up to 2048.
-            Of smaller ones, a region needs fewer pixels around it and damage reaches less far, for more
-            bytes. None takes one segment up to 1536 pixels a side, and 1024 beyond.
+            Smaller squares cost more bytes; regions then decode faster and damage stays smaller. None takes
+            one square up to 1536 pixels a side, and squares of 1024 beyond.
 
     Raises:
         TypeError: an option is of another type.

@@ -1,7 +1,7 @@
 """The range asymmetric numeral system (rANS) coder of the library constriction; its only importer.
 
 64-bit state, 32-bit words, 24-bit probabilities. A stack: what is pushed last is popped first. The library
-is imported when first used: training takes modules that can code and codes nothing.
+is imported when first used, since training imports this module without coding.
 """
 
 from __future__ import annotations

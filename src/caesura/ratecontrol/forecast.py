@@ -22,9 +22,9 @@ from caesura.models.fitted import Fitted, Top
 from caesura.models.ladder import interpolate
 from caesura.ratecontrol.search import Target
 
-_LOST = 16.0  # the size in pixels of the error, in a loss of similarity
+_LOST = 16.0  # weight of the rounding error against the contrast
 _CONTRAST_FLOOR = (0.03 * 255) ** 2  # of structural similarity
-_DETAIL_LEAST = 0.5  # what the detail layer adds to a height at least
+_DETAIL_LEAST = 0.5  # minimum gain of the detail layer, in units of `Target.height`
 _ROUND_UP = np.float32(0.65)
 _SAMPLE = 1 << 17  # latents that are enough to count
 

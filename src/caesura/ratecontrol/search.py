@@ -1,7 +1,7 @@
 """The search for the ladder position that meets a target: a maximum file size, or a minimum quality.
 
 As a trial codes the whole picture, the search needs few of them. It interpolates measurements linearly, on a
-scale where they are nearly linear (the logarithm of bytes, decibels), and bisects where that does not end.
+scale where they are nearly linear (the logarithm of bytes, decibels), and bisects if that does not converge.
 The result has been measured and meets the target.
 """
 
@@ -172,7 +172,7 @@ def search(
         target: the target.
         attempt: codes the picture at a ladder position in hundredths, 100 to 10000, and returns the target's
             measurement (bytes for bits per pixel, dB, MS-SSIM) and a result for the caller. Measurements rise
-            with the position; where they do not quite, the target is met all the same.
+            with the position, but for small dips, which do not harm the result.
         pixels: of the picture, width times height.
         start: the position that is tried first.
         slope: by how much `target.height` grows there per hundredth; an average unless given.
