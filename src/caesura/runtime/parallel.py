@@ -58,9 +58,9 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], size: int) -> li
 def one_blas_thread() -> Iterator[None]:
     """Keep NumPy's matrix products to one thread each; also a decorator.
 
-    They are small and many, and already run in several threads here: if the library splits each further, its
-    threads wait for one another, and large pictures take a third longer. The limit is the process's: the first
-    of several users sets it, the last restores it.
+    They are small and many, and already run in several threads here: if the library splits each further,
+    its threads wait for one another, and large pictures take a third longer. The limit is the process's: the
+    first of several users sets it, the last restores it.
     """
     global _blas_limit, _blas_users  # noqa: PLW0603 - as the setting is
     with _blas_lock:
@@ -77,7 +77,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _in_a_thread(call: Callable[[], Result]) -> Result:
-    """Call in a thread that ends at once: while the thread that set a limit lives, it holds for that one alone."""
+    """Call in a thread that ends at once: while the thread that set a limit lives, it holds for that alone."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result()
 
