@@ -77,7 +77,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _in_a_thread(call: Callable[[], Result]) -> Result:
-    """Call in a thread that ends at once: while the thread that set a limit lives, it holds for that alone."""
+    """Call in a thread that ends at once: while the thread that set a limit lives, it holds for it alone."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result()
 
