@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -336,6 +338,37 @@ def test_the_nearest_point_is_read_out(visit: Open) -> None:
     assert not page.locator("#readout").is_visible()
 
 
+def test_labels_of_marks_stay_in_their_plot_and_apart(visit: Open) -> None:
+    page = visit()
+    for plotted in page.locator("#scatters .view svg.plot").all():
+        frame = plotted.bounding_box()
+        boxes = [label.bounding_box() for label in plotted.locator(".name text").all()]
+        assert frame is not None
+        assert len(boxes) == len(CODECS)
+        for box in boxes:
+            assert box is not None
+            assert frame["x"] <= box["x"] < box["x"] + box["width"] <= frame["x"] + frame["width"]
+            assert frame["y"] <= box["y"] < box["y"] + box["height"] <= frame["y"] + frame["height"]
+        assert not any(_overlap(one, other) for one, other in itertools.combinations(boxes, 2))
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    return all(
+        one[at] < other[at] + other[size] and other[at] < one[at] + one[size]
+        for at, size in (("x", "width"), ("y", "height"))
+    )
+
+
+def test_ids_are_unique(visit: Open) -> None:
+    page = visit()
+    ids = page.evaluate("""() => {
+        const kept = [...document.querySelectorAll("template")].map((template) => template.content);
+        return [document, ...kept].flatMap((root) => [...root.querySelectorAll("[id]")].map((one) => one.id));
+    }""")
+    assert len(ids) > 100
+    assert len(set(ids)) == len(ids)
+
+
 def test_the_slider_divides_two_codecs(visit: Open) -> None:
     for width, visible in ((1600, 600), (400, 370)):
         page = visit("pictures/first.html", width=width)
@@ -532,17 +565,36 @@ def test_variants_of_a_codec_are_one_family() -> None:
 
 def test_every_codec_is_told_by_more_than_its_colour() -> None:
     styles = html.make_styles(made())
-    assert len({(style.colour, style.shape) for style in styles.values()}) == len(styles)
+    assert len({(style.colour, style.marker) for style in styles.values()}) == len(styles)
     assert styles[OURS].weight == "first"
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.01, 9), (3, 3), (70, 90), (1e-4, 1e5)])
 def test_axes_have_a_few_round_ticks(low: float, high: float) -> None:
-    style = plot.Style(0, "x", 0, plot.SHAPES[0], "first")
-    drawing = plot.scatter("x", "x", ("x", "y"), [(style, low, -low, ""), (style, high, high, "")])
-    assert drawing is not None
-    for axis in (drawing.x, drawing.y):
-        places = [place for place, _ in axis.ticks]
-        assert 2 <= len(places) <= 12
-        assert all(min(axis.start, axis.end) <= place <= max(axis.start, axis.end) for place in places)
-    assert plot.scatter("x", "x", ("x", "y"), [(style, 0.0, 1.0, "")]) is None
+    style, other = (plot.Style(key, "x", 0, plot.MARKERS[0], "first") for key in (0, 1))
+    drawn = plot.scatter("x", "x", "x", [(style, low, -low, ""), (other, high, high, "")])
+    assert drawn is not None
+    svg = ElementTree.fromstring(drawn)
+    frame = svg.find(".//clipPath/rect")
+    assert frame is not None
+    for name, size in (("x", "width"), ("y", "height")):
+        start, length = float(frame.attrib[name]), float(frame.attrib[size])
+        lines = [line.attrib["d"].split() for line in svg.iterfind(f".//g[@class='{name}tick']//path")]
+        positions = [float(line[1 if name == "x" else 2]) for line in lines]
+        assert 2 <= len(positions) <= 12
+        assert all(start <= position <= start + length for position in positions)
+        assert len(svg.findall(f".//g[@class='{name}tick']//text")) == len(positions)
+    assert plot.scatter("x", "x", "x", [(style, 0.0, 1.0, "")]) is None
+
+
+def test_labels_and_tooltips_are_text_without_markup_or_formulas() -> None:
+    name = "<b>$x^2$\x08 & \u00e9"
+    shown = name.replace("\x08", "")
+    style = plot.Style(0, name, 0, plot.MARKERS[0], "first")
+    drawn = plot.scatter("x", name, "x", [(style, 1.0, 2.0, "a & b")])
+    assert drawn is not None
+    assert "<b>" not in drawn
+    svg = ElementTree.fromstring(drawn.replace("\x08", ""))
+    assert svg.attrib["aria-label"] == shown
+    assert [text.text for text in svg.iterfind(".//g[@class='series s0 c0 first name']/text")] == [shown]
+    assert [text.text for text in svg.iterfind(".//use/title")] == [f"{shown}\na & b"]

@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
 from caesura.bench import machine, plot, quality, samples
 from caesura.bench.formatting import count, figure, setting, signed, span
-from caesura.bench.plot import Plot, Style
+from caesura.bench.plot import Style
 from caesura.bench.schema import FORMAT
 from caesura.errors import ConfigError
 from caesura.picture import files
@@ -133,7 +133,6 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         "results": results,
         "styles": styles,
         "names": names,
-        "bounds": {"width": plot.WIDTH, "height": plot.HEIGHT},
         "ours": ours,
         "timed": results.get("timed", True),  # older results lack it
         "busy": machine.load_text(results.get("others"), results["machine"]["cores"]),
@@ -190,12 +189,12 @@ def make_styles(results: dict[str, Any]) -> dict[str, Style]:
         else:
             others = [entry for entry in families if entry]
             colour, weight = 1 + others.index(family(name)) % 7, "other"
-        shape = plot.SHAPES[(colour + len(group) - 1) % len(plot.SHAPES)]
-        styles[name] = Style(len(styles), name, colour, shape, weight)
+        marker = plot.MARKERS[(colour + len(group) - 1) % len(plot.MARKERS)]
+        styles[name] = Style(len(styles), name, colour, marker, weight)
     for number, entry in enumerate(results["published"]):
-        shape = plot.SHAPES[number % len(plot.SHAPES)]
+        marker = plot.MARKERS[number % len(plot.MARKERS)]
         key = f"{entry['name']} (published)"
-        styles[key] = Style(len(styles), key, -1, shape, "published")
+        styles[key] = Style(len(styles), key, -1, marker, "published")
     return styles
 
 
@@ -257,8 +256,8 @@ def sentence(bd: Entries, ours: str | None, against: Sequence[str]) -> str:
 
 def curve_plots(
     results: dict[str, Any], metrics: Sequence[Metric], styles: dict[str, Style]
-) -> dict[str, Plot | None]:
-    """Mean curves by metric, and of the PSNR of the mean MSE."""
+) -> dict[str, str | None]:
+    """Mean curves as SVG by metric, and of the PSNR of the mean MSE."""
     plots = {}
     for metric in (*metrics, MEAN_MSE):
         data = []
@@ -276,14 +275,14 @@ def curve_plots(
                 ]
                 data.append((styles[f"{entry['name']} (published)"], points))
         title = f"{metric.axis} over {_RATE}, mean over {count(len(results['pictures']), 'picture')}"
-        plots[metric.key] = plot.curves(metric.key, title, (_RATE, metric.axis), data)
+        plots[metric.key] = plot.curves(metric.key, title, _RATE, data)
     return plots
 
 
 def picture_plots(
     results: dict[str, Any], picture: str, styles: dict[str, Style]
-) -> list[tuple[Metric, Plot]]:
-    """The curves of a picture, for every metric that was measured."""
+) -> list[tuple[Metric, str]]:
+    """The curves of a picture as SVG, for every metric that was measured."""
     plots = []
     for metric in METRICS:
         data: dict[str, list[tuple[float, float, str]]] = {}
@@ -293,9 +292,7 @@ def picture_plots(
                 text = _tooltip({**point, metric.key: value}, metric)
                 data.setdefault(point["codec"], []).append((point["bpp"], value, text))
         title = f"{metric.axis} over {_RATE}, {picture}"
-        drawn = plot.curves(
-            metric.key, title, (_RATE, metric.axis), [(styles[n], p) for n, p in data.items()]
-        )
+        drawn = plot.curves(metric.key, title, _RATE, [(styles[n], p) for n, p in data.items()])
         if drawn is not None:
             plots.append((metric, drawn))
     return plots
@@ -337,8 +334,8 @@ def scatters(
     metric: Metric,
     styles: dict[str, Style],
     number: tuple[int, int],
-) -> list[Plot]:
-    """BD-rate against `anchor` over encoding speed, and over decoding speed."""
+) -> list[tuple[str, str]]:
+    """Title and SVG of BD-rate against `anchor` over encoding speed, and over decoding speed."""
     plots = []
     for key, what in (("encode_mps", "encode"), ("decode_mps", "decode")):
         data = []
@@ -349,11 +346,11 @@ def scatters(
             if mps is not None and percent is not None:
                 text = f"{what} {mps:.2f} MP/s, BD-rate {signed(percent)}%"
                 data.append((styles[name], mps, percent, text))
-        labels = (f"{what}, megapixels per second", f"BD-rate ({metric.name}) against {anchor}, %")
-        title = f"{labels[1]}, over speed to {what}"
-        drawn = plot.scatter(f"{what}-{number[0]}-{number[1]}", title, labels, data)
+        title = f"BD-rate ({metric.name}) against {anchor}, %, over speed to {what}"
+        label = f"{what}, megapixels per second"
+        drawn = plot.scatter(f"{what}-{number[0]}-{number[1]}", title, label, data)
         if drawn is not None:
-            plots.append(drawn)
+            plots.append((title, drawn))
     return plots
 
 

@@ -1,31 +1,36 @@
-"""Plots for the pages of a benchmark: positions of axes, curves and marks, which page/plot.svg draws.
+"""Plots for the pages of a benchmark, drawn and written as SVG by matplotlib.
 
-A report on 24 pictures and 20 codecs has about 400 plots, mostly of 20 marks. matplotlib chooses the ticks
-only: to write an SVG file of such a plot takes it 0.1 s and 30 kB, of which the page needs a tenth.
+Colours, fonts and widths of lines come from page/page.css by class, so that plots follow light and dark mode.
 """
 
 from __future__ import annotations
 
+import functools
+import io
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
 
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.transforms import Affine2D, Bbox
 
-WIDTH, HEIGHT = 600, 420
-LEFT, RIGHT, TOP, BOTTOM = 56, 14, 14, 52
 MINUS = "\N{MINUS SIGN}"
-_CHARACTER = 6.4  # mean width of a character in a label, at the font size of page.css
-_LINE = 14  # height of a label
-
-# SVG paths of marks. Codecs of one family have different ones, so that they differ by more than colour.
-SHAPES = (
-    "m-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z",  # a circle
-    "m-3.2-3.2h6.4v6.4h-6.4z",
-    "m0-4.2l4.2 7h-8.4z",
-    "m0-4.6l4.6 4.6l-4.6 4.6l-4.6-4.6z",
-    "m0 4.2l4.2-7h-8.4z",
-    "m-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",  # a plus
+MARKERS = "os^DvP"  # codecs of one family have different ones, so that they differ by more than colour
+WIDTH, HEIGHT = 600, 420
+_MARKER_SIZE = 7
+_WEIGHTS = ("published", "other", "ours", "first")  # from the lowest to the topmost
+# Where a label may stand beside its mark, to the right and up, from best to worst
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+_settings = mpl.rc_context(
+    {"font.size": 12, "text.parse_math": False, "svg.fonttype": "none", "savefig.bbox": None}
 )
 
 
@@ -37,100 +42,40 @@ class Style:
         key: number of the codec in the legend.
         name: of the codec.
         colour: index into the palette of page.css; 0 is ours, -1 is grey.
-        shape: of the marks, one of `SHAPES`.
+        marker: one of `MARKERS`.
         weight: "first" (our first model), "ours", "other" or "published"; a class of page.css.
     """
 
     key: int
     name: str
     colour: int
-    shape: str
+    marker: str
     weight: str
 
-
-@dataclass(frozen=True)
-class Mark:
-    """A point of a plot in user units of the SVG, and the text of its tooltip."""
-
-    x: float
-    y: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Label:
-    """The name beside a mark; `anchor` is the text-anchor of SVG."""
-
-    x: float
-    y: float
-    anchor: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Series:
-    """Marks of one codec; `path` is the line through them, or empty."""
-
-    style: Style
-    marks: tuple[Mark, ...]
-    path: str
-    label: Label | None = None
-
-
-@dataclass(frozen=True)
-class Axis:
-    """An axis with its label: values from `low` to `high` are drawn from `start` to `end`, in user units."""
-
-    label: str
-    low: float
-    high: float
-    log: bool
-    start: float
-    end: float
-
-    def position(self, value: float) -> float:
-        """The position of a value, in user units."""
-        low, high = self.low, self.high
-        if self.log:
-            low, high, value = math.log(low), math.log(high), math.log(value)
-        return self.start + (value - low) / (high - low) * (self.end - self.start)
+    @property
+    def classes(self) -> str:
+        """Classes of the codec's curve, marks and label."""
+        return f"series s{self.key} c{self.colour} {self.weight}"
 
     @property
-    def ticks(self) -> list[tuple[float, str]]:
-        """(position, text) of each tick."""
-        if self.log:
-            subs = (1, 2, 5) if math.log10(self.high / self.low) < 4 else (1,)
-            ticks = LogLocator(subs=subs, numticks=99).tick_values(self.low, self.high)
-        else:
-            ticks = MaxNLocator(nbins=9, steps=[1, 2, 5, 10]).tick_values(self.low, self.high)
-        inside = [float(tick) for tick in ticks if self.low <= tick <= self.high]
-        return [(round(self.position(tick), 1), f"{tick:g}".replace("-", MINUS)) for tick in inside]
+    def outline(self) -> str:
+        """The marker as an SVG path around 0, 0, for legends."""
+        marker = MarkerStyle(self.marker, transform=Affine2D().scale(_MARKER_SIZE, -_MARKER_SIZE))
+        outline = np.asarray(marker.get_path().transformed(marker.get_transform()).to_polygons()[0])
+        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in outline) + "Z"
 
 
-@dataclass(frozen=True)
-class Plot:
-    """A plot for page/plot.svg; `name` is unique on the page, `zero` the position of a line at y = 0."""
-
-    name: str
-    title: str
-    x: Axis
-    y: Axis
-    series: tuple[Series, ...]
-    zero: float | None = None
+Points = Sequence[tuple[float, float, str]]  # x, y, tooltip
 
 
-def curves(
-    name: str,
-    title: str,
-    labels: tuple[str, str],
-    data: Sequence[tuple[Style, Sequence[tuple[float, float, str]]]],
-) -> Plot | None:
-    """Rate-distortion curves over a logarithmic rate; our first model is drawn on top.
+@_settings
+def curves(name: str, title: str, label: str, data: Sequence[tuple[Style, Points]]) -> str | None:
+    """Rate-distortion curves over a logarithmic rate as SVG; our first model is drawn on top.
 
     Args:
         name: unique on the page.
         title: description for screen readers.
-        labels: of the axes.
+        label: of the x axis.
         data: for each codec its points (bits per pixel, quality, tooltip). Published curves do not widen
             the axes.
 
@@ -142,31 +87,17 @@ def curves(
     """
     if not all(math.isfinite(value) for _, points in data for point in points for value in point[:2]):
         raise ValueError("a curve has a point that is not finite")
-    measured = [point for style, points in data if style.weight != "published" for point in points]
-    if not measured:
-        return None
-    x = _axis(labels[0], [point[0] for point in measured], log=True, ends=(LEFT, WIDTH - RIGHT))
-    y = _axis(labels[1], [point[1] for point in measured], log=False, ends=(HEIGHT - BOTTOM, TOP))
-    series = []
-    for style, points in data:
-        marks = tuple(_mark(x, y, point) for point in sorted(points) if point[0] > 0)
-        if marks:
-            series.append(Series(style, marks, "M" + "L".join(f"{mark.x:g} {mark.y:g}" for mark in marks)))
-    order = {"published": 0, "other": 1, "ours": 2, "first": 3}
-    series.sort(key=lambda one: order[one.style.weight])
-    return Plot(name, title, x, y, tuple(series))
+    data = [(style, sorted(point for point in points if point[0] > 0)) for style, points in data]
+    measured = [point[:2] for style, points in data if style.weight != "published" for point in points]
+    return _svg(_axes(name, label, measured, (0.04, 0.04)), title, data) if measured else None
 
 
-def scatter(
-    name: str,
-    title: str,
-    labels: tuple[str, str],
-    data: Sequence[tuple[Style, float, float, str]],
-) -> Plot | None:
-    """A labelled mark for each codec, over a logarithmic x axis.
+@_settings
+def scatter(name: str, title: str, label: str, data: Sequence[tuple[Style, float, float, str]]) -> str | None:
+    """A labelled mark for each codec, over a logarithmic x axis, as SVG.
 
     Args:
-        name, title, labels: as for `curves`.
+        name, title, label: as for `curves`.
         data: (style, x, y, tooltip) of each codec.
 
     Returns:
@@ -175,59 +106,98 @@ def scatter(
     data = [entry for entry in data if entry[1] > 0]
     if not data:
         return None
-    x = _axis(labels[0], [entry[1] for entry in data], log=True, ends=(LEFT, WIDTH - RIGHT), margin=0.08)
-    y = _axis(
-        labels[1], [0, *(entry[2] for entry in data)], log=False, ends=(HEIGHT - BOTTOM, TOP), margin=0.1
-    )
-    series = [Series(style, (_mark(x, y, (across, up, text)),), "") for style, across, up, text in data]
-    return Plot(name, title, x, y, tuple(_labelled(series)), zero=round(y.position(0), 1))
-
-
-def _labelled(series: Sequence[Series]) -> Iterator[Series]:
-    """Add the name to each mark that has room for it, ours first."""
-    taken = [(one.marks[0].x - 6, one.marks[0].y - 6, 12.0, 12.0) for one in series]
-    labels: dict[int, Label] = {}
-    for one in sorted(series, key=lambda one: one.style.colour != 0):
-        mark, width = one.marks[0], _CHARACTER * len(one.style.name)
-        for anchor, left, down in (
-            ("start", 9, 4),
-            ("end", -9, 4),
-            ("middle", 0, -10),
-            ("middle", 0, 18),
-            ("start", 7, -8),
-            ("end", -7, -8),
-            ("start", 7, 15),
-            ("end", -7, 15),
-        ):
-            x = mark.x + left
-            edge = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
-            box = (edge, mark.y + down - 11, width, float(_LINE))
-            inside = edge >= LEFT and edge + width <= WIDTH and 0 <= box[1] < HEIGHT - BOTTOM - _LINE
-            if inside and not any(_overlap(box, other) for other in taken):
+    axes = _axes(name, label, [(x, level) for _, x, y, _ in data for level in (0, y)], (0.08, 0.1))
+    axes.axhline(0, gid="base")
+    marks = axes.transData.transform([entry[1:3] for entry in data])
+    room = Bbox.from_extents(*axes.bbox.min, *axes.figure.bbox.max)
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in marks]
+    for style, x, y, _ in sorted(data, key=lambda entry: entry[0].colour != 0):  # ours first
+        text = "".join(filter(str.isprintable, style.name))  # XML has no control characters
+        gid = f"{style.classes} name"
+        note = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", gid=gid)
+        note.set_annotation_clip(False)
+        for right, up in _SIDES:
+            note.set(ha=("center", "left", "right")[right], va=("center", "bottom", "top")[up])
+            note.set_position((9 * right, 6 * up))
+            box = note.get_window_extent()
+            if all(map(room.contains, box.intervalx, box.intervaly)) and not box.count_overlaps(taken):
                 taken.append(box)
-                labels[one.style.key] = Label(round(x, 1), round(mark.y + down, 1), anchor, one.style.name)
                 break
-    for one in series:
-        yield replace(one, label=labels.get(one.style.key))
+        else:
+            note.remove()
+    return _svg(axes, title, [(style, [(x, y, text)]) for style, x, y, text in data])
 
 
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
-    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+def _axes(name: str, label: str, points: Sequence[tuple[float, float]], margins: tuple[float, float]) -> Axes:
+    """Axes around points, with margins as shares of their range; `name` makes ids of the SVG unique."""
+    mpl.rcParams["svg.hashsalt"] = name
+    axes = _shared_axes()
+    for artist in (*axes.lines, *axes.texts):
+        artist.remove()
+    axes.set_xlabel(label)
+    axes.margins(*margins)
+    axes.relim()
+    axes.update_datalim(points)
+    axes.autoscale()
+    low, high = axes.get_xlim()
+    axes.autoscale(enable=False)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1e4 else (1,), numticks=99))
+    return axes
 
 
-def _mark(x: Axis, y: Axis, point: tuple[float, float, str]) -> Mark:
-    return Mark(round(x.position(point[0]), 1), round(y.position(point[1]), 1), point[2])
+@functools.cache
+def _shared_axes() -> Axes:
+    """The axes of one plot after another: with new ones for each, plots take half as long again."""
+    figure = Figure((WIDTH / 72, HEIGHT / 72), dpi=72, frameon=False)  # SVG has 72 user units per inch
+    FigureCanvasAgg(figure)  # measures labels
+    axes = figure.add_axes((56 / WIDTH, 52 / HEIGHT, 530 / WIDTH, 354 / HEIGHT), xscale="log")
+    axes.patch.set_visible(False)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.spines.bottom.set_gid("base")
+    axes.minorticks_off()
+    axes.tick_params(bottom=False, left=False, pad=7)
+    axes.grid(visible=True)
+    axes.set_axisbelow(True)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_label_coords(0.5, -0.095)  # fixed, or matplotlib measures all ticks to place a label
+    return axes
 
 
-def _axis(
-    label: str, values: Sequence[float], *, log: bool, ends: tuple[float, float], margin: float = 0.04
-) -> Axis:
-    """An axis around values with a margin on both sides."""
-    if log:
-        values = [math.log(value) for value in values if value > 0]
-    low, high = min(values), max(values)
-    room = margin * (high - low) or 0.5
-    low, high = low - room, high + room
-    if log:
-        low, high = math.exp(low), math.exp(high)
-    return Axis(label, low, high, log, *ends)
+def _svg(axes: Axes, title: str, data: Sequence[tuple[Style, Points]]) -> str:
+    """The plot as SVG, with a curve for each codec and a mark with tooltip at each point inside the axes.
+
+    For page.css and page.js, classes replace styles and ids of groups: the id without its number, or the gid.
+    """
+    tooltips = {}
+    for style, points in data:
+        if points:
+            x, y, texts = zip(*points, strict=True)
+            inside = [number for number in range(len(points)) if axes.viewLim.contains(x[number], y[number])]
+            (line,) = axes.plot(x, y, "k", marker=style.marker, markersize=_MARKER_SIZE, markevery=inside)
+            line.set(gid=style.classes, zorder=2 + _WEIGHTS.index(style.weight))
+            tooltips[style.classes] = [f"{style.name}\n{texts[number]}" for number in inside]
+    file = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    axes.figure.canvas.print_figure(file, format="svg", metadata=nothing)
+    root = ElementTree.fromstring(re.sub(r">\s+<", "><", file.getvalue()))
+    root.attrib = {"class": "plot", "viewBox": root.attrib["viewBox"], "role": "img", "aria-label": title}
+    root.remove(root[0])  # styles for all elements of a page
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        style_text = element.attrib.pop("style", "")
+        if element.tag == "g" and "id" in element.attrib:
+            element.set("class", re.sub(r"_\d+$", "", element.attrib.pop("id")))
+        elif element.tag == "use":
+            element.set("class", "mark")
+            element.set("href", element.attrib.pop("{http://www.w3.org/1999/xlink}href"))
+        elif element.tag == "text":
+            del element.attrib["transform"]  # a rotation by 0 degrees
+            element.set("text-anchor", re.findall(r"text-anchor: (\w+)", style_text)[0])
+    for classes, tips in tooltips.items():
+        for path in root.iterfind(f".//g[@class='{classes}']/path"):
+            path.set("class", "line")
+        for mark, tip in zip(root.iterfind(f".//g[@class='{classes}']//use"), tips, strict=True):
+            ElementTree.SubElement(mark, "title").text = tip
+    return ElementTree.tostring(root, encoding="unicode")

@@ -21,21 +21,21 @@
     const svg = event.target.closest?.("svg.plot");
     clear();
     if (!svg) return;
-    const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
-    let nearest = null, least = 36 ** 2;
+    let nearest = null, least = 36, x = 0, y = 0;
     for (const mark of all(".mark", svg)) {
       textOf(mark);
       if (!mark.getClientRects().length) continue;
-      const dx = box.x + mark.dataset.x * scale - event.clientX, dy = box.y + mark.dataset.y * scale - event.clientY;
-      if (dx * dx + dy * dy < least) { least = dx * dx + dy * dy; nearest = mark; }
+      const box = mark.getBoundingClientRect(), left = box.x + box.width / 2, top = box.y + box.height / 2;
+      const distance = Math.hypot(left - event.clientX, top - event.clientY);
+      if (distance < least) { least = distance; nearest = mark; x = left; y = top; }
     }
     if (!nearest) return;
     nearest.classList.add("near");
-    nearest.parentNode.classList.add("near");
+    const series = nearest.closest(".series");
+    all(`.${series.classList[1]}`, svg).forEach((one) => one.classList.add("near"));
     svg.classList.add("reading");
     readout.textContent = textOf(nearest);
     readout.hidden = false;
-    const x = box.x + nearest.dataset.x * scale, y = box.y + nearest.dataset.y * scale;
     const width = document.documentElement.clientWidth;
     const left = x + 14 + readout.offsetWidth < width ? x + 14 : Math.max(4, x - 14 - readout.offsetWidth);
     readout.style.left = `${left + scrollX}px`;
