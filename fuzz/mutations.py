@@ -158,8 +158,8 @@ def _alter_one(chunks: list[Chunk], rng: random.Random, alter: Alter) -> None:
         case 0 | 1 | 2 | 3:
             chunks[at] = kind, _payload(kind, payload, rng, alter)
         case 4 | 5:
-            place = next((i for i, one in enumerate(chunks) if one[0] == ord("H")), at)
-            chunks[place] = ord("H"), _header(chunks[place][1], rng)
+            position = next((i for i, one in enumerate(chunks) if one[0] == ord("H")), at)
+            chunks[position] = ord("H"), _header(chunks[position][1], rng)
         case 6:
             del chunks[at]
         case 7:
@@ -238,14 +238,16 @@ def _png(data: bytes, rng: random.Random, alter: Alter) -> bytes:
         at += 12 + length
     if not parts:
         return alter(data)
-    place = rng.randrange(len(parts))
-    name, content = parts[place]
+    position = rng.randrange(len(parts))
+    name, content = parts[position]
     match rng.randrange(4):
         case 0:
-            parts.insert(place, (rng.choice([b"zTXt", b"iCCP", b"tRNS", b"acTL", b"fdAT", b"eXIf"]), content))
+            parts.insert(
+                position, (rng.choice([b"zTXt", b"iCCP", b"tRNS", b"acTL", b"fdAT", b"eXIf"]), content)
+            )
         case 1:
-            del parts[place]
+            del parts[position]
         case _:
-            parts[place] = name, alter(content)
+            parts[position] = name, alter(content)
     checked = ((len(c).to_bytes(4, "big"), n + c) for n, c in parts)
     return PNG + b"".join(size + body + zlib.crc32(body).to_bytes(4, "big") for size, body in checked)

@@ -111,9 +111,9 @@ def parse(data: bytes) -> tuple[Header, list[Segment]]:
     for kind, payload in found:
         if kind in "LDA":
             number, rest = varint(payload)
-            place = number, "LDA".index(kind)
-            require(not coded or next(reversed(coded)) < place, "segments are out of order")
-            coded[place] = rest
+            chunk = number, "LDA".index(kind)
+            require(not coded or next(reversed(coded)) < chunk, "segments are out of order")
+            coded[chunk] = rest
         else:
             require(not "A" <= kind <= "Z", f"unknown critical chunk {kind!r}")
             require(kind not in "iex" or kind not in ancillary, f"chunk {kind!r} comes twice")
@@ -185,13 +185,13 @@ class Coder:
             entry = bisect_right(table.starts, self.state & 0xFFFFFF) - 1
             self.advance(table.starts[entry], table.frequencies[entry])
             symbols.append(table.low + entry)
-        escapes = [place for place, symbol in enumerate(symbols) if symbol == table.above]
+        escapes = [i for i, symbol in enumerate(symbols) if symbol == table.above]
         lengths = [self.uniform(32) for _ in escapes]
         require(max(lengths, default=0) <= 17, "an escape is too long")
-        for place, length in zip(escapes, lengths, strict=True):
+        for i, length in zip(escapes, lengths, strict=True):
             v = (1 << length) - 1 + (self.uniform(1 << length) if length else 0)
-            symbols[place] = table.low - 1 - (v - 1) // 2 if v % 2 else table.above + v // 2
-            require(symbols[place] in SYMBOLS, "a symbol is beyond its range")
+            symbols[i] = table.low - 1 - (v - 1) // 2 if v % 2 else table.above + v // 2
+            require(symbols[i] in SYMBOLS, "a symbol is beyond its range")
         return symbols
 
     def planes(self, tables: list[Table], rows: int, columns: int) -> Integers:
@@ -224,7 +224,7 @@ def spread(base: Integers, below: Integers, rows: int, columns: int) -> Integers
 
 
 def passes(coder: Coder, arrays: Any, sums: Integers, least: int) -> tuple[list[Integers], Integers]:
-    """What the four passes code, each in its order, and all of it as planes."""
+    """The symbols of each of the four passes, in its order, and all of them as planes."""
     near, far, tables = arrays["near"].astype(np.int64), arrays["far"].astype(np.int64), arrays["tables"]
     channels, rows, columns = sums.shape
     symbols, coded = np.zeros_like(sums), []
@@ -237,19 +237,19 @@ def passes(coder: Coder, arrays: Any, sums: Integers, least: int) -> tuple[list[
                 for x in range(3):
                     index += near[t - 1, :, y, x, None, None] * around[:, y : y + rows, x : x + columns]
         index = np.clip((index + 16) // 32, least, 63)
-        places = []
+        parts = []
         for corner, (y, x) in enumerate(FIRST_POSITION):
             group = (corner ^ t) * (channels // 4)
-            places.append((slice(group, group + channels // 4), slice(y, None, 2), slice(x, None, 2)))
-        indices = np.concatenate([index[place].reshape(-1) for place in places])
+            parts.append((slice(group, group + channels // 4), slice(y, None, 2), slice(x, None, 2)))
+        indices = np.concatenate([index[part].reshape(-1) for part in parts])
         found = np.zeros_like(indices)
         for i in range(1, 64):
             (where,) = np.nonzero(indices == i)
             found[where] = coder.run(tables[i], len(where))
         coded.append(found)
-        for place in places:
-            part, found = found[: symbols[place].size], found[symbols[place].size :]
-            symbols[place] = part.reshape(symbols[place].shape)
+        for part in parts:
+            taken, found = found[: symbols[part].size], found[symbols[part].size :]
+            symbols[part] = taken.reshape(symbols[part].shape)
     return coded, symbols
 
 
