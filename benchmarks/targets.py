@@ -26,7 +26,7 @@ from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.ratecontrol.search import Target, search
 from caesura.runtime import transform
-from caesura.tiles import trials
+from caesura.tiles import target as targets
 
 TARGETS = (
     *(Target(bpp=bpp) for bpp in (0.15, 0.5, 1.2, 3.0)),
@@ -78,7 +78,7 @@ def _cost(picture: Pixels, target: Target, bundle: Bundle) -> tuple[float, int, 
         counts.append(found.trials)
         return found
 
-    with mock.patch.object(trials, "search", counted):
+    with mock.patch.object(targets, "search", counted):
         whole, data = _timed(lambda: caesura.encode(picture, target=target, model=bundle))
     quality = ladder.quality_of(caesura.read_header(data).quality, bundle.quality_scale)
     single, _ = _timed(lambda: caesura.encode(picture, quality=quality, model=bundle))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
@@ -19,28 +18,25 @@ from PIL import Image
 from caesura import arguments, metrics
 from caesura.arguments import Content
 from caesura.coding.base import MAX_EFFORT
-from caesura.coding.cae2026 import Cae2026, Distortion
+from caesura.coding.cae2026 import Distortion
 from caesura.errors import ConfigError, DependencyError, ImageError
 from caesura.format import container
 from caesura.format.container import CELL, MAX_PIXELS, Header, Payload
 from caesura.models import bundle as bundles
-from caesura.models.bundle import PREVIEW_SCALE, Bundle
+from caesura.models.bundle import PREVIEW_SCALE
 from caesura.models.conditioning import Conditioning
 from caesura.options import EncodeOptions, Settings, options_of
 from caesura.picture import convert, formats, metadata, read_metadata
 from caesura.picture.metadata import Metadata
-from caesura.picture.pixels import ImageLike, reduce, split, to_image, to_rgb
-from caesura.ratecontrol.search import Target
+from caesura.picture.pixels import ImageLike, reduce, split, to_image
 from caesura.runtime.parallel import one_blas_thread
-from caesura.tiles import grid
+from caesura.tiles.build import build_encoder
 from caesura.tiles.decoder import Decoder
-from caesura.tiles.encoder import Encoder
-from caesura.tiles.grid import overlap
-from caesura.tiles.layers import Layers, Pixels
-from caesura.tiles.refinement import RefinedStages
+from caesura.tiles.grid import choose_cells, overlap
+from caesura.tiles.layers import Pixels
+from caesura.tiles.refinement import Refinement
 from caesura.tiles.source import Source
-from caesura.tiles.stages import SegmentStages, Stages
-from caesura.tiles.trials import CachedStages, RateControlCache, encode_to_target
+from caesura.tiles.target import encode_to_target
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
@@ -74,30 +70,23 @@ def encode(
         DependencyError: `effort` is 9 and PyTorch is not installed.
         ModelError: the model is not there or damaged.
         LimitError: the picture is too large.
-        OSError: the system's, if the path is not that of a file that can be read.
+        OSError: the file cannot be read.
     """
     options = options_of(options, **settings)
     arguments.function("progress", progress)
     if isinstance(picture, str | os.PathLike):
-        picture = _opened(Path(picture), options.max_pixels)
-    source, pixels = _source(picture, options)
-    measure = _measure(options.target, pixels, None if options.exact else source.rows(0, source.height)[1])
+        picture = formats.opened(arguments.read(Path(picture), ImageError), str(picture), options.max_pixels)
+    colours, transparency, kept = _arrays(picture, options)
+    measure = None
+    if options.target is not None and not options.target.is_size:
+        of_kind = metrics.seen_ms_ssim if options.target.name == "ms_ssim" else metrics.seen_psnr
+        measure = of_kind(colours, None if options.exact else transparency)
+    source = Source.from_arrays(colours, transparency, kept)
     return encode_source(source, options, progress=progress, measure=measure)
 
 
-def _opened(path: Path, max_pixels: int) -> Image.Image:
-    """The picture of a file."""
-    return formats.opened(arguments.read(path, ImageError), str(path), max_pixels)
-
-
-def _measure(target: Target | None, pixels: Pixels, transparency: Pixels | None) -> Callable[[Pixels], float]:
-    """The measure of decoded colours that a target asks for, PSNR or MS-SSIM."""
-    measure = metrics.seen_ms_ssim if target is not None and target.name == "ms_ssim" else metrics.seen_psnr
-    return measure(pixels, transparency)
-
-
-def _source(picture: ImageLike, options: EncodeOptions) -> tuple[Source, Pixels]:
-    """A picture as the encoder reads it, and its colours, uint8 (H, W, 1 or 3)."""
+def _arrays(picture: ImageLike, options: EncodeOptions) -> tuple[Pixels, Pixels | None, Metadata]:
+    """Colours, uint8 (H, W, 1 or 3), alpha (H, W), None where opaque, and metadata."""
     kept = Metadata()
     allowed = "a Pillow image, an array and the path of a picture are allowed"
     arguments.of_type("picture", picture, (Image.Image, np.ndarray), allowed)
@@ -107,14 +96,7 @@ def _source(picture: ImageLike, options: EncodeOptions) -> tuple[Source, Pixels]
             picture = convert.upright(picture)
         else:
             kept = read_metadata.from_image(picture)
-    pixels, transparency = split(picture)
-    height, width, colours = pixels.shape
-
-    def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
-        rgb = to_rgb(pixels[first:last])
-        return rgb, None if transparency is None else transparency[first:last]
-
-    return Source(height, width, colours + (transparency is not None), rows, kept), pixels
+    return *split(picture), kept
 
 
 @one_blas_thread()
@@ -122,52 +104,34 @@ def encode_source(
     source: Source,
     options: EncodeOptions,
     *,
-    progress: Progress,
-    measure: Callable[[Pixels], float],
+    progress: Progress = lambda done, total: None,
+    measure: Callable[[Pixels], float] | None = None,
 ) -> bytes:
     """`encode` of a picture that is read in rows.
 
-    `measure` gives the PSNR or MS-SSIM of decoded colours, uint8 (H, W, colours), for a target of that kind.
+    `measure` gives the PSNR or MS-SSIM of decoded colours, uint8 (H, W, colours), where that is the target.
     """
-    bundle, target, max_pixels = options.bundle(), options.target, options.max_pixels
-    picture = source if options.exact else source.cleared()
-
-    def encoder(ladder_position: int, cache: RateControlCache | None = None) -> Encoder:
-        side = options.segment_side
-        cells = side // CELL if side else grid.choose_cells(source.height, source.width)
-        header = Header(bundle.id, source.channels, ladder_position, cells, source.width, source.height)
-        header.check(max_pixels)
-        return _encoder(header, bundle, options, progress, cache)
-
-    def write(encoder: Encoder) -> bytes:
-        payload = Payload(list(encoder.segments(picture.rows)), source.metadata)
-        return container.write(encoder.header, payload, max_pixels=max_pixels)
-
-    if target is None:
-        return write(encoder(options.ladder_position(bundle)))
-    return encode_to_target(target, picture, bundle, encoder, write, measure)
-
-
-def _encoder(
-    header: Header,
-    bundle: Bundle,
-    options: EncodeOptions,
-    progress: Progress = lambda done, total: None,
-    cache: RateControlCache | None = None,
-) -> Encoder:
-    """The encoder of a picture, with refinement and cache around it where they are wanted."""
-    layers = Layers.of(header, bundle, options.effort, as_input=cache is not None)
-    decodes = layers.conditioning.above_ladder or options.target is not None
-    plain = SegmentStages(layers, decodes=decodes)
-    stages: Stages = plain
-    if options.refines and isinstance(layers.coder, Cae2026):
-        stages = RefinedStages(plain, layers.coder, _distortion, progress)
-    if cache is not None:
-        cache.reset(header.ladder_position, bundle.ladder_top)
-        at_cached = replace(header, ladder_position=cache.cached_position)
-        analysis = SegmentStages(Layers.of(at_cached, bundle, as_input=True), decodes=False)
-        stages = CachedStages(stages, analysis, cache)
-    return Encoder(stages)
+    bundle, max_pixels = options.bundle(), options.max_pixels
+    source = source if options.exact else source.cleared()
+    side, height, width = options.segment_side, source.height, source.width
+    cells = side // CELL if side else choose_cells(height, width)
+    position = options.ladder_position(bundle)
+    header = Header(bundle.id, source.channels, position, cells, width, height)
+    header.check(max_pixels)
+    refinement = Refinement(_distortion, progress) if options.refines else None
+    if options.target is None:
+        encoder = build_encoder(header, bundle, options.effort, refinement=refinement)
+        return encoder.file(source, max_pixels)
+    return encode_to_target(
+        options.target,
+        source,
+        header,
+        bundle,
+        options.effort,
+        refinement=refinement,
+        measure=measure,
+        max_pixels=max_pixels,
+    )
 
 
 def _distortion(rgb: Pixels, conditioning: Conditioning) -> Distortion:
@@ -176,7 +140,7 @@ def _distortion(rgb: Pixels, conditioning: Conditioning) -> Distortion:
         from caesura.train import distortion
     except ImportError as error:
         raise DependencyError(
-            f"effort {MAX_EFFORT} needs PyTorch: pip install 'caesura[train]'; below, nothing is needed"
+            f"effort {MAX_EFFORT} needs PyTorch: pip install 'caesura[train]'; lower efforts do not"
         ) from error
     return distortion.Distortion(rgb, conditioning)
 
@@ -201,8 +165,8 @@ def decode_array(
         data: the file: bytes, bytearray, memoryview, or the path of it.
         region: x, y, width and height in pixels; only what these depend on is decoded.
         scale: 1, 2, 4 or 8; each pixel is the mean of a square of this side, weighted by alpha: a preview in
-            little memory. At 8, an opaque picture comes very nearly so from the latents alone (`preview`), in
-            half the time or less.
+            little memory. At 8, opaque pictures are approximated from the latents, without synthesis, in half
+            the time or less.
         max_pixels: refuse files that claim more, before anything is allocated.
 
     Returns:
@@ -213,8 +177,8 @@ def decode_array(
         FormatError: one of its kinds, if the bytes are not an undamaged .cae file.
         ModelError: the model that coded the file is not there.
         TypeError: an argument is of another type than those named here.
-        ConfigError: the region does not lie in the picture, or the scale is another one.
-        OSError: of the system, if the path is of no file that can be read.
+        ConfigError: the region does not lie in the picture, or the scale is not 1, 2, 4 or 8.
+        OSError: the file cannot be read.
     """
     return _decoded(data, region, scale, max_pixels)[0]
 
@@ -243,7 +207,7 @@ def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
         FormatError: one of its kinds, if not even the header can be read.
         ModelError: the model that coded the file is not there.
         TypeError, ConfigError: an argument is of another type, or has a value that is not allowed.
-        OSError: of the system, if the path is of no file that can be read.
+        OSError: the file cannot be read.
     """
     content = arguments.content("data", data)
     header, payload, suspect = container.salvage(content, max_pixels=max_pixels)

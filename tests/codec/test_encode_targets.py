@@ -11,6 +11,7 @@ from PIL import Image
 
 import caesura
 from caesura import codec, metrics
+from caesura.coding.base import DEFAULT_EFFORT
 from caesura.coding.cae2026 import Cae2026
 from caesura.errors import ConfigError
 from caesura.format import container
@@ -19,9 +20,10 @@ from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.options import EncodeOptions
 from caesura.ratecontrol.search import LACK_SHARE, PSNR_ABOVE, Target
+from caesura.tiles.build import build_encoder
+from caesura.tiles.cache import RateControlCache
 from caesura.tiles.encoder import Encoder
 from caesura.tiles.source import Source
-from caesura.tiles.trials import RateControlCache
 
 Pixels = NDArray[np.uint8]
 
@@ -128,10 +130,10 @@ def encoder(
     picture: Pixels, bundle: Bundle, position: int, cache: RateControlCache | None = None, cells: int = 4
 ) -> tuple[Encoder, Source, Pixels]:
     """An encoder of a picture, the picture as it takes it, its colours."""
-    options = EncodeOptions(target=Target(psnr=40))
-    source, colours = codec._source(picture, options)
+    colours, transparency, kept = codec._arrays(picture, EncodeOptions())
+    source = Source.from_arrays(colours, transparency, kept)
     header = Header(bundle.id, source.channels, position, cells, source.width, source.height)
-    return codec._encoder(header, bundle, options, cache=cache), source, colours
+    return build_encoder(header, bundle, DEFAULT_EFFORT, decodes=True, cache=cache), source, colours
 
 
 def decoded(coder: Encoder, source: Source) -> Pixels:

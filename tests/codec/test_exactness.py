@@ -19,6 +19,7 @@ from caesura.entropy.passes import PASSES, parts
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.format import container
 from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
 from container_helpers import layers
 from entropy_helpers import of_pass
@@ -166,19 +167,21 @@ def pytorch(patch: pytest.MonkeyPatch) -> None:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None]
 
     @torch.no_grad()
-    def means(number: int, features: Any, known: Any, bundle: Bundle, mix: Any) -> Any:
-        model = _torch_model(bundle)
+    def means(number: int, features: Any, known: Any, conditioning: Conditioning) -> Any:
+        model, weights = _torch_model(conditioning.bundle), batch(conditioning.anchor_weights)
         deviation = model.deviation[:, None, None]
-        made = model.means[number](batch(features), batch(known) / deviation, batch(mix))
+        made = model.means[number](batch(features), batch(known) / deviation, weights)
         return of_pass(number, (made[0] * deviation).numpy())
 
     @torch.no_grad()
-    def hyper_synthesise(hyper: Any, bundle: Bundle, mix: Any) -> Any:
-        return _torch_model(bundle).hyper_synthesis(batch(hyper), batch(mix))[0].numpy()
+    def hyper_synthesise(hyperlatents: Any, conditioning: Conditioning) -> Any:
+        model, weights = _torch_model(conditioning.bundle), batch(conditioning.anchor_weights)
+        return model.hyper_synthesis(batch(hyperlatents), weights)[0].numpy()
 
     @torch.no_grad()
-    def synthesise(latent: Any, bundle: Bundle, mix: Any) -> Any:
-        restored = _torch_model(bundle).synthesis(batch(latent), batch(mix))[0]
+    def synthesise(latents: Any, conditioning: Conditioning) -> Any:
+        model, weights = _torch_model(conditioning.bundle), batch(conditioning.anchor_weights)
+        restored = model.synthesis(batch(latents), weights)[0]
         return torch.round(restored.clamp(0, 1) * 255).permute(1, 2, 0).to(torch.uint8).numpy()
 
     for function in (means, hyper_synthesise, synthesise):

@@ -76,7 +76,7 @@ def test_metadata_travels(tmp_path: Path, picture: Image.Image) -> None:
 
 @pytest.mark.slow
 def test_a_size_is_met(tmp_path: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("caesura.tiles.trials._MOST_CACHED", 0)  # as of a large picture
+    monkeypatch.setattr("caesura.tiles.target._MOST_CACHED", 0)  # as of a large picture
     path = tmp_path / "picture.png"
     picture.convert("RGB").save(path)
     assert 0.98 * 9000 < len(encode_rows(path, target=Target(bytes=9000), model="photo-psnr")) <= 9000

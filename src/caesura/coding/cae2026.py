@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,7 @@ from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
 from caesura.runtime.parallel import each
 
-# Weight of the rate in rounding: training rounds to the nearest, so that most of what optimised rounding
-# can save is in the weights already.
+# Weight of the rate in rounding. Training rounds to the nearest, so that optimised rounding gains little.
 _RATE_WEIGHT = 0.15
 
 Float = NDArray[np.float32]
@@ -123,7 +122,7 @@ class Cae2026:
         hyperlatents = factorized.pop(popper, hyper_shape, self._conditioning.tables)
         latents = ProgressiveLatents(hyperlatents, self._conditioning, shape)
         for number in range(PASSES):
-            latents.begin(number)
+            latents.start_pass(number)
             in_pass = parts(number, bundle.channels)
             indices = each(partial(latents.indices.index, number), in_pass, latents.values.size)
             symbols = grouped.pop_pass(popper, indices, control.tables)
@@ -151,7 +150,7 @@ class Cae2026:
 
         passes = []
         for number in range(PASSES):
-            latents.begin(number)
+            latents.start_pass(number)
             passes.append(each(partial(quantized, number), parts(number, len(scaled)), scaled.size))
         return Encoded(hyperlatents, latents, passes)
 
@@ -167,7 +166,7 @@ class ProgressiveLatents:
     """
 
     def __init__(
-        self, hyperlatents: NDArray[np.integer[Any]], conditioning: Conditioning, shape: tuple[int, int]
+        self, hyperlatents: Symbols | NDArray[np.int16], conditioning: Conditioning, shape: tuple[int, int]
     ) -> None:
         rows, columns = shape
         self.conditioning, self.control = conditioning, control_of(conditioning)
@@ -183,8 +182,8 @@ class ProgressiveLatents:
         """See `base.Decoded`."""
         return Decoded(self.values, self.indices.magnitudes if self.conditioning.above_ladder else None)
 
-    def begin(self, number: int) -> None:
-        """Begin pass `number`, when the symbols of all passes before it are there."""
+    def start_pass(self, number: int) -> None:
+        """Start pass `number`, when the symbols of all passes before it are there."""
         self._means = transform.means(number, self._features, self._known, self.conditioning)
 
     def mean(self, part: Part) -> Float:

@@ -26,7 +26,7 @@ from caesura.models.conditioning import Conditioning
 
 BLOCK = 8
 BANDS = 3 * BLOCK**2
-# Rounding up only from here on: large zeros cost more distortion than they save in rate only near a half.
+# Values below become 0: the rate that is saved outweighs the distortion.
 ROUND_UP = 0.6
 _COLOURS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
 

@@ -68,12 +68,8 @@ def encode(
         arguments.check_file(path, ImageError)
         rows = Rows(path, progress)
         kept = Metadata() if options.strip else rows.metadata()
-        return codec.encode_source(
-            Source(rows.height, rows.width, rows.channels, rows, kept),
-            options,
-            progress=lambda done, total: None,
-            measure=lambda shown: 0.0,  # not used for sizes
-        )
+        source = Source(rows.height, rows.width, rows.channels, rows, kept)
+        return codec.encode_source(source, options)
 
 
 @one_blas_thread()

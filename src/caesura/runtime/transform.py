@@ -72,7 +72,9 @@ def hyper_analyse(scaled: Float, conditioning: Conditioning) -> Float:
     return _run(conditioning, bundles.HYPER_ANALYSIS, input=scaled)
 
 
-def hyper_synthesise(hyperlatents: NDArray[np.integer[Any]], conditioning: Conditioning) -> Float:
+def hyper_synthesise(
+    hyperlatents: NDArray[np.int32] | NDArray[np.int16], conditioning: Conditioning
+) -> Float:
     """Features, float32 (F, 4h, 4w), of hyperlatents, integers (D, h, w)."""
     return _run(conditioning, bundles.HYPER_SYNTHESIS, input=hyperlatents.astype(np.float32))
 

@@ -60,12 +60,8 @@ class Decoder:
             preview: give pixels at an eighth of the sides, by the latents alone, if the model can and the
                 picture is opaque: latents do not tell visible colours from hidden ones beside them.
         """
-        self.header, self._layers = header, Layers.of(header, bundle)
-        self._conditioning, self._grid, self._mosaic = (
-            self._layers.conditioning,
-            self._layers.grid,
-            self._layers.mosaic,
-        )
+        self.header, self._layers = header, Layers.for_header(header, bundle)
+        self._conditioning = self._layers.conditioning
         self._conceals = conceal
         # Small segments' pixels are made together: the window of each alone would be many times its size.
         self._block = max(1, USUAL_CELLS // header.cells)
@@ -73,17 +69,19 @@ class Decoder:
         self.scale = 1 if self._preview is None else PREVIEW_SCALE
         self.damaged: set[int] = set()
         rows, columns = region or (slice(0, header.height), slice(0, header.width))
-        self._shown = self._grid.within(self._layers.in_latents(rows), self._layers.in_latents(columns))
-        first, last = self._shown[0], self._shown[-1]
-        self._taken = self._grid.within(
+        self._segments = self._layers.grid.within(
+            self._layers.in_latents(rows), self._layers.in_latents(columns)
+        )
+        first, last = self._segments[0], self._segments[-1]
+        self._needed = self._layers.grid.within(
             slice(first.rows.window.start, last.rows.window.stop),
             slice(first.columns.window.start, last.columns.window.stop),
         )
-        self.needed = {segment.number for segment in self._taken}
+        self.needed = {segment.number for segment in self._needed}
 
     def areas(self, numbers: Set[int]) -> list[Area]:
         """Where segments lie in the picture, in pixels."""
-        return [self._layers.area(segment) for segment in self._grid if segment.number in numbers]
+        return [self._layers.area(segment) for segment in self._layers.grid if segment.number in numbers]
 
     def parts(self, data: Sequence[SegmentData | None]) -> Iterator[tuple[Area, Pixels]]:
         """Segment by segment where it lies in the picture, in pixels, and uint8 (h, w, channels) of `scale`.
@@ -95,12 +93,12 @@ class Decoder:
         Raises:
             FormatError: a segment is not what the encoder gives for this header and model.
         """
-        waiting, magnitudes = deque(self._taken), {}
+        waiting, magnitudes = deque(self._needed), {}
         lost: list[Segment] = []
-        for strip in grid.strips(self._shown, self._block):
+        for strip in grid.strips(self._segments, self._block):
             end = strip[-1].rows.window.stop
             # What is lost is guessed from the row below as well.
-            ahead = end + self._grid.side if self._conceals else end
+            ahead = end + self._layers.grid.side if self._conceals else end
             taken = []
             while waiting and waiting[0].rows.kept.start < ahead:
                 taken.append(waiting.popleft())
@@ -109,12 +107,12 @@ class Decoder:
                 if decoded is None:
                     lost.append(segment)
                 else:
-                    self._mosaic.put(segment, decoded.latents)
+                    self._layers.mosaic.put(segment, decoded.latents)
                 magnitudes[segment.number] = None if decoded is None else decoded.magnitudes
             while lost and lost[0].rows.kept.start < end:
                 segment = lost.pop(0)
                 channels = self._conditioning.bundle.channels
-                self._mosaic.put(segment, self._mosaic.guess(segment, channels))
+                self._layers.mosaic.put(segment, self._layers.mosaic.guess(segment, channels))
             del found, decoded  # so that rows that are forgotten take no memory while others are decoded
             blocks = grid.blocks(strip, self._block)
             made = each(partial(self._pixels, data, magnitudes), blocks, self._layers.work)
@@ -123,7 +121,7 @@ class Decoder:
             for segment in strip:
                 magnitudes.pop(segment.number)
                 yield self._layers.area(segment), parts.pop(segment.number)
-            self._mosaic.forget_above(strip[-1].rows.kept.stop - self._grid.halo)
+            self._layers.mosaic.forget_above(strip[-1].rows.kept.stop - self._layers.grid.halo)
 
     def bands(self, data: Sequence[SegmentData | None]) -> Iterator[Pixels]:
         """The picture from top to bottom, a row of segments at a time, uint8 (h, width, channels)."""
@@ -159,7 +157,7 @@ class Decoder:
         """Number and pixels of each of a block's segments, uint8 (h, w, channels), cropped to the picture."""
         if self._preview is not None:
             return [(one.number, self._reduced(_or_empty(data, one), one, self._preview)) for one in block]
-        whole = self._grid.merged(block)
+        whole = self._layers.grid.merged(block)
         rows, columns = self._layers.in_pixels(whole.rows.kept), self._layers.in_pixels(whole.columns.kept)
         base = self._layers.base(whole)
         found = []
@@ -192,7 +190,7 @@ class Decoder:
         """The pixels of a preview, without synthesis and detail layer."""
         rows, columns = (span.stop - span.start for span in self._layers.area(segment))
         high, wide = (-(-side // self.scale) for side in (rows, columns))
-        rgb = preview.pixels(self._mosaic.of(segment), weights)[:high, :wide]
+        rgb = preview.pixels(self._layers.mosaic.latents(segment), weights)[:high, :wide]
         self._transparency(data, rows, columns)  # there must be none
         return pixels.from_rgb(rgb, self.header.colours)
 

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caesura.coding import detail
-from caesura.format.container import SegmentData
+from caesura.format import container
+from caesura.format.container import Payload, SegmentData
 from caesura.picture import alpha
-from caesura.ratecontrol.forecast import pixel_variance
 from caesura.runtime.parallel import each
 from caesura.tiles.grid import Segment
 from caesura.tiles.layers import Pixels
-from caesura.tiles.source import Rows, Strip
+from caesura.tiles.source import Rows, Source, Strip, in_pixels
 from caesura.tiles.stages import Coded, Stages
 
 _CodedSegment = tuple[Segment, Coded]
@@ -34,6 +34,11 @@ class Encoder:
     def __init__(self, stages: Stages) -> None:
         self._stages, self._layers = stages, stages.layers
         self.header, self._conditioning = stages.layers.header, stages.layers.conditioning
+
+    def file(self, source: Source, max_pixels: int) -> bytes:
+        """The .cae file of a picture of at most `max_pixels` pixels."""
+        payload = Payload(list(self.segments(source.rows)), source.metadata)
+        return container.write(self.header, payload, max_pixels=max_pixels)
 
     def segments(self, rows: Rows) -> Iterator[SegmentData]:
         """The segments, in order, of a picture whose rows a function gives."""
@@ -52,18 +57,17 @@ class Encoder:
         """The segments' latents, float32 (channels, h, w) each; nothing is coded."""
         return [
             latents
-            for strip in self._strips(rows)
+            for strip in self.strips(rows)
             for latents in each(partial(self._stages.analyse, strip), strip.segments, self._layers.work)
         ]
 
-    def contrasts(self, rows: Rows) -> list[NDArray[np.float32]]:
-        """The variance of the pixels behind each segment's latents, float32 (h, w) each."""
+    def strips(self, rows: Rows) -> Iterator[Strip]:
+        """The strips of a picture, from top to bottom."""
         stride = self._conditioning.bundle.stride
-        return [
-            pixel_variance(strip.kept(segment), stride)
-            for strip in self._strips(rows)
-            for segment in strip.segments
-        ]
+        for segments in self._stages.strips():
+            first, last = (in_pixels(one.rows.window, stride) for one in (segments[0], segments[-1]))
+            found = rows(first.start, min(last.stop, self.header.height))
+            yield Strip(segments, first.start, *found, stride)
 
     def _coded(self, rows: Rows) -> Iterator[tuple[Strip, list[_CodedSegment]]]:
         """Strip by strip the segments coded, and their decoded latents in the mosaic, if there are any.
@@ -71,8 +75,8 @@ class Encoder:
         A strip waits until the next one is coded, whose latents its pixels depend on.
         """
         waiting: tuple[Strip, list[_CodedSegment]] | None = None
-        for strip in self._strips(rows):
-            coded = self._stages.encode(strip, partial(self._stages.analyse, strip))
+        for strip in self.strips(rows):
+            coded = self._stages.encode(strip)
             pairs = list(zip(strip.segments, coded, strict=True))
             for segment, one in pairs:
                 if one.decoded is not None:
@@ -83,14 +87,6 @@ class Encoder:
             waiting = strip, pairs
         if waiting:
             yield waiting
-
-    def _strips(self, rows: Rows) -> Iterator[Strip]:
-        for segments in self._stages.strips():
-            first, last = (
-                self._layers.in_pixels(segment.rows.window) for segment in (segments[0], segments[-1])
-            )
-            found = rows(first.start, min(last.stop, self.header.height))
-            yield Strip(segments, first.start, *found, self._conditioning.bundle.stride)
 
     def _segment(self, strip: Strip, pair: _CodedSegment) -> SegmentData:
         segment, coded = pair

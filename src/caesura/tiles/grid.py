@@ -193,7 +193,7 @@ class Mosaic:
         result: Float = (total / np.maximum(weights, 1e-9)).astype(np.float32)
         return result
 
-    def of(self, segment: Segment) -> Float:
+    def latents(self, segment: Segment) -> Float:
         """A segment's latents, float32 (C, h, w)."""
         return self._tiles[self._key(segment)][1]
 

@@ -45,15 +45,15 @@ class Layers:
         self.work = rows * columns * bundle.channels
 
     @classmethod
-    def of(
+    def for_header(
         cls, header: Header, bundle: Bundle, effort: int = DEFAULT_EFFORT, *, as_input: bool = False
     ) -> Layers:
-        """Those of a header, with the model that it names; see `Conditioning` for `as_input`."""
+        """The layers of a header's picture, with its model; `as_input` as for `Conditioning`."""
         conditioning = Conditioning(bundle, header.ladder_position, as_input)
         return cls(header, conditioning, segment_coder(conditioning, effort))
 
     def base(self, segment: Segment) -> Pixels:
-        """A segment's pixels by its latents and those around it, uint8 (H, W, 3), of whole latents."""
+        """A segment's pixels by its latents and those around it, uint8 (H, W, 3), padded to whole latents."""
         window = self.coder.synthesise(self.mosaic.window(segment))
         return window[self.in_pixels(segment.rows.inner), self.in_pixels(segment.columns.inner)]
 

@@ -23,7 +23,7 @@ class Source(NamedTuple):
     Attributes:
         height, width: in pixels.
         channels: 1 (grey) or 3 (RGB), one more with transparency.
-        rows: gives rows of it; it is asked for overlapping ranges, each further down.
+        rows: gives rows of it; the ranges that are asked for overlap and move down.
         metadata: that the file is to hold.
     """
 
@@ -32,6 +32,17 @@ class Source(NamedTuple):
     channels: int
     rows: Rows
     metadata: Metadata
+
+    @classmethod
+    def from_arrays(cls, colours: Pixels, transparency: Pixels | None, metadata: Metadata) -> Source:
+        """A picture in memory: uint8 (H, W, 1 or 3), and alpha (H, W), None where opaque."""
+        height, width, channels = colours.shape
+
+        def rows(first: int, last: int) -> tuple[Pixels, Pixels | None]:
+            rgb = pixels.to_rgb(colours[first:last])
+            return rgb, None if transparency is None else transparency[first:last]
+
+        return cls(height, width, channels + (transparency is not None), rows, metadata)
 
     @property
     def size(self) -> int:

@@ -1,7 +1,7 @@
-"""What is done to the segments of a picture on the way to their payloads; `encoder` loops over it.
+"""The stages of encoding the segments of a picture, which `encoder` loops over.
 
-`SegmentStages` does each stage when it is asked for. Two wrappers around it do more: `refinement` (effort 9)
-improves the symbols, `trials` keeps what other trials of a rate control search can use.
+`SegmentStages` does each stage when it is asked for. Two wrappers do more: `refinement` (effort 9) improves
+the symbols, `cache` keeps results that other trials of rate control can use.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from caesura.tiles.layers import Layers, Pixels
 from caesura.tiles.source import Strip
 
 Float = NDArray[np.float32]
+# The latents of a segment of a strip, float32 (channels, h, w).
+Analysis = Callable[[Strip, Segment], Float]
 
 
 class Coded(NamedTuple):
@@ -39,16 +41,17 @@ class Stages(Protocol):
 
     @property
     def layers(self) -> Layers:
-        """The picture's grid, and the latents that `encode` gave so far."""
+        """The picture's grid, and the decoded latents so far."""
+
+    @property
+    def analyse(self) -> Analysis:
+        """Gives the latents of a segment."""
 
     def strips(self) -> Iterator[list[Segment]]:
         """The segments, in order, by what is coded together."""
 
-    def analyse(self, strip: Strip, segment: Segment) -> Float:
-        """A segment's latents, float32 (channels, h, w)."""
-
-    def encode(self, strip: Strip, latents: Callable[[Segment], Float]) -> list[Coded]:
-        """The segments of a strip coded, whose latents a function gives."""
+    def encode(self, strip: Strip) -> list[Coded]:
+        """The segments of a strip, coded."""
 
     def base(self, segment: Segment) -> Pixels:
         """A segment's pixels by the latents alone, see `Layers.base`."""
@@ -57,24 +60,19 @@ class Stages(Protocol):
 class SegmentStages:
     """See `Stages`; each stage of each segment is done when it is asked for."""
 
-    def __init__(self, layers: Layers, *, decodes: bool) -> None:
-        """`decodes` says that pixels will be needed; else what they are made from is not kept."""
-        self.layers, self._decodes = layers, decodes
+    def __init__(self, layers: Layers, analyse: Analysis, *, decodes: bool) -> None:
+        """Without `decodes`, `encode` does not keep what pixels would be made from."""
+        self.layers, self.analyse, self._decodes = layers, analyse, decodes
 
     def strips(self) -> Iterator[list[Segment]]:
         """See `Stages`."""
         return grid.strips(self.layers.grid)
 
-    def analyse(self, strip: Strip, segment: Segment) -> Float:
-        """See `Stages`."""
-        window = self.layers.coder.analyse(strip.window(segment))
-        return window[:, segment.rows.inner, segment.columns.inner]
-
-    def encode(self, strip: Strip, latents: Callable[[Segment], Float]) -> list[Coded]:
+    def encode(self, strip: Strip) -> list[Coded]:
         """See `Stages`."""
 
         def coded(segment: Segment) -> Coded:
-            encoded = self.layers.coder.encode(latents(segment))
+            encoded = self.layers.coder.encode(self.analyse(strip, segment))
             return Coded(encoded.pack(), encoded.decoded if self._decodes else None)
 
         return each(coded, strip.segments, self.layers.work)
@@ -82,3 +80,13 @@ class SegmentStages:
     def base(self, segment: Segment) -> Pixels:
         """See `Stages`."""
         return self.layers.base(segment)
+
+
+def analysis(layers: Layers) -> Analysis:
+    """The analysis of a picture's segments, at its ladder position."""
+
+    def analyse(strip: Strip, segment: Segment) -> Float:
+        window = layers.coder.analyse(strip.window(segment))
+        return window[:, segment.rows.inner, segment.columns.inner]
+
+    return analyse

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caesura import metrics
+from caesura.coding.base import DEFAULT_EFFORT
 from caesura.errors import ConfigError
 from caesura.format import container
 from caesura.format.container import Header, Payload
@@ -18,12 +19,10 @@ from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.picture.loading import open_image
 from caesura.picture.pixels import to_pixels, to_rgb
+from caesura.tiles.build import build_encoder
 from caesura.tiles.decoder import Decoder
-from caesura.tiles.encoder import Encoder
 from caesura.tiles.grid import choose_cells
-from caesura.tiles.layers import Layers
 from caesura.tiles.source import Rows
-from caesura.tiles.stages import SegmentStages
 from caesura.train.prepare import SUFFIXES, is_validation
 
 _SIDES = 768, 512  # of the cut, in pixels, the longer along the picture's longer
@@ -78,7 +77,7 @@ def code(rgbs: list[Pixels], bundle: Bundle, quality: float) -> Iterator[Coded]:
     position = ladder.position_of(quality, bundle.quality_scale)
     for rgb in rgbs:
         header = Header(bundle.id, 3, position, choose_cells(*rgb.shape[:2]), rgb.shape[1], rgb.shape[0])
-        encoder = Encoder(SegmentStages(Layers.of(header, bundle), decodes=True))
+        encoder = build_encoder(header, bundle, DEFAULT_EFFORT)
         segments = list(encoder.segments(rows_of(rgb)))
         pixels = np.empty(rgb.shape, np.uint8)
         for area, part in Decoder(header, bundle).parts(segments):

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from caesura import metrics
+from caesura.coding.base import MIN_EFFORT
 from caesura.models import fitted
 from caesura.models.bundle import Bundle, load
 from caesura.models.conditioning import Conditioning
 from caesura.models.fitted import Fitted, Line, Top
 from caesura.ratecontrol import forecast
-from caesura.tiles.encoder import Encoder
-from caesura.tiles.layers import Layers
-from caesura.tiles.stages import SegmentStages
+from caesura.tiles.build import build_encoder
+from caesura.tiles.target import contrasts
 from caesura.train import coded
 from caesura.train.bundle_files import amend
 from caesura.train.coded import Coded, Pixels, rows_of
@@ -105,9 +105,9 @@ def _line(estimated: Float, measured: Float, positions: list[float]) -> tuple[Li
 
 def analysed(picture: Pixels, one: Coded, bundle: Bundle) -> tuple[list[Plane], list[Plane]]:
     """Latents and contrasts, as for `forecast.forecast`, of a coded picture, uint8 (H, W, 3)."""
-    encoder = Encoder(SegmentStages(Layers.of(one.header, bundle), decodes=False))
+    encoder = build_encoder(one.header, bundle, MIN_EFFORT)
     rows = rows_of(picture)
-    return encoder.analyse(rows), encoder.contrasts(rows)
+    return encoder.analyse(rows), contrasts(encoder, rows, bundle.stride)
 
 
 def _both(picture: Pixels, one: Coded, ladder: Bundle) -> Float:

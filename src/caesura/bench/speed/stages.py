@@ -16,7 +16,7 @@ from caesura.bench.machine import codec_threads
 from caesura.coding import detail, rounding
 from caesura.entropy import coder, control, factorized, grouped
 from caesura.format import container
-from caesura.picture import metadata
+from caesura.picture import metadata, read_metadata
 from caesura.runtime import transform
 
 STAGES = TRANSFORM, ENTROPY, CONTAINER, REST = ("transform", "entropy", "container", "rest")
@@ -37,7 +37,7 @@ _FUNCTIONS: dict[str, tuple[tuple[Any, str], ...]] = {
     # Parsing and writing, checksums, metadata.
     CONTAINER: (
         *((container, name) for name in ("read", "read_header", "write")),
-        *((metadata, name) for name in ("of_image", "to_info")),
+        *((read_metadata, "from_image"), (metadata, "to_info")),
     ),
 }
 
