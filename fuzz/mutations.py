@@ -9,13 +9,11 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from PIL import Image
 
 import caesura
-from caesura.tiles import grid as segments
 
 MAX_PIXELS = 4096  # that a target decodes
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
@@ -60,12 +58,12 @@ def seeds() -> list[bytes]:
     alpha = np.dstack([waves, (2 * x).astype(np.uint8)])
     picture = Image.fromarray(waves[:20, :20])
     picture.info.update(icc_profile=b"profile", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0", xmp=b"<x/>")
-    with mock.patch.object(segments, "choose", return_value=1):
-        for model in ("cae2017", "photo", "photo-psnr"):
-            made += [caesura.encode(waves, quality=quality, model=model) for quality in (1, 50, 100)]
-        made.append(caesura.encode(alpha, quality=90, model="photo"))
-        made.append(caesura.encode(alpha[:, :, [0, 3]], quality=30, model="cae2017"))
-        made.append(caesura.encode(picture, quality=30, model="photo"))
+    encode = functools.partial(caesura.encode, segment_side=64)
+    for model in ("cae2017", "photo", "photo-psnr"):
+        made += [encode(waves, quality=quality, model=model) for quality in (1, 50, 100)]
+    made.append(encode(alpha, quality=90, model="photo"))
+    made.append(encode(alpha[:, :, [0, 3]], quality=30, model="cae2017"))
+    made.append(encode(picture, quality=30, model="photo"))
     return made
 
 
