@@ -9,13 +9,11 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from PIL import Image
 
 import caesura
-from caesura.tiles import grid as segments
 
 MAX_PIXELS = 4096  # that a target decodes
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
@@ -60,12 +58,12 @@ def seeds() -> list[bytes]:
     alpha = np.dstack([waves, (2 * x).astype(np.uint8)])
     picture = Image.fromarray(waves[:20, :20])
     picture.info.update(icc_profile=b"profile", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0", xmp=b"<x/>")
-    with mock.patch.object(segments, "choose", return_value=1):
-        for model in ("cae2017", "photo", "photo-psnr"):
-            made += [caesura.encode(waves, quality=quality, model=model) for quality in (1, 50, 100)]
-        made.append(caesura.encode(alpha, quality=90, model="photo"))
-        made.append(caesura.encode(alpha[:, :, [0, 3]], quality=30, model="cae2017"))
-        made.append(caesura.encode(picture, quality=30, model="photo"))
+    encode = functools.partial(caesura.encode, segment_side=64)
+    for model in ("cae2017", "photo", "photo-psnr"):
+        made += [encode(waves, quality=quality, model=model) for quality in (1, 50, 100)]
+    made.append(encode(alpha, quality=90, model="photo"))
+    made.append(encode(alpha[:, :, [0, 3]], quality=30, model="cae2017"))
+    made.append(encode(picture, quality=30, model="photo"))
     return made
 
 
@@ -158,8 +156,8 @@ def _alter_one(chunks: list[Chunk], rng: random.Random, alter: Alter) -> None:
         case 0 | 1 | 2 | 3:
             chunks[at] = kind, _payload(kind, payload, rng, alter)
         case 4 | 5:
-            place = next((i for i, one in enumerate(chunks) if one[0] == ord("H")), at)
-            chunks[place] = ord("H"), _header(chunks[place][1], rng)
+            position = next((i for i, one in enumerate(chunks) if one[0] == ord("H")), at)
+            chunks[position] = ord("H"), _header(chunks[position][1], rng)
         case 6:
             del chunks[at]
         case 7:
@@ -238,14 +236,16 @@ def _png(data: bytes, rng: random.Random, alter: Alter) -> bytes:
         at += 12 + length
     if not parts:
         return alter(data)
-    place = rng.randrange(len(parts))
-    name, content = parts[place]
+    position = rng.randrange(len(parts))
+    name, content = parts[position]
     match rng.randrange(4):
         case 0:
-            parts.insert(place, (rng.choice([b"zTXt", b"iCCP", b"tRNS", b"acTL", b"fdAT", b"eXIf"]), content))
+            parts.insert(
+                position, (rng.choice([b"zTXt", b"iCCP", b"tRNS", b"acTL", b"fdAT", b"eXIf"]), content)
+            )
         case 1:
-            del parts[place]
+            del parts[position]
         case _:
-            parts[place] = name, alter(content)
+            parts[position] = name, alter(content)
     checked = ((len(c).to_bytes(4, "big"), n + c) for n, c in parts)
     return PNG + b"".join(size + body + zlib.crc32(body).to_bytes(4, "big") for size, body in checked)

@@ -73,7 +73,7 @@ def chunks(data: bytes) -> Iterator[tuple[str, bytes]]:
 class Header(NamedTuple):
     model_id: int
     channels: int
-    quality: int
+    ladder_position: int
     cells: int
     width: int
     height: int
@@ -88,13 +88,13 @@ class Header(NamedTuple):
 
 def read_header(payload: bytes) -> Header:
     require(len(payload) >= 10, "the header is too short")
-    model_id, quality = int.from_bytes(payload[:4], "little"), int.from_bytes(payload[5:7], "little")
+    model_id, ladder_position = int.from_bytes(payload[:4], "little"), int.from_bytes(payload[5:7], "little")
     width, rest = varint(payload[8:])
     height, rest = varint(rest)
-    header = Header(model_id, payload[4], quality, payload[7], width, height)
+    header = Header(model_id, payload[4], ladder_position, payload[7], width, height)
     require(not rest, "the header is too long")
     require(header.channels in (1, 2, 3, 4), "channels")
-    require(100 <= quality <= 10000, "quality")
+    require(100 <= ladder_position <= 10000, "ladder_position")
     require(1 <= header.cells <= 32, "cells")
     require(1 <= width <= 1 << 20 and 1 <= height <= 1 << 20 and width * height <= 1 << 28, "sides")
     return header
@@ -111,9 +111,9 @@ def parse(data: bytes) -> tuple[Header, list[Segment]]:
     for kind, payload in found:
         if kind in "LDA":
             number, rest = varint(payload)
-            place = number, "LDA".index(kind)
-            require(not coded or next(reversed(coded)) < place, "segments are out of order")
-            coded[place] = rest
+            chunk = number, "LDA".index(kind)
+            require(not coded or next(reversed(coded)) < chunk, "segments are out of order")
+            coded[chunk] = rest
         else:
             require(not "A" <= kind <= "Z", f"unknown critical chunk {kind!r}")
             require(kind not in "iex" or kind not in ancillary, f"chunk {kind!r} comes twice")
@@ -185,13 +185,13 @@ class Coder:
             entry = bisect_right(table.starts, self.state & 0xFFFFFF) - 1
             self.advance(table.starts[entry], table.frequencies[entry])
             symbols.append(table.low + entry)
-        escapes = [place for place, symbol in enumerate(symbols) if symbol == table.above]
+        escapes = [i for i, symbol in enumerate(symbols) if symbol == table.above]
         lengths = [self.uniform(32) for _ in escapes]
         require(max(lengths, default=0) <= 17, "an escape is too long")
-        for place, length in zip(escapes, lengths, strict=True):
+        for i, length in zip(escapes, lengths, strict=True):
             v = (1 << length) - 1 + (self.uniform(1 << length) if length else 0)
-            symbols[place] = table.low - 1 - (v - 1) // 2 if v % 2 else table.above + v // 2
-            require(symbols[place] in SYMBOLS, "a symbol is beyond its range")
+            symbols[i] = table.low - 1 - (v - 1) // 2 if v % 2 else table.above + v // 2
+            require(symbols[i] in SYMBOLS, "a symbol is beyond its range")
         return symbols
 
     def planes(self, tables: list[Table], rows: int, columns: int) -> Integers:
@@ -224,7 +224,7 @@ def spread(base: Integers, below: Integers, rows: int, columns: int) -> Integers
 
 
 def passes(coder: Coder, arrays: Any, sums: Integers, least: int) -> tuple[list[Integers], Integers]:
-    """What the four passes code, each in its order, and all of it as planes."""
+    """The symbols of each of the four passes, in its order, and all of them as planes."""
     near, far, tables = arrays["near"].astype(np.int64), arrays["far"].astype(np.int64), arrays["tables"]
     channels, rows, columns = sums.shape
     symbols, coded = np.zeros_like(sums), []
@@ -237,19 +237,19 @@ def passes(coder: Coder, arrays: Any, sums: Integers, least: int) -> tuple[list[
                 for x in range(3):
                     index += near[t - 1, :, y, x, None, None] * around[:, y : y + rows, x : x + columns]
         index = np.clip((index + 16) // 32, least, 63)
-        places = []
+        parts = []
         for corner, (y, x) in enumerate(FIRST_POSITION):
             group = (corner ^ t) * (channels // 4)
-            places.append((slice(group, group + channels // 4), slice(y, None, 2), slice(x, None, 2)))
-        indices = np.concatenate([index[place].reshape(-1) for place in places])
+            parts.append((slice(group, group + channels // 4), slice(y, None, 2), slice(x, None, 2)))
+        indices = np.concatenate([index[part].reshape(-1) for part in parts])
         found = np.zeros_like(indices)
         for i in range(1, 64):
             (where,) = np.nonzero(indices == i)
             found[where] = coder.run(tables[i], len(where))
         coded.append(found)
-        for place in places:
-            part, found = found[: symbols[place].size], found[symbols[place].size :]
-            symbols[place] = part.reshape(symbols[place].shape)
+        for part in parts:
+            taken, found = found[: symbols[part].size], found[symbols[part].size :]
+            symbols[part] = taken.reshape(symbols[part].shape)
     return coded, symbols
 
 
@@ -258,17 +258,17 @@ def cells(sides: Sides, size: int) -> Sides:
     return -(-sides[0] // size), -(-sides[1] // size)
 
 
-def decode_cae2017(segment: Segment, sides: Sides, quality: int, bundle: Any) -> list[Integers]:
+def decode_cae2017(segment: Segment, sides: Sides, ladder_position: int, bundle: Any) -> list[Integers]:
     tables, coder = bundle["tables"], Coder(segment["L"])
-    row = (2 * (quality - 100) * (len(tables) - 1) + 9900) // 19800
+    row = (2 * (ladder_position - 100) * (len(tables) - 1) + 9900) // 19800
     symbols = coder.planes(tables[row], *cells(sides, bundle["stride"]))
     coder.finish()
     return [symbols]
 
 
-def decode_cae2026(segment: Segment, sides: Sides, quality: int, bundle: Any) -> list[Integers]:
+def decode_cae2026(segment: Segment, sides: Sides, ladder_position: int, bundle: Any) -> list[Integers]:
     tables, control, top = bundle["tables"], bundle["control"], bundle["ladder_top"]
-    row = (2 * (min(quality, top) - 100) * (len(tables) - 1) + top - 100) // (2 * (top - 100))
+    row = (2 * (min(ladder_position, top) - 100) * (len(tables) - 1) + top - 100) // (2 * (top - 100))
     rows, columns = cells(sides, 16)
     coder = Coder(segment["L"])
     hyperlatent = coder.planes(tables[row], *cells(sides, 64))
@@ -277,7 +277,7 @@ def decode_cae2026(segment: Segment, sides: Sides, quality: int, bundle: Any) ->
     coder.finish()
     if "D" in segment:
         coder, detail = Coder(segment["D"]), bundle["detail"]
-        row = (2 * (quality - top) * (len(detail["bias"]) - 1) + 10000 - top) // (2 * (10000 - top))
+        row = (2 * (ladder_position - top) * (len(detail["bias"]) - 1) + 10000 - top) // (2 * (10000 - top))
         sums = spread(detail["base"], magnitude(latents), 2 * rows, 2 * columns)
         coded += passes(coder, detail, sums + detail["bias"][row, :, None, None], 1)[0]
         coder.finish()
@@ -306,8 +306,8 @@ def decode(data: bytes, folder: Path) -> list[list[Integers]]:
     header, segments = parse(data)
     bundle = read_bundle(folder)
     require(header.model_id == bundle["id"], "another model")
-    detailed = header.quality > bundle["ladder_top"]
+    detailed = header.ladder_position > bundle["ladder_top"]
     require(all(("D" in segment) == detailed for segment in segments), "detail is missing, or not wanted")
     architecture = {"cae2017": decode_cae2017, "cae2026": decode_cae2026}[bundle["architecture"]]
     pairs = zip(segments, header.segments(bundle["smallest_side"]), strict=True)
-    return [architecture(segment, sides, header.quality, bundle) for segment, sides in pairs]
+    return [architecture(segment, sides, header.ladder_position, bundle) for segment, sides in pairs]

@@ -53,7 +53,7 @@ def kilomacs_per_pixel(model: Cae2026Model) -> dict[str, float]:
         "synthesis": macs(model.synthesis, plane, mix),
         "hyper analysis": macs(model.hyper_analysis, plane, mix),
         "hyper synthesis": macs(model.hyper_synthesis, torch.zeros(2, depth, 1, 1), mix),
-        # The last map at one position of four: of each cell a pass codes a quarter.
+        # The last map at one position of four: a pass codes a quarter of each cell.
         "means": sum(macs(net, hints, plane, mix) - 12 * net.leave.weight.numel() for net in model.means),
         "control": control_macs(channels, depth),
     }

@@ -64,50 +64,50 @@ def test_an_ms_ssim_is_reached_as_closely_as_the_ladder_allows(
 ) -> None:
     bundle = bundles.load(name)
     data = caesura.encode(part, target=Target(ms_ssim=wanted), model=bundle)
-    code = container.read_header(data).ladder_position
+    position = container.read_header(data).ladder_position
     reached = metrics.ms_ssim(part, caesura.decode_array(data))
     assert reached >= wanted
-    below, source, _ = encoder(part, bundle, code - 1, RateControlCache())
+    below, source, _ = encoder(part, bundle, position - 1, RateControlCache())
     neighbour = metrics.ms_ssim(part, below.reconstruct(source.rows))
     assert reached <= wanted + (1 - wanted) * LACK_SHARE or neighbour < wanted
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-@pytest.mark.parametrize("code", [2000, 9000])
+@pytest.mark.parametrize("position", [2000, 9000])
 def test_the_encoder_shows_what_the_file_decodes_to(
-    either: Bundle, part: Pixels, mode: str, code: int
+    either: Bundle, part: Pixels, mode: str, position: int
 ) -> None:
     picture = np.asarray(Image.fromarray(part).convert(mode)).reshape(256, 256, -1)
-    coder, source, colours = encoder(picture, either, code)
+    coder, source, colours = encoder(picture, either, position)
     shown = coder.reconstruct(source.rows)
     assert shown.shape == colours.shape
     np.testing.assert_array_equal(shown, decoded(coder, source)[:, :, : colours.shape[2]])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", [2000, 9000])
+@pytest.mark.parametrize("position", [2000, 9000])
 def test_a_trial_shows_what_the_file_decodes_to_but_for_rounding(
-    either: Bundle, part: Pixels, code: int
+    either: Bundle, part: Pixels, position: int
 ) -> None:
-    coder, source, _ = encoder(part, either, code, RateControlCache())
+    coder, source, _ = encoder(part, either, position, RateControlCache())
     apart = np.abs(coder.reconstruct(source.rows).astype(int) - decoded(coder, source))
     assert apart.max() <= 1
     assert apart.mean() < 1e-3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", [2000, 9000])
+@pytest.mark.parametrize("position", [2000, 9000])
 @pytest.mark.parametrize("before", [[], [1900], [9000, 9500], [300, 7000, 8000, 9999, 2400]])
 def test_a_trial_does_not_depend_on_those_before(
-    flagship: Bundle, part: Pixels, code: int, before: list[int]
+    flagship: Bundle, part: Pixels, position: int, before: list[int]
 ) -> None:
     cache = RateControlCache()
     for other in before:
         coder, source, _ = encoder(part, flagship, other, cache, cells=2)
         coder.reconstruct(source.rows)
-    coder, source, _ = encoder(part, flagship, code, cache, cells=2)
-    fresh, _, _ = encoder(part, flagship, code, RateControlCache(), cells=2)
+    coder, source, _ = encoder(part, flagship, position, cache, cells=2)
+    fresh, _, _ = encoder(part, flagship, position, RateControlCache(), cells=2)
     np.testing.assert_array_equal(coder.reconstruct(source.rows), fresh.reconstruct(source.rows))
     assert list(coder.segments(source.rows)) == list(fresh.segments(source.rows))
 
@@ -119,20 +119,20 @@ def test_above_the_ladder_trials_code_latents_once(
     usual = Cae2026.encode
     monkeypatch.setattr(Cae2026, "encode", lambda *given: calls.append(1) or usual(*given))
     cache = RateControlCache()
-    for code in (7201, 8000, 9999):
-        coder, source, _ = encoder(part, flagship, code, cache)
+    for position in (7201, 8000, 9999):
+        coder, source, _ = encoder(part, flagship, position, cache)
         coder.reconstruct(source.rows)
         list(coder.segments(source.rows))
     assert len(calls) == 1
 
 
 def encoder(
-    picture: Pixels, bundle: Bundle, code: int, cache: RateControlCache | None = None, cells: int = 4
+    picture: Pixels, bundle: Bundle, position: int, cache: RateControlCache | None = None, cells: int = 4
 ) -> tuple[Encoder, Source, Pixels]:
     """An encoder of a picture, the picture as it takes it, its colours."""
     colours, transparency, kept = codec._arrays(picture, EncodeOptions())
     source = Source.from_arrays(colours, transparency, kept)
-    header = Header(bundle.id, source.channels, code, cells, source.width, source.height)
+    header = Header(bundle.id, source.channels, position, cells, source.width, source.height)
     return build_encoder(header, bundle, DEFAULT_EFFORT, decodes=True, cache=cache), source, colours
 
 

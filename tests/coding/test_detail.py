@@ -180,14 +180,14 @@ def magnitudes_of(base: Pixels, bundle: Bundle, random: np.random.Generator) -> 
     return random.integers(0, 31, (bundle.channels, base.shape[0] // 16, base.shape[1] // 16), np.uint8)
 
 
-def step_of(code: int, bundle: Bundle) -> float:
-    """Evenly in the logarithm, from the ladder's top to 100."""
+def step_of(position: int, bundle: Bundle) -> float:
+    """The quantization step at a position above the ladder's top: interpolated in the logarithm."""
     first, last = bundle.detail_log_step
-    return math.exp(np.interp(code, [bundle.ladder_top, QUALITY_MAX], [first, last]))
+    return math.exp(np.interp(position, [bundle.ladder_top, QUALITY_MAX], [first, last]))
 
 
-def codes(bundle: Bundle) -> list[int]:
-    """Places from just above the ladder to the last."""
+def positions(bundle: Bundle) -> list[int]:
+    """Ladder positions: just above the ladder's top, in the middle, and the last."""
     return [bundle.ladder_top + 1, (bundle.ladder_top + QUALITY_MAX) // 2, QUALITY_MAX]
 
 
@@ -198,20 +198,20 @@ def test_symbols_come_back_exactly(
     flagship: Bundle,
     never_zero: Bundle,
     shipped_control: bool,
-    place: int,
+    number: int,
     high: int,
     wide: int,
     noise: float,
     seed: int,
 ) -> None:
     model, random = flagship if shipped_control else never_zero, np.random.default_rng(seed)
-    code = codes(model)[place]
+    position = positions(model)[number]
     rgb = random.integers(0, 256, (16 * high, 16 * wide, 3), np.uint8)
     base = (rgb + random.normal(0, noise, rgb.shape)).round().clip(0, 255).astype(np.uint8)
     magnitudes = magnitudes_of(base, model, random)
     with recorded() as (pushed, popped):
-        payload = detail.encode(rgb, base, magnitudes, Conditioning(model, code))
-        restored = detail.decode(payload, base, magnitudes, Conditioning(model, code))
+        payload = detail.encode(rgb, base, magnitudes, Conditioning(model, position))
+        restored = detail.decode(payload, base, magnitudes, Conditioning(model, position))
     assert len(popped) == PASSES
     assert popped == pushed
     assert restored.shape == rgb.shape
@@ -222,18 +222,18 @@ def root_mean_square(a: Pixels, b: Pixels) -> float:
     return float(np.sqrt(np.square(a.astype(float) - b).mean()))
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("base_level", [0, 128, 255])
 def test_the_error_is_the_quantizers_whatever_the_picture(
-    never_zero: Bundle, base_level: int, place: int
+    never_zero: Bundle, base_level: int, number: int
 ) -> None:
-    random, code = np.random.default_rng(place), codes(never_zero)[place]
+    random, position = np.random.default_rng(number), positions(never_zero)[number]
     rgb = random.choice(np.array([0, 255], np.uint8), (48, 32, 3))
     base = np.full_like(rgb, base_level)
     magnitudes = magnitudes_of(base, never_zero, random)
-    payload = detail.encode(rgb, base, magnitudes, Conditioning(never_zero, code))
-    restored = detail.decode(payload, base, magnitudes, Conditioning(never_zero, code))
-    assert root_mean_square(rgb, restored) <= detail.ROUND_UP * step_of(code, never_zero) + 0.5
+    payload = detail.encode(rgb, base, magnitudes, Conditioning(never_zero, position))
+    restored = detail.decode(payload, base, magnitudes, Conditioning(never_zero, position))
+    assert root_mean_square(rgb, restored) <= detail.ROUND_UP * step_of(position, never_zero) + 0.5
 
 
 def test_steps_fall_and_so_does_the_error(never_zero: Bundle) -> None:
@@ -241,23 +241,25 @@ def test_steps_fall_and_so_does_the_error(never_zero: Bundle) -> None:
     rgb, base = (random.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(2))
     magnitudes = magnitudes_of(base, never_zero, random)
     errors, sizes = [], []
-    for code in codes(never_zero):
-        payload = detail.encode(rgb, base, magnitudes, Conditioning(never_zero, code))
+    for position in positions(never_zero):
+        payload = detail.encode(rgb, base, magnitudes, Conditioning(never_zero, position))
         errors.append(
-            root_mean_square(rgb, detail.decode(payload, base, magnitudes, Conditioning(never_zero, code)))
+            root_mean_square(
+                rgb, detail.decode(payload, base, magnitudes, Conditioning(never_zero, position))
+            )
         )
         sizes.append(len(payload))
     assert errors == sorted(errors, reverse=True)
     assert sizes == sorted(sizes)
 
 
-@pytest.mark.parametrize("place", [0, 2])
-def test_a_base_without_error_stays_as_it_is(flagship: Bundle, place: int) -> None:
-    base, code = drawn(32, 48), codes(flagship)[place]
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_base_without_error_stays_as_it_is(flagship: Bundle, number: int) -> None:
+    base, position = drawn(32, 48), positions(flagship)[number]
     magnitudes = magnitudes_of(base, flagship, np.random.default_rng(0))
-    payload = detail.encode(base, base, magnitudes, Conditioning(flagship, code))
+    payload = detail.encode(base, base, magnitudes, Conditioning(flagship, position))
     np.testing.assert_array_equal(
-        detail.decode(payload, base, magnitudes, Conditioning(flagship, code)), base
+        detail.decode(payload, base, magnitudes, Conditioning(flagship, position)), base
     )
 
 

@@ -165,7 +165,7 @@ def test_parts_of_the_flagship_that_do_not_belong_together_are_refused(
 
 SPOILERS: list[tuple[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]] = [
     ("one axis", lambda x: x[0]),
-    ("no rungs", lambda x: x[:0]),
+    ("no anchors", lambda x: x[:0]),
     ("a channel less", lambda x: x[:, 1:]),
     ("nan", lambda x: np.where(np.arange(x.shape[1]) == 1, np.float32("nan"), x)),
     ("infinite", lambda x: np.where(np.arange(x.shape[1]) == 1, np.float32("inf"), x)),
@@ -189,10 +189,10 @@ def test_scale_vectors_that_do_not_fit_are_refused(
         bundles.load(make_bundle(tmp_path / "scales", {SCALES: content}, of=folder_of(model)))
 
 
-def test_a_ladder_without_rungs_is_refused(tmp_path: Path, make_bundle: MakeBundle, shipped: Path) -> None:
+def test_a_ladder_without_anchors_is_refused(tmp_path: Path, make_bundle: MakeBundle, shipped: Path) -> None:
     content = {member: scale[:0] for member, scale in arrays(shipped / SCALES).items()}
     with pytest.raises(ModelError, match="log_gain"):
-        bundles.load(make_bundle(tmp_path / "rungless", {SCALES: content}))
+        bundles.load(make_bundle(tmp_path / "no-anchors", {SCALES: content}))
 
 
 def test_a_graph_that_is_none_is_refused_when_it_is_used(tmp_path: Path, make_bundle: MakeBundle) -> None:

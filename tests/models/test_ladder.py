@@ -19,7 +19,7 @@ from caesura.models.bundle import Bundle
 
 SPAN = QUALITY_MAX - QUALITY_MIN
 IDENTITY = [(1.0, 1.0), (100.0, 100.0)]
-codes = st.integers(QUALITY_MIN, QUALITY_MAX)
+positions = st.integers(QUALITY_MIN, QUALITY_MAX)
 row_counts = st.integers(1, 500)
 logarithms = st.floats(-8, 8, width=32)
 ladders = hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=logarithms)
@@ -28,20 +28,21 @@ tops = st.integers(QUALITY_MIN + 1, QUALITY_MAX)
 
 @st.composite
 def scales(draw: st.DrawFn) -> list[tuple[float, float]]:
-    """Two to five pairs of quality and place, in hundredths, both rising."""
+    """Two to five pairs of quality and ladder position, both rising."""
     count = draw(st.integers(2, 5))
-    columns = [sorted(draw(st.sets(codes, min_size=count, max_size=count))) for _ in range(2)]
+    columns = [sorted(draw(st.sets(positions, min_size=count, max_size=count))) for _ in range(2)]
     return [(quality / 100, own / 100) for quality, own in zip(*columns, strict=True)]
 
 
-# ---- quality and place
+# ---- quality and ladder position
 
 
 @pytest.mark.parametrize(
-    ("quality", "code"), [(1, 100), (100, 10000), (60, 6000), (60.0, 6000), (33.333, 3333), (99.999, 10000)]
+    ("quality", "position"),
+    [(1, 100), (100, 10000), (60, 6000), (60.0, 6000), (33.333, 3333), (99.999, 10000)],
 )
-def test_a_quality_is_stored_in_hundredths(quality: float, code: int) -> None:
-    assert ladder.position_of(quality, IDENTITY) == code
+def test_a_quality_is_stored_in_hundredths(quality: float, position: int) -> None:
+    assert ladder.position_of(quality, IDENTITY) == position
 
 
 @pytest.mark.parametrize("quality", [np.float32(60), np.float64(60), np.int64(60), np.uint8(60)])
@@ -51,10 +52,10 @@ def test_numbers_of_numpy_are_qualities_too(quality: float) -> None:
     assert type(ladder.position_of(quality, IDENTITY)) is int
 
 
-@given(codes)
-def test_every_code_is_the_code_of_its_quality(code: int) -> None:
-    assert ladder.position_of(code / 100, IDENTITY) == code
-    assert ladder.quality_of(code, IDENTITY) == code / 100
+@given(positions)
+def test_every_position_is_that_of_its_quality(position: int) -> None:
+    assert ladder.position_of(position / 100, IDENTITY) == position
+    assert ladder.quality_of(position, IDENTITY) == position / 100
 
 
 @pytest.mark.parametrize("quality", [0, 101, -5, 0.99, 100.01, math.nan, math.inf, -math.inf])
@@ -96,42 +97,42 @@ def test_between_pairs_a_scale_is_linear(scale: list[tuple[float, float]], share
 
 
 @given(scales(), st.floats(1, 100))
-def test_beyond_what_a_model_reaches_its_nearest_place_is_taken(
+def test_beyond_what_a_model_reaches_its_nearest_position_is_taken(
     scale: list[tuple[float, float]], quality: float
 ) -> None:
     (first, lowest), (last, highest) = scale[0], scale[-1]
-    code = ladder.position_of(quality, scale)
+    position = ladder.position_of(quality, scale)
     if quality <= first:
-        assert code == round(lowest * 100)
+        assert position == round(lowest * 100)
     if quality >= last:
-        assert code == round(highest * 100)
-    assert round(lowest * 100) <= code <= round(highest * 100)
+        assert position == round(highest * 100)
+    assert round(lowest * 100) <= position <= round(highest * 100)
 
 
 @given(scales(), st.floats(1, 100), st.floats(1, 100))
-def test_a_higher_quality_never_has_a_lower_place(
+def test_a_higher_quality_never_has_a_lower_position(
     scale: list[tuple[float, float]], one: float, other: float
 ) -> None:
     low, high = sorted((one, other))
     assert ladder.position_of(low, scale) <= ladder.position_of(high, scale)
 
 
-@given(scales(), codes)
-def test_a_stored_place_stands_for_a_quality_that_the_scale_has(
-    scale: list[tuple[float, float]], code: int
+@given(scales(), positions)
+def test_a_stored_position_stands_for_a_quality_that_the_scale_has(
+    scale: list[tuple[float, float]], position: int
 ) -> None:
-    quality = ladder.quality_of(code, scale)
+    quality = ladder.quality_of(position, scale)
     assert scale[0][0] <= quality <= scale[-1][0]
     owns = [own for _, own in scale]
-    reached = min(max(code, round(owns[0] * 100)), round(owns[-1] * 100))
+    reached = min(max(position, round(owns[0] * 100)), round(owns[-1] * 100))
     steepest = max((b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(scale))
-    # Rounding to hundredths of a quality moves the place by half of one times the slope, and half a place.
+    # Rounding to hundredths of a quality moves the position by half the slope, plus half for its own.
     assert abs(ladder.position_of(quality, scale) - reached) <= 0.5 * steepest + 0.5 + 1e-6
 
 
 def test_the_papers_model_reaches_a_part_of_the_qualities(bundle: Bundle) -> None:
-    for quality, code in ((1, 100), (13.95, 100), (38.38, 5050), (62.81, 10000), (100, 10000)):
-        assert ladder.position_of(quality, bundle.quality_scale) == code
+    for quality, position in ((1, 100), (13.95, 100), (38.38, 5050), (62.81, 10000), (100, 10000)):
+        assert ladder.position_of(quality, bundle.quality_scale) == position
 
 
 @pytest.mark.parametrize(
@@ -165,33 +166,35 @@ def test_rows_run_up_to_the_top_of_the_ladder_or_on_from_there(top: int, rows: i
         assert ladder.table_row(QUALITY_MAX, rows, QUALITY_MAX, top) == rows - 1
 
 
-@given(codes, codes, row_counts, tops)
+@given(positions, positions, row_counts, tops)
 def test_a_higher_quality_never_takes_a_lower_row(one: int, other: int, rows: int, top: int) -> None:
     low, high = sorted((one, other))
     assert ladder.table_row(low, rows, top) <= ladder.table_row(high, rows, top)
 
 
-@given(codes, row_counts)
-def test_the_row_is_the_nearest_one_as_an_integer(code: int, rows: int) -> None:
-    row = ladder.table_row(code, rows)
+@given(positions, row_counts)
+def test_the_row_is_the_nearest_one_as_an_integer(position: int, rows: int) -> None:
+    row = ladder.table_row(position, rows)
     assert type(row) is int
-    assert abs(2 * row * SPAN - 2 * (code - QUALITY_MIN) * (rows - 1)) <= SPAN  # half a row at most, exactly
+    assert (
+        abs(2 * row * SPAN - 2 * (position - QUALITY_MIN) * (rows - 1)) <= SPAN
+    )  # half a row at most, exactly
 
 
-@given(st.lists(codes, min_size=3, max_size=3, unique=True), row_counts)
-def test_the_row_is_the_nearest_one_between_any_two_ends(places: list[int], rows: int) -> None:
-    bottom, code, top = sorted(places)
-    row, span = ladder.table_row(code, rows, top, bottom), top - bottom
+@given(st.lists(positions, min_size=3, max_size=3, unique=True), row_counts)
+def test_the_row_is_the_nearest_one_between_any_two_ends(drawn: list[int], rows: int) -> None:
+    bottom, position, top = sorted(drawn)
+    row, span = ladder.table_row(position, rows, top, bottom), top - bottom
     assert type(row) is int
-    assert abs(2 * row * span - 2 * (code - bottom) * (rows - 1)) <= span
+    assert abs(2 * row * span - 2 * (position - bottom) * (rows - 1)) <= span
 
 
 # ---- interpolation along the ladder
 
 
-@given(codes, st.integers(1, 12), tops)
-def test_at_most_two_neighbouring_anchors_are_mixed(code: int, anchors: int, top: int) -> None:
-    mix = ladder.anchor_weights(code, anchors, top)
+@given(positions, st.integers(1, 12), tops)
+def test_at_most_two_neighbouring_anchors_are_mixed(position: int, anchors: int, top: int) -> None:
+    mix = ladder.anchor_weights(position, anchors, top)
     assert mix.dtype == np.float32
     assert mix.shape == (anchors,)
     used = np.flatnonzero(mix)
@@ -199,55 +202,55 @@ def test_at_most_two_neighbouring_anchors_are_mixed(code: int, anchors: int, top
     assert used[-1] - used[0] <= 1
     assert mix.min() >= 0
     assert mix.sum() == pytest.approx(1, abs=1e-6)
-    place = (min(code, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
-    assert mix @ np.arange(anchors) == pytest.approx(place, abs=1e-5)
+    expected = (min(position, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
+    assert mix @ np.arange(anchors) == pytest.approx(expected, abs=1e-5)
 
 
 @given(tops, st.integers(1, 12), st.data())
 def test_above_the_top_of_the_ladder_its_last_anchor_counts_alone(
     top: int, anchors: int, data: st.DataObject
 ) -> None:
-    code = data.draw(st.integers(top, QUALITY_MAX))
-    assert ladder.anchor_weights(code, anchors, top).tolist() == [0.0] * (anchors - 1) + [1.0]
+    position = data.draw(st.integers(top, QUALITY_MAX))
+    assert ladder.anchor_weights(position, anchors, top).tolist() == [0.0] * (anchors - 1) + [1.0]
 
 
 @given(st.sampled_from([1, 2, 3, 4, 5, 6, 9, 10, 11, 12]), st.data())
-def test_on_a_rung_the_scale_vector_is_the_rungs(intervals: int, data: st.DataObject) -> None:
+def test_at_an_anchor_the_scale_vector_is_the_anchors(intervals: int, data: st.DataObject) -> None:
     log_scales = data.draw(hnp.arrays(np.float32, (intervals + 1, 3), elements=logarithms))
-    for rung, logs in enumerate(log_scales):
+    for anchor, logs in enumerate(log_scales):
         scale = ladder.scale_vector(
-            log_scales, ladder.anchor_weights(QUALITY_MIN + SPAN * rung // intervals, len(log_scales))
+            log_scales, ladder.anchor_weights(QUALITY_MIN + SPAN * anchor // intervals, len(log_scales))
         )
         np.testing.assert_allclose(scale, np.exp(logs), rtol=1e-5)
 
 
-@given(ladders, codes)
-def test_a_scale_vector_lies_between_two_neighbouring_rungs(
-    log_scales: NDArray[np.float32], code: int
+@given(ladders, positions)
+def test_a_scale_vector_lies_between_two_neighbouring_anchors(
+    log_scales: NDArray[np.float32], position: int
 ) -> None:
-    scale = ladder.scale_vector(log_scales, ladder.anchor_weights(code, len(log_scales)))
+    scale = ladder.scale_vector(log_scales, ladder.anchor_weights(position, len(log_scales)))
     assert scale.dtype == np.float32
     assert scale.shape == log_scales.shape[1:]
-    place = (code - QUALITY_MIN) * (len(log_scales) - 1)
-    neighbours = np.exp(log_scales[[place // SPAN, -(-place // SPAN)]].astype(np.float64))
+    scaled = (position - QUALITY_MIN) * (len(log_scales) - 1)
+    neighbours = np.exp(log_scales[[scaled // SPAN, -(-scaled // SPAN)]].astype(np.float64))
     assert (scale >= neighbours.min(axis=0) * (1 - 1e-5)).all()
     assert (scale <= neighbours.max(axis=0) * (1 + 1e-5)).all()
 
 
-@given(ladders, codes, codes)
+@given(ladders, positions, positions)
 def test_on_a_rising_ladder_a_higher_quality_has_a_larger_scale(
     log_scales: NDArray[np.float32], one: int, other: int
 ) -> None:
     rising = np.sort(log_scales, axis=0)
-    mixes = (ladder.anchor_weights(code, len(rising)) for code in sorted((one, other)))
+    mixes = (ladder.anchor_weights(position, len(rising)) for position in sorted((one, other)))
     low, high = (ladder.scale_vector(rising, mix) for mix in mixes)
     assert (low <= high * (1 + 1e-5)).all()
 
 
-@given(codes)
-def test_halfway_is_the_geometric_mean(code: int) -> None:
+@given(positions)
+def test_halfway_is_the_geometric_mean(position: int) -> None:
     log_scales = np.log(np.array([[1.0], [16.0]], np.float32))
-    expected = 16 ** ((code - QUALITY_MIN) / SPAN)
+    expected = 16 ** ((position - QUALITY_MIN) / SPAN)
     np.testing.assert_allclose(
-        ladder.scale_vector(log_scales, ladder.anchor_weights(code, 2)), [expected], rtol=1e-5
+        ladder.scale_vector(log_scales, ladder.anchor_weights(position, 2)), [expected], rtol=1e-5
     )

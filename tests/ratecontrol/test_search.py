@@ -22,19 +22,19 @@ from caesura.ratecontrol.search import Found, Target, search
 PIXELS = 512 * 768
 NOISE = 0.003
 Curve = Callable[[int], float]
-codes = st.integers(QUALITY_MIN, QUALITY_MAX)
+positions = st.integers(QUALITY_MIN, QUALITY_MAX)
 
 
 def through(knots: list[tuple[int, float]]) -> Curve:
     """Straight between knots."""
 
-    def curve(code: int) -> float:
-        return float(np.interp(code, *zip(*knots, strict=True)))
+    def curve(position: int) -> float:
+        return float(np.interp(position, *zip(*knots, strict=True)))
 
     return curve
 
 
-# Measured with the model `photo-psnr`, whose detail layer sets in above place 7200: natural logarithm of
+# Measured with the model `photo-psnr`, whose detail layer sets in above position 7200: natural logarithm of
 # bytes, dB, MS-SSIM as a logarithm. A photo, and noise, on which the latents end at 13 dB.
 TOP = 7200
 PHOTO_SIZES = through(
@@ -83,18 +83,18 @@ NOISE_SIZES = through(
 
 
 class Picture:
-    """Stands for a picture and a model: measured values by place, and which places were tried."""
+    """Stands for a picture and a model: measured values by ladder position, and the positions tried."""
 
     def __init__(self, curve: Curve) -> None:
         self._curve = curve
         self.tried: dict[int, float] = {}
 
-    def __call__(self, code: int) -> tuple[float, str]:
-        assert type(code) is int
-        assert QUALITY_MIN <= code <= QUALITY_MAX
-        assert code not in self.tried
-        self.tried[code] = self._curve(code)
-        return self.tried[code], f"coded at {code}"
+    def __call__(self, position: int) -> tuple[float, str]:
+        assert type(position) is int
+        assert QUALITY_MIN <= position <= QUALITY_MAX
+        assert position not in self.tried
+        self.tried[position] = self._curve(position)
+        return self.tried[position], f"coded at {position}"
 
     def find(self, target: Target, guess: int = 5000, jump: int = QUALITY_MAX) -> Found[str]:
         """Search, and check what holds of every search."""
@@ -106,9 +106,9 @@ class Picture:
         assert close(target, found.value) or self._tried_beyond(target, found.ladder_position)
         return found
 
-    def _tried_beyond(self, target: Target, code: int) -> bool:
+    def _tried_beyond(self, target: Target, position: int) -> bool:
         """Whether the neighbour that would be better was tried and does not do, or is off the scale."""
-        beyond = code + 1 if target.is_size else code - 1
+        beyond = position + 1 if target.is_size else position - 1
         if not QUALITY_MIN <= beyond <= QUALITY_MAX:
             return True
         return beyond in self.tried and not meets(target, self.tried[beyond])
@@ -127,20 +127,22 @@ def close(target: Target, value: float) -> bool:
 
 
 def sizes(logarithm: Curve, noise: float = 0, seed: int = 0) -> Curve:
-    return lambda code: round(math.exp(logarithm(code)) * (1 + noise * Random(seed + code).uniform(-1, 1)))
+    return lambda position: round(
+        math.exp(logarithm(position)) * (1 + noise * Random(seed + position).uniform(-1, 1))
+    )
 
 
 def similarities(logarithm: Curve) -> Curve:
-    return lambda code: 1 - math.exp(-logarithm(code))
+    return lambda position: 1 - math.exp(-logarithm(position))
 
 
 def decibels(straight: Curve, noise: float = 0, seed: int = 0) -> Curve:
-    return lambda code: straight(code) + 4.34 * noise * Random(seed + code).uniform(-1, 1)
+    return lambda position: straight(position) + 4.34 * noise * Random(seed + position).uniform(-1, 1)
 
 
 @st.composite
 def curves(draw: st.DrawFn, low: float, high: float, jump: int | None = None) -> Curve:
-    """Rising from somewhere above `low` to somewhere below `high`, in places not at all or by a leap."""
+    """Rising from somewhere above `low` to somewhere below `high`, here and there not at all or by a leap."""
     count = draw(st.integers(0, 6))
     inner = sorted(draw(st.sets(st.integers(QUALITY_MIN + 1, QUALITY_MAX - 1), max_size=count)))
     if jump is not None:
@@ -235,20 +237,20 @@ def test_none_and_two_are_refused(given_: dict[str, Any], named: str) -> None:
 # ---- the search, on curves that were measured
 
 
-@given(codes, st.integers(0, 99), st.sampled_from([0.0, NOISE]))
-def test_a_photos_size_takes_few_trials(code: int, seed: int, noise: float) -> None:
+@given(positions, st.integers(0, 99), st.sampled_from([0.0, NOISE]))
+def test_a_photos_size_takes_few_trials(position: int, seed: int, noise: float) -> None:
     picture = Picture(sizes(PHOTO_SIZES, noise, seed))
-    wanted = math.ceil(math.exp(PHOTO_SIZES(code)) * 1.01)
+    wanted = math.ceil(math.exp(PHOTO_SIZES(position)) * 1.01)
     trials = picture.find(Target(bytes=wanted), jump=TOP).trials
     assert noise or trials <= targets.INTERPOLATED
 
 
 def test_a_photos_size_mostly_takes_four_trials_at_most() -> None:
     counts = [
-        Picture(sizes(PHOTO_SIZES, NOISE, code)).find(
-            Target(bytes=math.ceil(math.exp(PHOTO_SIZES(code)) * 1.01)), jump=TOP
+        Picture(sizes(PHOTO_SIZES, NOISE, position)).find(
+            Target(bytes=math.ceil(math.exp(PHOTO_SIZES(position)) * 1.01)), jump=TOP
         )
-        for code in range(150, 10000, 50)
+        for position in range(150, 10000, 50)
     ]
     assert sum(found.trials for found in counts) / len(counts) < 3.8
     assert sum(found.trials <= 4 for found in counts) / len(counts) > 0.75
@@ -265,7 +267,7 @@ def test_a_photos_ms_ssim_takes_few_trials(wanted: float) -> None:
     assert Picture(similarities(PHOTO_MS_SSIM)).find(target, jump=TOP).trials <= targets.INTERPOLATED
 
 
-@given(st.integers(70, 54_000), codes)
+@given(st.integers(70, 54_000), positions)
 def test_the_sizes_of_noise_are_met(wanted: int, guess: int) -> None:
     Picture(sizes(NOISE_SIZES)).find(Target(bytes=wanted), guess, TOP)
 
@@ -282,7 +284,7 @@ def test_a_quality_within_the_leap_ends_above_it() -> None:
     assert found.trials <= 6
 
 
-@given(codes)
+@given(positions)
 def test_a_small_leap_of_a_quality_ends_just_above_it(guess: int) -> None:
     curve = through([(100, 2.0), (4000, 3.3), (4001, 3.33), (10000, 6.3)])
     found = Picture(similarities(curve)).find(Target(ms_ssim=1 - math.exp(-3.305)), guess)
@@ -304,38 +306,40 @@ def test_a_good_guess_is_one_trial() -> None:
 # ---- on any curve
 
 
-@given(curves(LOWEST, HIGHEST), codes, codes, st.integers(0, 99), st.sampled_from([0.0, NOISE]), jumps)
+@given(
+    curves(LOWEST, HIGHEST), positions, positions, st.integers(0, 99), st.sampled_from([0.0, NOISE]), jumps
+)
 def test_a_size_is_met_on_any_curve(
-    curve: Curve, code: int, guess: int, seed: int, noise: float, jump: int
+    curve: Curve, position: int, guess: int, seed: int, noise: float, jump: int
 ) -> None:
-    wanted = math.ceil(math.exp(curve(code)) * 1.005)
+    wanted = math.ceil(math.exp(curve(position)) * 1.005)
     Picture(sizes(curve, noise, seed)).find(Target(bytes=wanted), guess, jump)
 
 
-@given(st.data(), st.integers(QUALITY_MIN, QUALITY_MAX - 1), codes, codes)
+@given(st.data(), st.integers(QUALITY_MIN, QUALITY_MAX - 1), positions, positions)
 def test_a_size_is_met_where_a_detail_layer_sets_in(
-    data: st.DataObject, jump: int, code: int, guess: int
+    data: st.DataObject, jump: int, position: int, guess: int
 ) -> None:
     curve = data.draw(curves(LOWEST, HIGHEST, jump))
-    Picture(sizes(curve)).find(Target(bpp=math.exp(curve(code)) * 8.02 / PIXELS), guess, jump)
+    Picture(sizes(curve)).find(Target(bpp=math.exp(curve(position)) * 8.02 / PIXELS), guess, jump)
 
 
-@given(curves(10, 50), codes, codes, st.integers(0, 99), st.sampled_from([0.0, NOISE]), jumps)
+@given(curves(10, 50), positions, positions, st.integers(0, 99), st.sampled_from([0.0, NOISE]), jumps)
 def test_a_psnr_is_met_on_any_curve(
-    curve: Curve, code: int, guess: int, seed: int, noise: float, jump: int
+    curve: Curve, position: int, guess: int, seed: int, noise: float, jump: int
 ) -> None:
-    wanted = curve(code) - 0.015  # what noise may take away at the end of the scale
+    wanted = curve(position) - 0.015  # what noise may take away at the end of the scale
     Picture(decibels(curve, noise, seed)).find(Target(psnr=wanted), guess, jump)
 
 
-@given(curves(0.5, 9), codes, codes, jumps)
-def test_an_ms_ssim_is_met_on_any_curve(curve: Curve, code: int, guess: int, jump: int) -> None:
-    Picture(similarities(curve)).find(Target(ms_ssim=1 - math.exp(-curve(code))), guess, jump)
+@given(curves(0.5, 9), positions, positions, jumps)
+def test_an_ms_ssim_is_met_on_any_curve(curve: Curve, position: int, guess: int, jump: int) -> None:
+    Picture(similarities(curve)).find(Target(ms_ssim=1 - math.exp(-curve(position))), guess, jump)
 
 
-@given(curves(LOWEST, HIGHEST), codes, codes)
-def test_without_noise_nothing_better_is_left(curve: Curve, code: int, guess: int) -> None:
-    target, measured = Target(bytes=math.ceil(math.exp(curve(code)))), sizes(curve)
+@given(curves(LOWEST, HIGHEST), positions, positions)
+def test_without_noise_nothing_better_is_left(curve: Curve, position: int, guess: int) -> None:
+    target, measured = Target(bytes=math.ceil(math.exp(curve(position)))), sizes(curve)
     found = Picture(measured).find(target, guess)
     assert (
         found.ladder_position == QUALITY_MAX
@@ -344,18 +348,18 @@ def test_without_noise_nothing_better_is_left(curve: Curve, code: int, guess: in
     )
 
 
-@given(st.lists(st.integers(1, 10**6), min_size=50, max_size=50), st.integers(1, 10**6), codes)
+@given(st.lists(st.integers(1, 10**6), min_size=50, max_size=50), st.integers(1, 10**6), positions)
 def test_it_ends_even_where_there_is_no_order(values: list[int], wanted: int, guess: int) -> None:
-    picture = Picture(lambda code: values[code % 50])
+    picture = Picture(lambda position: values[position % 50])
     try:
         picture.find(Target(bytes=wanted), guess)
     except ConfigError:
         assert values[QUALITY_MIN % 50] > wanted
 
 
-@given(codes)
+@given(positions)
 def test_equal_pictures_are_good_enough(sets_in: int) -> None:
-    found = Picture(lambda code: math.inf if code >= sets_in else 30.0).find(Target(psnr=40))
+    found = Picture(lambda position: math.inf if position >= sets_in else 30.0).find(Target(psnr=40))
     assert found.ladder_position == sets_in
 
 
@@ -367,14 +371,14 @@ def test_a_guess_off_the_scale_is_moved_onto_it(guess: int) -> None:
 # ---- the ends of the scale
 
 
-@given(codes, codes)
+@given(positions, positions)
 def test_a_size_above_all_gives_the_best(guess: int, jump: int) -> None:
     found = Picture(sizes(PHOTO_SIZES)).find(Target(bytes=10**9), guess, jump)
     assert found.ladder_position == QUALITY_MAX
     assert found.trials <= 5
 
 
-@given(codes, codes)
+@given(positions, positions)
 def test_a_quality_below_all_gives_the_smallest(guess: int, jump: int) -> None:
     found = Picture(decibels(PHOTO_PSNR)).find(Target(psnr=3), guess, jump)
     assert found.ladder_position == QUALITY_MIN
@@ -421,8 +425,8 @@ def test_bits_per_pixel_named_as_possible_are(smallest: int) -> None:
 
 
 def test_an_error_of_a_trial_comes_through() -> None:
-    def attempt(code: int) -> tuple[float, None]:
-        raise ZeroDivisionError(code)
+    def attempt(position: int) -> tuple[float, None]:
+        raise ZeroDivisionError(position)
 
     with pytest.raises(ZeroDivisionError, match="5000"):
         search(Target(psnr=30), attempt, pixels=1, start=5000)

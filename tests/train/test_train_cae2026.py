@@ -363,7 +363,7 @@ def test_a_pass_depends_on_earlier_passes_alone(monkeypatch: pytest.MonkeyPatch,
     assert torch.equal(other_means[: number + 1], means[: number + 1])
     assert not torch.equal(other_symbols[order == number], symbols[order == number])
 
-    if number + 1 < PASSES:  # what it codes matters to the next
+    if number + 1 < PASSES:  # the next pass sees what it codes
         following = order == number + 1
         assert not torch.equal(other_index[following], index[following])
         assert not torch.equal(other_means[number + 1], means[number + 1])

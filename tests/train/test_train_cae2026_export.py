@@ -1,4 +1,4 @@
-"""cae2026/export.py: a run becomes a bundle that codes pictures as the model would, at a known cost."""
+"""cae2026/export.py: a run becomes a bundle that encodes pictures as the model would, at a known cost."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def test_the_graphs_of_means_agree_with_torch(
     columns: int,
     number: int,
 ) -> None:
-    """They take latents as they are, and give means in the same units, where the pass codes."""
+    """They take latents as they are, and give means in the same units, at the positions of the pass."""
     random = np.random.default_rng(number)
     features = random.standard_normal((8, rows, columns)).astype(np.float32)
     known = (20 * random.standard_normal((CHANNELS, rows, columns))).astype(np.float32)
@@ -389,8 +389,8 @@ def forward(
 def test_a_file_is_as_large_as_the_model_says_and_decodes_to_its_picture(
     exported: Exported, picture: NDArray[np.uint8], quality: float
 ) -> None:
-    code = ladder.position_of(quality, exported.bundle.quality_scale)
-    levels, size = forward(exported.model, picture, (code - 100) / (TOP - 100) * (ANCHORS - 1))
+    position = ladder.position_of(quality, exported.bundle.quality_scale)
+    levels, size = forward(exported.model, picture, (position - 100) / (TOP - 100) * (ANCHORS - 1))
     data = caesura.encode(picture, quality=quality, model="small", effort=1)
     assert len(data) == pytest.approx(size, rel=0.02, abs=64)
     decoded = np.asarray(caesura.decode(data)).astype(float)

@@ -1,4 +1,4 @@
-"""export.py and start.py: a run becomes a bundle, the bundle codes pictures, and training goes on from it."""
+"""export.py and start.py: a run becomes a bundle, which encodes pictures, and training goes on from it."""
 
 from __future__ import annotations
 
@@ -131,9 +131,9 @@ def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> 
     bundle, model = exported.bundle, exported.model
     sides = (padded_side(side, bundle.stride, bundle.smallest_side) for side in picture.shape[:2])
     padded = pad(picture, *sides)
-    code = ladder.position_of(quality, bundle.quality_scale)
+    position = ladder.position_of(quality, bundle.quality_scale)
     gain = torch.from_numpy(
-        ladder.scale_vector(bundle.log_gain, ladder.anchor_weights(code, len(bundle.log_gain)))
+        ladder.scale_vector(bundle.log_gain, ladder.anchor_weights(position, len(bundle.log_gain)))
     )[None]
     with torch.no_grad():
         symbols = torch.round(model.analysis(planar(padded)) * gain[..., None, None])

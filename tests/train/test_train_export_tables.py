@@ -59,9 +59,9 @@ def test_coding_with_a_table_costs_no_more_than_the_mixtures_entropy(
         first = table.low + (1 << 15)
         inside = mass[first : first + table.escape]
         outside = max(1 - inside.sum(), 1e-300)
-        code = -np.log2(table.frequencies / TOTAL)
+        bits = -np.log2(table.frequencies / TOTAL)
         entropy = -np.sum(mass * np.log2(np.maximum(mass, 1e-300)))
-        cost = np.sum(inside * code[:-1]) + outside * (code[-1] + 22)  # 5 + 17 bits follow an escape
+        cost = np.sum(inside * bits[:-1]) + outside * (bits[-1] + 22)  # 5 + 17 bits follow an escape
         assert cost < 1.002 * entropy + 1e-3  # bits a symbol
 
 

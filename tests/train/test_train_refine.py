@@ -70,9 +70,9 @@ def test_a_picture_of_any_size_is_refined(
 @pytest.fixture(scope="module")
 def decoded(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]]:
     """A picture, its distortion, and latents that decode to something like it."""
-    bundle, code = bundles.load("photo-psnr"), 100 * QUALITY
+    bundle, position = bundles.load("photo-psnr"), 100 * QUALITY
     crop = np.ascontiguousarray(astronaut[40:150, 160:310])
-    conditioning = Conditioning(bundle, code)
+    conditioning = Conditioning(bundle, position)
     padded = pad(crop, 112, 160)
     return crop, Distortion(crop, conditioning), transform.analyse(padded, conditioning)
 
