@@ -23,7 +23,7 @@ from caesura.entropy.control import INDICES
 from caesura.entropy.passes import PASSES
 from caesura.errors import FormatError
 from caesura.format import container
-from caesura.format.container import QUALITY_MAX, Payload, SegmentData
+from caesura.format.container import POSITION_MAX, Payload, SegmentData
 from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
@@ -183,12 +183,12 @@ def magnitudes_of(base: Pixels, bundle: Bundle, random: np.random.Generator) -> 
 def step_of(position: int, bundle: Bundle) -> float:
     """The quantization step at a position above the ladder's top: interpolated in the logarithm."""
     first, last = bundle.detail_log_step
-    return math.exp(np.interp(position, [bundle.ladder_top, QUALITY_MAX], [first, last]))
+    return math.exp(np.interp(position, [bundle.ladder_top, POSITION_MAX], [first, last]))
 
 
 def positions(bundle: Bundle) -> list[int]:
     """Ladder positions: just above the ladder's top, in the middle, and the last."""
-    return [bundle.ladder_top + 1, (bundle.ladder_top + QUALITY_MAX) // 2, QUALITY_MAX]
+    return [bundle.ladder_top + 1, (bundle.ladder_top + POSITION_MAX) // 2, POSITION_MAX]
 
 
 @given(st.integers(0, 2), st.integers(1, 3), st.integers(1, 2), st.floats(0, 80), st.integers(0, 2**32 - 1))
@@ -286,7 +286,7 @@ def test_garbage_is_refused_or_gives_a_picture(flagship: Bundle, data: bytes) ->
     for payload in (data, data[: len(data) // 4 * 4] + b"\xff\xff\xff\xff"):
         with contextlib.suppress(FormatError):
             assert (
-                detail.decode(payload, base, magnitudes, Conditioning(flagship, QUALITY_MAX)).shape
+                detail.decode(payload, base, magnitudes, Conditioning(flagship, POSITION_MAX)).shape
                 == base.shape
             )
 
@@ -294,9 +294,9 @@ def test_garbage_is_refused_or_gives_a_picture(flagship: Bundle, data: bytes) ->
 def test_data_left_over_is_refused(flagship: Bundle) -> None:
     base, rgb = np.zeros((16, 16, 3), np.uint8), drawn(16, 16)
     magnitudes = np.zeros((flagship.channels, 1, 1), np.uint8)
-    payload = detail.encode(rgb, base, magnitudes, Conditioning(flagship, QUALITY_MAX))
+    payload = detail.encode(rgb, base, magnitudes, Conditioning(flagship, POSITION_MAX))
     with pytest.raises(FormatError, match="left over"):
-        detail.decode(b"word" + payload, base, magnitudes, Conditioning(flagship, QUALITY_MAX))
+        detail.decode(b"word" + payload, base, magnitudes, Conditioning(flagship, POSITION_MAX))
 
 
 # ---- the chunk

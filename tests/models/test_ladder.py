@@ -13,17 +13,17 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from caesura.errors import ConfigError
-from caesura.format.container import QUALITY_MAX, QUALITY_MIN
+from caesura.format.container import POSITION_MAX, POSITION_MIN
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
 
-SPAN = QUALITY_MAX - QUALITY_MIN
+SPAN = POSITION_MAX - POSITION_MIN
 IDENTITY = [(1.0, 1.0), (100.0, 100.0)]
-positions = st.integers(QUALITY_MIN, QUALITY_MAX)
+positions = st.integers(POSITION_MIN, POSITION_MAX)
 row_counts = st.integers(1, 500)
 logarithms = st.floats(-8, 8, width=32)
 ladders = hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=logarithms)
-tops = st.integers(QUALITY_MIN + 1, QUALITY_MAX)
+tops = st.integers(POSITION_MIN + 1, POSITION_MAX)
 
 
 @st.composite
@@ -79,7 +79,7 @@ def test_a_quality_within_the_range_is_allowed(quality: float) -> None:
 
 def test_the_default_quality_is_allowed(either: Bundle) -> None:
     ladder.check(ladder.DEFAULT_QUALITY)
-    assert QUALITY_MIN < ladder.position_of(ladder.DEFAULT_QUALITY, either.quality_scale) < QUALITY_MAX
+    assert POSITION_MIN < ladder.position_of(ladder.DEFAULT_QUALITY, either.quality_scale) < POSITION_MAX
 
 
 @given(scales())
@@ -153,17 +153,17 @@ def test_equal_steps_of_quality_multiply_beta_by_equal_factors(one: float, other
 
 @given(row_counts)
 def test_rows_run_from_the_first_to_the_last(rows: int) -> None:
-    assert ladder.table_row(QUALITY_MIN, rows) == 0
-    assert ladder.table_row(QUALITY_MAX, rows) == rows - 1
+    assert ladder.table_row(POSITION_MIN, rows) == 0
+    assert ladder.table_row(POSITION_MAX, rows) == rows - 1
 
 
 @given(tops, row_counts)
 def test_rows_run_up_to_the_top_of_the_ladder_or_on_from_there(top: int, rows: int) -> None:
-    assert ladder.table_row(QUALITY_MIN, rows, top) == 0
-    assert ladder.table_row(top, rows, top) == ladder.table_row(QUALITY_MAX, rows, top) == rows - 1
-    if top < QUALITY_MAX:
-        assert ladder.table_row(top, rows, QUALITY_MAX, top) == 0
-        assert ladder.table_row(QUALITY_MAX, rows, QUALITY_MAX, top) == rows - 1
+    assert ladder.table_row(POSITION_MIN, rows, top) == 0
+    assert ladder.table_row(top, rows, top) == ladder.table_row(POSITION_MAX, rows, top) == rows - 1
+    if top < POSITION_MAX:
+        assert ladder.table_row(top, rows, POSITION_MAX, top) == 0
+        assert ladder.table_row(POSITION_MAX, rows, POSITION_MAX, top) == rows - 1
 
 
 @given(positions, positions, row_counts, tops)
@@ -177,7 +177,7 @@ def test_the_row_is_the_nearest_one_as_an_integer(position: int, rows: int) -> N
     row = ladder.table_row(position, rows)
     assert type(row) is int
     assert (
-        abs(2 * row * SPAN - 2 * (position - QUALITY_MIN) * (rows - 1)) <= SPAN
+        abs(2 * row * SPAN - 2 * (position - POSITION_MIN) * (rows - 1)) <= SPAN
     )  # half a row at most, exactly
 
 
@@ -202,7 +202,7 @@ def test_at_most_two_neighbouring_anchors_are_mixed(position: int, anchors: int,
     assert used[-1] - used[0] <= 1
     assert mix.min() >= 0
     assert mix.sum() == pytest.approx(1, abs=1e-6)
-    expected = (min(position, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
+    expected = (min(position, top) - POSITION_MIN) / (top - POSITION_MIN) * (anchors - 1)
     assert mix @ np.arange(anchors) == pytest.approx(expected, abs=1e-5)
 
 
@@ -210,7 +210,7 @@ def test_at_most_two_neighbouring_anchors_are_mixed(position: int, anchors: int,
 def test_above_the_top_of_the_ladder_its_last_anchor_counts_alone(
     top: int, anchors: int, data: st.DataObject
 ) -> None:
-    position = data.draw(st.integers(top, QUALITY_MAX))
+    position = data.draw(st.integers(top, POSITION_MAX))
     assert ladder.anchor_weights(position, anchors, top).tolist() == [0.0] * (anchors - 1) + [1.0]
 
 
@@ -219,7 +219,7 @@ def test_at_an_anchor_the_scale_vector_is_the_anchors(intervals: int, data: st.D
     log_scales = data.draw(hnp.arrays(np.float32, (intervals + 1, 3), elements=logarithms))
     for anchor, logs in enumerate(log_scales):
         scale = ladder.scale_vector(
-            log_scales, ladder.anchor_weights(QUALITY_MIN + SPAN * anchor // intervals, len(log_scales))
+            log_scales, ladder.anchor_weights(POSITION_MIN + SPAN * anchor // intervals, len(log_scales))
         )
         np.testing.assert_allclose(scale, np.exp(logs), rtol=1e-5)
 
@@ -231,7 +231,7 @@ def test_a_scale_vector_lies_between_two_neighbouring_anchors(
     scale = ladder.scale_vector(log_scales, ladder.anchor_weights(position, len(log_scales)))
     assert scale.dtype == np.float32
     assert scale.shape == log_scales.shape[1:]
-    scaled = (position - QUALITY_MIN) * (len(log_scales) - 1)
+    scaled = (position - POSITION_MIN) * (len(log_scales) - 1)
     neighbours = np.exp(log_scales[[scaled // SPAN, -(-scaled // SPAN)]].astype(np.float64))
     assert (scale >= neighbours.min(axis=0) * (1 - 1e-5)).all()
     assert (scale <= neighbours.max(axis=0) * (1 + 1e-5)).all()
@@ -250,7 +250,7 @@ def test_on_a_rising_ladder_a_higher_quality_has_a_larger_scale(
 @given(positions)
 def test_halfway_is_the_geometric_mean(position: int) -> None:
     log_scales = np.log(np.array([[1.0], [16.0]], np.float32))
-    expected = 16 ** ((position - QUALITY_MIN) / SPAN)
+    expected = 16 ** ((position - POSITION_MIN) / SPAN)
     np.testing.assert_allclose(
         ladder.scale_vector(log_scales, ladder.anchor_weights(position, 2)), [expected], rtol=1e-5
     )

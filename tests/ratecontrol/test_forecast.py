@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import caesura
 from caesura import metrics
 from caesura.coding.cae2026 import Cae2026
-from caesura.format.container import QUALITY_MAX
+from caesura.format.container import POSITION_MAX
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.ratecontrol.forecast import forecast
@@ -92,4 +92,4 @@ def test_beyond_the_scale_there_is_none(
 def test_an_estimate_is_on_the_ladder_even_for_a_grey_picture(either: Bundle) -> None:
     flat = [np.zeros((either.channels, 8, 8), np.float32)]
     estimated = forecast(flat, [], either, Target(bytes=30), 128 * 128)
-    assert estimated is None or 100 <= estimated.ladder_position <= QUALITY_MAX
+    assert estimated is None or 100 <= estimated.ladder_position <= POSITION_MAX

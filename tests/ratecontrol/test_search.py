@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caesura.errors import ConfigError
-from caesura.format.container import QUALITY_MAX, QUALITY_MIN
+from caesura.format.container import POSITION_MAX, POSITION_MIN
 from caesura.ratecontrol import search as targets
 from caesura.ratecontrol.search import Found, Target, search
 
 PIXELS = 512 * 768
 NOISE = 0.003
 Curve = Callable[[int], float]
-positions = st.integers(QUALITY_MIN, QUALITY_MAX)
+positions = st.integers(POSITION_MIN, POSITION_MAX)
 
 
 def through(knots: list[tuple[int, float]]) -> Curve:
@@ -91,12 +91,12 @@ class Picture:
 
     def __call__(self, position: int) -> tuple[float, str]:
         assert type(position) is int
-        assert QUALITY_MIN <= position <= QUALITY_MAX
+        assert POSITION_MIN <= position <= POSITION_MAX
         assert position not in self.tried
         self.tried[position] = self._curve(position)
         return self.tried[position], f"coded at {position}"
 
-    def find(self, target: Target, guess: int = 5000, jump: int = QUALITY_MAX) -> Found[str]:
+    def find(self, target: Target, guess: int = 5000, jump: int = POSITION_MAX) -> Found[str]:
         """Search, and check what holds of every search."""
         found = search(target, self, pixels=PIXELS, start=guess, jump=jump)
         assert found.value == self.tried[found.ladder_position]
@@ -109,7 +109,7 @@ class Picture:
     def _tried_beyond(self, target: Target, position: int) -> bool:
         """Whether the neighbour that would be better was tried and does not do, or is off the scale."""
         beyond = position + 1 if target.is_size else position - 1
-        if not QUALITY_MIN <= beyond <= QUALITY_MAX:
+        if not POSITION_MIN <= beyond <= POSITION_MAX:
             return True
         return beyond in self.tried and not meets(target, self.tried[beyond])
 
@@ -144,19 +144,19 @@ def decibels(straight: Curve, noise: float = 0, seed: int = 0) -> Curve:
 def curves(draw: st.DrawFn, low: float, high: float, jump: int | None = None) -> Curve:
     """Rising from somewhere above `low` to somewhere below `high`, here and there not at all or by a leap."""
     count = draw(st.integers(0, 6))
-    inner = sorted(draw(st.sets(st.integers(QUALITY_MIN + 1, QUALITY_MAX - 1), max_size=count)))
+    inner = sorted(draw(st.sets(st.integers(POSITION_MIN + 1, POSITION_MAX - 1), max_size=count)))
     if jump is not None:
         inner = sorted({*inner, jump, jump + 1})
     heights = sorted(draw(st.lists(st.floats(low, high), min_size=len(inner) + 2, max_size=len(inner) + 2)))
     flat = draw(st.integers(0, len(heights)))
     if 0 < flat < len(heights):
         heights[flat] = heights[flat - 1]
-    return through(list(zip([QUALITY_MIN, *inner, QUALITY_MAX], heights, strict=True)))
+    return through(list(zip([POSITION_MIN, *inner, POSITION_MAX], heights, strict=True)))
 
 
 # 0.02 to 5 bits per pixel
 LOWEST, HIGHEST = math.log(0.02 * PIXELS / 8), math.log(5 * PIXELS / 8)
-jumps = st.integers(QUALITY_MIN, QUALITY_MAX)
+jumps = st.integers(POSITION_MIN, POSITION_MAX)
 
 
 # ---- a target
@@ -316,7 +316,7 @@ def test_a_size_is_met_on_any_curve(
     Picture(sizes(curve, noise, seed)).find(Target(bytes=wanted), guess, jump)
 
 
-@given(st.data(), st.integers(QUALITY_MIN, QUALITY_MAX - 1), positions, positions)
+@given(st.data(), st.integers(POSITION_MIN, POSITION_MAX - 1), positions, positions)
 def test_a_size_is_met_where_a_detail_layer_sets_in(
     data: st.DataObject, jump: int, position: int, guess: int
 ) -> None:
@@ -342,7 +342,7 @@ def test_without_noise_nothing_better_is_left(curve: Curve, position: int, guess
     target, measured = Target(bytes=math.ceil(math.exp(curve(position)))), sizes(curve)
     found = Picture(measured).find(target, guess)
     assert (
-        found.ladder_position == QUALITY_MAX
+        found.ladder_position == POSITION_MAX
         or close(target, found.value)
         or not meets(target, measured(found.ladder_position + 1))
     )
@@ -354,7 +354,7 @@ def test_it_ends_even_where_there_is_no_order(values: list[int], wanted: int, gu
     try:
         picture.find(Target(bytes=wanted), guess)
     except ConfigError:
-        assert values[QUALITY_MIN % 50] > wanted
+        assert values[POSITION_MIN % 50] > wanted
 
 
 @given(positions)
@@ -374,14 +374,14 @@ def test_a_guess_off_the_scale_is_moved_onto_it(guess: int) -> None:
 @given(positions, positions)
 def test_a_size_above_all_gives_the_best(guess: int, jump: int) -> None:
     found = Picture(sizes(PHOTO_SIZES)).find(Target(bytes=10**9), guess, jump)
-    assert found.ladder_position == QUALITY_MAX
+    assert found.ladder_position == POSITION_MAX
     assert found.trials <= 5
 
 
 @given(positions, positions)
 def test_a_quality_below_all_gives_the_smallest(guess: int, jump: int) -> None:
     found = Picture(decibels(PHOTO_PSNR)).find(Target(psnr=3), guess, jump)
-    assert found.ladder_position == QUALITY_MIN
+    assert found.ladder_position == POSITION_MIN
     assert found.trials <= 5
 
 
@@ -434,5 +434,5 @@ def test_an_error_of_a_trial_comes_through() -> None:
 
 def test_trials_are_bounded_by_halving() -> None:
     """The claim behind the bound: 14 halvings are enough for the whole scale."""
-    left = QUALITY_MAX - QUALITY_MIN + 1
+    left = POSITION_MAX - POSITION_MIN + 1
     assert next(n for n in itertools.count() if 2**n > left) == 14

@@ -20,7 +20,7 @@ from caesura.entropy import grouped
 from caesura.entropy.coder import Popper, Pusher
 from caesura.entropy.control import Control, Indices
 from caesura.entropy.passes import PASSES, parts
-from caesura.format.container import QUALITY_MAX
+from caesura.format.container import POSITION_MAX
 from caesura.models import ladder
 from caesura.models.conditioning import Conditioning
 
@@ -118,9 +118,9 @@ def _settings(conditioning: Conditioning) -> tuple[Control, int, float]:
     """Entropy control, its row and the quantization step."""
     bundle, position = conditioning.bundle, conditioning.ladder_position
     assert bundle.detail is not None  # of an architecture that has the layer
-    row = ladder.table_row(position, len(bundle.detail.bias), QUALITY_MAX, bundle.ladder_top)
+    row = ladder.table_row(position, len(bundle.detail.bias), POSITION_MAX, bundle.ladder_top)
     first, last = bundle.detail_log_step
-    share = (position - bundle.ladder_top) / (QUALITY_MAX - bundle.ladder_top)
+    share = (position - bundle.ladder_top) / (POSITION_MAX - bundle.ladder_top)
     return bundle.detail, row, math.exp(first + (last - first) * share)
 
 

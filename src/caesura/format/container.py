@@ -35,7 +35,7 @@ HEADER, LATENTS, DETAIL, ALPHA = ord("H"), ord("L"), ord("D"), ord("A")
 METADATA = {"icc": ord("i"), "exif": ord("e"), "xmp": ord("x")}
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28  # default of the argument of that name
-QUALITY_MIN, QUALITY_MAX = 100, 10000  # hundredths
+POSITION_MIN, POSITION_MAX = 100, 10000  # of the ladder, in hundredths
 CELL, MAX_CELLS = 64, 32  # a segment's side: pixels of a cell, cells at most
 _METADATA_OF = {kind: name for name, kind in METADATA.items()}
 _MAX_CHUNK = 1 << 32
@@ -94,8 +94,8 @@ class Header:
         if self.channels not in (1, 2, 3, 4):
             allowed = "1 (grey) and 3 (RGB) are allowed, one more with transparency"
             raise FormatError(f"header: channels is {self.channels}; {allowed}")
-        if not QUALITY_MIN <= self.ladder_position <= QUALITY_MAX:
-            allowed = f"{QUALITY_MIN} to {QUALITY_MAX} hundredths are allowed"
+        if not POSITION_MIN <= self.ladder_position <= POSITION_MAX:
+            allowed = f"{POSITION_MIN} to {POSITION_MAX} hundredths are allowed"
             raise FormatError(f"header: ladder position is {self.ladder_position}; {allowed}")
         if not 1 <= self.cells <= MAX_CELLS:
             allowed = f"1 to {MAX_CELLS} of {CELL} pixels are allowed"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from caesura import arguments
-from caesura.format.container import QUALITY_MAX, QUALITY_MIN
+from caesura.format.container import POSITION_MAX, POSITION_MIN
 
 if TYPE_CHECKING:  # the command line takes its default from here and must start without NumPy
     import numpy as np
@@ -60,17 +60,17 @@ def quality_of(ladder_position: int, scale: Scale) -> float:
     return round(interpolate(ladder_position / 100, [(own, quality) for quality, own in scale]), 2)
 
 
-def table_row(ladder_position: int, rows: int, top: int = QUALITY_MAX, bottom: int = QUALITY_MIN) -> int:
+def table_row(ladder_position: int, rows: int, top: int = POSITION_MAX, bottom: int = POSITION_MIN) -> int:
     """The row of tables for a ladder position: of `rows`, evenly from `bottom` to `top` and no further."""
     span = top - bottom
     return (2 * (min(ladder_position, top) - bottom) * (rows - 1) + span) // (2 * span)
 
 
-def anchor_weights(ladder_position: int, anchors: int, top: int = QUALITY_MAX) -> NDArray[np.float32]:
+def anchor_weights(ladder_position: int, anchors: int, top: int = POSITION_MAX) -> NDArray[np.float32]:
     """Interpolation weights of the ladder's anchors: float32 (anchors,), at most two not zero, sum 1."""
     import numpy as np
 
-    anchor = (min(ladder_position, top) - QUALITY_MIN) / (top - QUALITY_MIN) * (anchors - 1)
+    anchor = (min(ladder_position, top) - POSITION_MIN) / (top - POSITION_MIN) * (anchors - 1)
     weights: NDArray[np.float32] = np.maximum(0, 1 - np.abs(anchor - np.arange(anchors))).astype(np.float32)
     return weights
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.format.container import QUALITY_MAX, QUALITY_MIN
+from caesura.format.container import POSITION_MAX, POSITION_MIN
 from caesura.models.bundle import Bundle
 from caesura.models.fitted import Fitted, Top
 from caesura.models.ladder import interpolate
@@ -59,7 +59,7 @@ def usual(bundle: Bundle, target: Target, pixels: int) -> int | None:
     line = known.bits if target.is_size else known.error if target.name == "psnr" else known.loss
     heights = [(_height(target, mean, pixels), position) for position, mean in line.means]
     if known.top is not None:
-        heights.append((_top_height(target, heights[-1][0], pixels, known.top), QUALITY_MAX / 100))
+        heights.append((_top_height(target, heights[-1][0], pixels, known.top), POSITION_MAX / 100))
     rising = list(itertools.accumulate(heights, max))
     return round(100 * interpolate(target.height(target.bound(pixels)), rising))
 
@@ -116,7 +116,8 @@ def forecast(
     sampled = sample(latents, contrasts)
     anchors = len(bundle.log_gain)
     positions: list[float] = [
-        QUALITY_MIN + (bundle.ladder_top - QUALITY_MIN) * anchor / (anchors - 1) for anchor in range(anchors)
+        POSITION_MIN + (bundle.ladder_top - POSITION_MIN) * anchor / (anchors - 1)
+        for anchor in range(anchors)
     ]
     gains = np.exp(bundle.log_gain)[:, :, None]
     heights = [
@@ -124,7 +125,7 @@ def forecast(
         for gain, position in zip(gains, positions, strict=True)
     ]
     if known.top is not None:
-        positions.append(QUALITY_MAX)
+        positions.append(POSITION_MAX)
         heights.append(_top_height(target, heights[-1], pixels, known.top))
     if heights[-1] < aim or any(a >= b for a, b in itertools.pairwise(heights)):
         return None

@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from caesura import arguments
 from caesura.errors import ConfigError
-from caesura.format.container import QUALITY_MAX, QUALITY_MIN
+from caesura.format.container import POSITION_MAX, POSITION_MIN
 from caesura.models.ladder import interpolate
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ def search(
     pixels: int,
     start: int,
     slope: float | None = None,
-    jump: int = QUALITY_MAX,
+    jump: int = POSITION_MAX,
     explain: Callable[[T], str] = lambda result: "",
 ) -> Found[T]:
     """The largest ladder position within a maximum size, or the smallest that reaches a minimum quality.
@@ -190,7 +190,7 @@ def search(
     trials: list[_Trial[T]] = []
     low: _Trial[T] | None = None  # the highest position below the bound (a size may equal it) ...
     high: _Trial[T] | None = None  # ... and the lowest that is not
-    position = min(max(int(start), QUALITY_MIN), QUALITY_MAX)
+    position = min(max(int(start), POSITION_MIN), POSITION_MAX)
     while True:
         value, result = attempt(position)
         trial = _Trial(position, value, target.height(value), result)
@@ -202,8 +202,8 @@ def search(
         best = low if target.is_size else high
         if best is trial and abs(value - bound) <= abs(near - bound):
             break
-        bottom = low.position if low else QUALITY_MIN - 1
-        top = high.position if high else QUALITY_MAX + 1
+        bottom = low.position if low else POSITION_MIN - 1
+        top = high.position if high else POSITION_MAX + 1
         if top - bottom <= 1:
             break
         if len(trials) < INTERPOLATED:
@@ -237,7 +237,7 @@ def _interpolated(
         average: slope of the line where only one trial is known.
         jump: no line crosses it.
     """
-    bracketed = bottom >= QUALITY_MIN and top <= QUALITY_MAX
+    bracketed = bottom >= POSITION_MIN and top <= POSITION_MAX
     split = bracketed and bottom <= jump < top
 
     def distance(trial: _Trial[T]) -> float:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.format.container import QUALITY_MIN
+from caesura.format.container import POSITION_MIN
 from caesura.tiles.grid import Segment
 from caesura.tiles.layers import Pixels
 from caesura.tiles.source import Strip
@@ -47,7 +47,7 @@ class RateControlCache:
     def reset(self, ladder_position: int, ladder_top: int) -> None:
         """Drop what a trial at this position cannot use, of a ladder that ends at `ladder_top`."""
         position = min(ladder_position, ladder_top)  # latents above the ladder's top are those at it
-        nearest = min(max(round(position / _SPACING) * _SPACING, QUALITY_MIN), ladder_top)
+        nearest = min(max(round(position / _SPACING) * _SPACING, POSITION_MIN), ladder_top)
         if nearest != self.cached_position:
             self.latents.clear()
         if position != self._last:

@@ -20,7 +20,7 @@ from caesura.coding import preview
 from caesura.coding.architectures import segment_coder
 from caesura.coding.base import MIN_EFFORT
 from caesura.errors import ConfigError
-from caesura.format.container import QUALITY_MIN
+from caesura.format.container import POSITION_MIN
 from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle, digest, load, read_manifest
 from caesura.models.conditioning import Conditioning
 from caesura.picture import files, loading, pixels
@@ -88,7 +88,7 @@ def fit(bundle: Bundle, paths: list[Path]) -> tuple[Float, float]:
     random = np.random.default_rng(1)
     for number, path in enumerate(track(paths, "fitting")):
         for part in range(_RATES):
-            low, high = np.linspace(QUALITY_MIN, bundle.ladder_top, _RATES + 1).astype(int)[part:][:2]
+            low, high = np.linspace(POSITION_MIN, bundle.ladder_top, _RATES + 1).astype(int)[part:][:2]
             plane, decoded = _coded(path, int(random.integers(low, high)), bundle, random)
             if number % _HELD_OUT == 0:
                 held_out.append((plane, decoded))
