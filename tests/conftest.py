@@ -33,7 +33,8 @@ settings.load_profile("caesura")
 SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ  # this process is one of several
 
 
-SLOW_FIXTURES = {"ray_here", "browser", "perceptual"}  # whose tests are slow, since they are slow to make
+# Fixtures whose tests are slow, since they take seconds to make.
+SLOW_FIXTURES = {"browser", "perceptual", "ray_here", "whole", "written"}
 
 
 @pytest.hookimpl(tryfirst=True)

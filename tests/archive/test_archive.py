@@ -243,7 +243,7 @@ def test_tar_shards_keep_the_rest_of_their_samples(ray_here: None, tmp_path: Pat
                     tar.addfile(fact, io.BytesIO(content))
     (tmp_path / "in" / "cut.tar").write_bytes((tmp_path / "in" / "0.tar").read_bytes()[:700])
     out = tmp_path / "out"
-    outcome = run("archive", "encode", tmp_path / "in", out, "--to", "tar", "--batch", 2, "--workers", 2)
+    outcome = run("archive", "encode", tmp_path / "in", out, "--to", "tar", "--batch", 2, "--workers", 1)
     assert outcome.status == 1
     assert outcome.out.startswith("6 done, 0 skipped, 1 failed")
     assert "cut.tar" in outcome.err
@@ -270,7 +270,7 @@ def test_tables_keep_their_other_columns(ray_here: None, tmp_path: Path) -> None
     table = pa.table({"image": cells, "label": list(range(5))})
     pq.write_table(table, tmp_path / "in" / "t.parquet")
     out = tmp_path / "out"
-    outcome = run("archive", "encode", tmp_path / "in", out, "--to", "parquet", "--batch", 2, "--workers", 2)
+    outcome = run("archive", "encode", tmp_path / "in", out, "--to", "parquet", "--batch", 2, "--workers", 1)
     assert outcome.status == 1
     assert outcome.out.startswith("4 done, 0 skipped, 1 failed")
     coded = pa.concat_tables([pq.read_table(path) for path in out.glob("table-*.parquet")]).sort_by("label")
@@ -288,7 +288,7 @@ def test_tables_keep_their_other_columns(ray_here: None, tmp_path: Path) -> None
     pq.write_table(table, foreign)
     cells[3]["bytes"] = png(3)
     pq.write_table(pa.table({"image": cells, "label": list(range(5))}), tmp_path / "in" / "t.parquet")
-    outcome = run("archive", "encode", tmp_path / "in", out, "--to", "parquet", "--batch", 2, "--workers", 2)
+    outcome = run("archive", "encode", tmp_path / "in", out, "--to", "parquet", "--batch", 2, "--workers", 1)
     assert succeeded(outcome).startswith("1 done, 4 skipped, 0 failed")
     assert pq.read_table(foreign) == table
     foreign.unlink()
@@ -313,7 +313,7 @@ def test_what_is_not_the_archives_is_kept(to: str, ray_here: None, tmp_path: Pat
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(content)
     for _ in range(2):
-        outcome = run("archive", "encode", source, out, "--to", to, "--batch", 2, "--workers", 2)
+        outcome = run("archive", "encode", source, out, "--to", to, "--batch", 2, "--workers", 1)
         assert {name: (out / name).read_bytes() for name in theirs} == theirs
         if to == "files":
             assert outcome.status == 1
@@ -321,7 +321,7 @@ def test_what_is_not_the_archives_is_kept(to: str, ray_here: None, tmp_path: Pat
             assert outcome.err.splitlines() == [line]
         else:
             succeeded(outcome)
-    succeeded(run("archive", "encode", source, out, "--to", to, "--force", "--batch", 2, "--workers", 2))
+    succeeded(run("archive", "encode", source, out, "--to", to, "--force", "--batch", 2, "--workers", 1))
     kept = {name: (out / name).read_bytes() for name in theirs}
     assert [name for name in theirs if kept[name] != theirs[name]] == (
         ["a/000.png.cae"] if to == "files" else []
@@ -403,9 +403,9 @@ def test_an_archive_is_made_whatever_becomes_of_the_lines(
 
 def test_an_archive_begun_anew_removes_its_own_shards(ray_here: None, tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 4), tmp_path / "out"
-    succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 2, "--workers", 2))
+    succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 2, "--workers", 1))
     (out / "shard-000000.tar").write_bytes(b"a dataset's")
-    succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 4, "--workers", 2, "--force"))
+    succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 4, "--workers", 1, "--force"))
     names = {row["output"].partition("/")[0] for row in rows(out)}
     assert {path.name for path in out.glob("shard-*")} == {"shard-000000.tar", *names}
     assert len(names) == 1
@@ -426,6 +426,7 @@ def test_pictures_that_a_dead_run_has_begun_are_done_whatever_units_they_are_in_
     assert (out / "b/001.png.cae").read_bytes() == coded(source / names[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "destination"), [("in", "in"), ("in", "in/out"), ("in/a", "in"), ("in", "link")]
 )
@@ -523,6 +524,7 @@ def test_what_cannot_be_done_is_refused(options: tuple[str, ...], says: str, tmp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--model", "nosuch"), ("--tune", "ms-ssim"), ("--from", "parquet")])
 def test_what_cannot_be_done_leaves_an_archive_as_it_is(options: tuple[str, ...], tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 2), tmp_path / "out"

@@ -45,6 +45,7 @@ def age(path: Path, seconds: int) -> None:
     os.utime(path, ns=(then, then))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_folder_is_mirrored(jobs: int, photos: Path, tmp_path: Path) -> None:
     before = files(photos)
@@ -61,6 +62,7 @@ def test_a_folder_is_mirrored(jobs: int, photos: Path, tmp_path: Path) -> None:
     assert outcome.err.splitlines()[-1].startswith("4 done, 0 skipped, 0 failed; ")
 
 
+@pytest.mark.slow
 def test_and_comes_back(photos: Path, tmp_path: Path) -> None:
     succeeded(run("encode", "-r", photos, "-o", tmp_path / "out"))
     outcome = run("decode", "-r", tmp_path / "out", "-o", tmp_path / "back")
@@ -71,6 +73,7 @@ def test_and_comes_back(photos: Path, tmp_path: Path) -> None:
     assert outcome.err.splitlines()[-1].startswith("4 done, 0 skipped, 0 failed; ")
 
 
+@pytest.mark.slow
 def test_without_an_output_results_lie_beside_their_sources(photos: Path) -> None:
     (photos / "old.cae").unlink()
     before = files(photos)
@@ -110,6 +113,7 @@ def test_a_folder_does_not_go_into_a_file(photos: Path, picture: Path) -> None:
     assert f"{picture} is a file; {photos} needs a folder" in line
 
 
+@pytest.mark.slow
 def test_pictures_that_differ_in_their_extension_keep_it(photos: Path, tmp_path: Path) -> None:
     save(photos / "a.webp", drawn(8, 8))
     save(photos / "a.png.png", drawn(32, 8))  # what a.png would be called
@@ -171,6 +175,7 @@ def test_an_original_is_kept_when_its_folder_is_decoded(
     assert "a.png is there already; --force replaces it; it is not known to be made from this" in outcome.err
 
 
+@pytest.mark.slow
 def test_a_result_that_was_changed_since_is_kept(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     succeeded(run("encode", "-r", photos, "-o", out))
@@ -217,6 +222,7 @@ def test_what_was_decoded_in_the_place_of_an_original_is_not_coded_again(
     assert (coded / "c.cae").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_folders_that_were_moved_and_parts_of_them_are_known(photos: Path, tmp_path: Path) -> None:
     (photos / "old.cae").unlink()
     succeeded(run("encode", "-r", photos))
@@ -284,6 +290,7 @@ def test_a_record_that_was_cut_off_loses_a_line(photos: Path, tmp_path: Path) ->
     assert len([line for line in path.read_text().splitlines() if line]) == 5
 
 
+@pytest.mark.slow
 def test_what_was_decoded_in_its_place_is_not_coded_again(photos: Path) -> None:
     (photos / "old.cae").unlink()
     succeeded(run("encode", "-r", photos))
@@ -357,6 +364,7 @@ def test_an_error_of_any_kind_is_one_files_own(
     assert list(files(tmp_path / "out")) == ["a.cae", *CODED[2:]]
 
 
+@pytest.mark.slow
 def test_force_does_everything(photos: Path, tmp_path: Path) -> None:
     succeeded(run("encode", "-r", photos, "-o", tmp_path / "out"))
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out", "--force", "-q", 10)
@@ -391,6 +399,7 @@ def test_bad_files_are_reported_and_the_rest_go_on(jobs: int, photos: Path, tmp_
     assert list(files(tmp_path / "out")) == CODED
 
 
+@pytest.mark.slow
 def test_a_folder_in_a_results_place_fails_alone(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "a.cae").mkdir(parents=True)
     outcome = run("encode", "-r", photos, "-o", tmp_path / "out")
@@ -442,6 +451,7 @@ def test_a_dry_run_finds_what_would_be_refused(picture: Path) -> None:
     assert picture.with_suffix(".cae").read_bytes() == b"kept"
 
 
+@pytest.mark.slow
 def test_json_is_an_object_a_file(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (photos / "bad.png").write_bytes(b"no picture")

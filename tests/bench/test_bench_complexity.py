@@ -117,6 +117,7 @@ def test_an_einsum_of_three_is_refused() -> None:
         macs(graph([node], [3, 3], {"w": (3, 3)}), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["photo", "photo-psnr", "cae2017"])
 def test_the_count_is_what_the_manifest_says(name: str) -> None:
     bundle = bundles.load(name)
@@ -124,6 +125,7 @@ def test_the_count_is_what_the_manifest_says(name: str) -> None:
     assert {"encode": counted.encode, "decode": counted.decode} == bundle.manifest["work"]
 
 
+@pytest.mark.slow
 def test_parts_are_graphs_and_control_and_make_the_whole(flagship: bundles.Bundle) -> None:
     counted = complexity.count(flagship)
     assert set(counted.parts) == {*flagship.graphs, "control"}

@@ -437,6 +437,7 @@ def test_pages_have_safe_and_different_names() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+\.html", file) for file in files.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -492,6 +493,7 @@ def test_what_was_not_measured_is_left_out(empty: tuple[str, ...], tmp_path: Pat
     assert "<h1>" in html.write(folder).read_text()
 
 
+@pytest.mark.slow
 def test_codecs_that_are_not_ours_have_a_page_too(tmp_path: Path) -> None:
     results = made()
     for codec in results["codecs"]:
@@ -519,6 +521,7 @@ def test_the_sentence_claims_no_more_than_the_interval() -> None:
     assert html.sentence(bd, "us", []) == ""
 
 
+@pytest.mark.slow
 def test_the_hardest_variant_of_a_codec_is_that_of_the_metric(tmp_path: Path) -> None:
     results = made()
     for entry in results["bd"]:  # AVIF speed 6 is ahead by MS-SSIM alone
@@ -536,6 +539,7 @@ def test_the_hardest_variant_of_a_codec_is_that_of_the_metric(tmp_path: Path) ->
     assert rows == ["AVIF speed 3", "AVIF speed 6", "JPEG 4:2:0"]
 
 
+@pytest.mark.slow
 def test_pictures_have_a_table_of_every_metric_that_was_measured(tmp_path: Path) -> None:
     results = made()
     for curve in results["curves"]:

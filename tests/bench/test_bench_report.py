@@ -151,6 +151,7 @@ def ladders(
     return np.array(rates), np.array(qualities)
 
 
+@pytest.mark.slow
 def test_pictures_that_agree_leave_no_doubt() -> None:
     low, high = interval(ladders(6), ladders(6, [0.8])) or (0, 0)
     assert low == pytest.approx(-20)
@@ -387,6 +388,7 @@ def test_qualities_are_those_of_their_definitions(part: Pixels) -> None:
     assert found.ms_ssim == metrics.ms_ssim(part, decoded)
 
 
+@pytest.mark.slow
 def test_ssimulacra_2_is_the_librarys(part: Pixels) -> None:
     from ssimulacra2 import compute_ssimulacra2
 

@@ -27,6 +27,7 @@ def test_others_are_everyone_but_us(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock(monkeypatch, None, None).used() is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="Linux alone tells")
 def test_our_own_work_is_not_others() -> None:
     beside, before = machine.OtherLoad(), os.times()
@@ -101,6 +102,7 @@ def test_a_machine_that_is_not_idle_is_refused_at_once(
         times.page(photos, "photo", quick=True, console=Console(quiet=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("used", [(0.0, 0.5), (0.0, 0.0, 0.5)])
 def test_times_of_a_machine_that_was_busy_meanwhile_or_after_are_not_kept(
     used: tuple[float, ...], photos: Path, monkeypatch: pytest.MonkeyPatch

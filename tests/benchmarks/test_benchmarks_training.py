@@ -42,6 +42,7 @@ def test_a_configuration_has_the_name_of_a_shipped_one_or_a_files() -> None:
         training.read("nowhere.toml")
 
 
+@pytest.mark.slow
 def test_a_page_depends_on_its_number_alone_and_is_mostly_paper() -> None:
     page = pages.page(3)
     assert page.shape == (pages.SIDE, pages.SIDE, 3)

@@ -38,6 +38,7 @@ def test_a_shell_codes_a_picture_and_decodes_it(picture: Path, tmp_path: Path) -
     assert np.array_equal(opened(tmp_path / "back.png"), caesura.decode_array(data))
 
 
+@pytest.mark.slow
 def test_a_shell_gets_one_line_and_status_1_when_something_is_wrong(tmp_path: Path) -> None:
     missing = tmp_path / "missing.cae"
     outcome = process("info", missing)
@@ -45,6 +46,7 @@ def test_a_shell_gets_one_line_and_status_1_when_something_is_wrong(tmp_path: Pa
     assert outcome.out == ""
 
 
+@pytest.mark.slow
 def test_a_shell_gets_status_2_when_an_option_is_out_of_range(picture: Path) -> None:
     outcome = process("encode", picture, "--quality", 0)
     assert outcome.status == 2
@@ -53,6 +55,7 @@ def test_a_shell_gets_status_2_when_an_option_is_out_of_range(picture: Path) -> 
     assert list(files(picture.parent)) == ["picture.png"]
 
 
+@pytest.mark.slow
 def test_info_starts_without_numpy_pillow_onnxruntime_and_torch(file: Path) -> None:
     outcome = process("info", file, program=IMPORTED)
     assert outcome.status == 0

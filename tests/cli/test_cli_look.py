@@ -93,6 +93,7 @@ def test_info_of_a_file_cut_in_its_header_says_so(file: Path) -> None:
 # compare
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coded.cae", "coded.jpg"])
 def test_compare_gives_rate_and_quality(name: str, tmp_path: Path, astronaut: Pixels) -> None:
     pixels = np.ascontiguousarray(astronaut[:176, 100:292])
@@ -114,6 +115,7 @@ def test_compare_gives_rate_and_quality(name: str, tmp_path: Path, astronaut: Pi
     assert f"{facts['ms_ssim']:.5f}" in text
 
 
+@pytest.mark.slow
 def test_compare_of_small_pictures_goes_without_ms_ssim(picture: Path, file: Path) -> None:
     facts = strict_json(succeeded(run("compare", picture, file, "--json")))
     assert set(facts) == {"bytes", "bpp", "psnr"}
@@ -178,6 +180,7 @@ def test_compare_takes_what_encode_takes(name: str, tmp_path: Path) -> None:
     assert (f"caesura: warning: {original}" in outcome.err) == (name in told)
 
 
+@pytest.mark.slow
 def test_compare_counts_what_is_seen(tmp_path: Path) -> None:
     pixels = drawn(40, 56)
     alpha = np.where(np.arange(56) < 20, 0, 255).astype(np.uint8) * np.ones((40, 1), np.uint8)
@@ -251,6 +254,7 @@ def test_version_prints_the_packages() -> None:
     assert succeeded(run("--version")) == f"caesura {caesura.__version__}\n"
 
 
+@pytest.mark.slow
 def test_every_command_has_its_help() -> None:
     listed = succeeded(run("--help"))
     for command in ("encode", "decode", "info", "compare", "models", "bench", "train", "export"):

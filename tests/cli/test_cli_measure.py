@@ -472,6 +472,7 @@ def test_bench_without_the_extra_says_what_to_install(library: str, picture: Pat
     assert last == f"caesura: {library} is not installed; pip install 'caesura[bench]'"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_costs")
 def test_a_codec_that_fails_is_named(picture: Path, tmp_path: Path) -> None:
     def fail(codec: Caesura, data: bytes) -> Pixels:

@@ -96,6 +96,7 @@ def test_other_parts_are_refused(coded: Path, tmp_path: Path, option: str, value
 # ---- damage
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_an_error_or_recovered(coded: Path, tmp_path: Path) -> None:
     data, out = bytearray(coded.read_bytes()), tmp_path / "out.png"
     data[len(data) // 2] ^= 1
@@ -119,6 +120,7 @@ def test_a_limit_of_pixels_holds_both_ways(photo: Path, coded: Path, tmp_path: P
     assert expected in complaint(run("decode", coded, "-o", tmp_path / "b.png", *limit))
 
 
+@pytest.mark.slow
 def test_large_pictures_go_through_in_rows(
     photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ def test_beyond_what_a_model_reaches_its_last_quality_is_taken(either: Bundle, q
     assert caesura.encode(pixels, quality=quality, model=either) == at_the_end
 
 
+@pytest.mark.slow
 def test_one_quality_means_about_one_picture_whatever_the_model(coffee: Pixels) -> None:
     picture = coffee[100:292, 200:456]
     one, other = (
@@ -220,6 +221,7 @@ def use_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
     transform._session.cache_clear()
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_symbol(
     coffee: Pixels, bundle: Bundle, use_threads: Callable[[str], None]
 ) -> None:

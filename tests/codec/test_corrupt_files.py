@@ -100,6 +100,7 @@ def test_every_truncation_is_noticed(small: bytes) -> None:
             caesura.decode(small[:length])
 
 
+@pytest.mark.slow
 @given(st.sampled_from(SMALL), st.binary(min_size=1, max_size=20))
 def test_rubbish_behind_the_file_is_noticed(kind: tuple[str, float], rubbish: bytes) -> None:
     model, quality = kind
@@ -197,6 +198,7 @@ def test_a_header_that_is_not_of_its_payload_gives_a_picture_of_its_shape_or_an_
     assert_decodes_or_refuses(container.write(other, Payload([SegmentData(layers(payload).latents, detail)])))
 
 
+@pytest.mark.slow
 @given(samples, samples)
 @settings(max_examples=50)
 def test_a_header_of_another_file_gives_a_picture_of_its_shape_or_an_error(one: bytes, other: bytes) -> None:

@@ -95,6 +95,7 @@ def test_forked_workers_leave_alone_what_their_parent_has_loaded(tmp_path: Path)
     assert [np.array_equal(read, data[number]) for number, read in enumerate(loader)] == [True] * 3
 
 
+@pytest.mark.slow
 def test_parts_previews_and_transforms(tmp_path: Path) -> None:
     source = folder(tmp_path)
     whole = caesura.decode_array(FILES[0])

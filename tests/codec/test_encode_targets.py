@@ -37,12 +37,14 @@ def test_a_size_is_met_and_nearly_used(either: Bundle, part: Pixels, size: int) 
     assert len(data) >= min(size - max(40, 0.01 * size), whole)
 
 
+@pytest.mark.slow
 def test_a_rate_is_that_size(part: Pixels) -> None:
     data = caesura.encode(part, target=Target(bpp=0.5))
     assert data == caesura.encode(part, target=Target(bytes=256 * 256 // 16))
     assert metrics.bits_per_pixel(len(data), 256, 256) <= 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [28.0, 38.0, 44.0])
 def test_a_psnr_is_reached_and_hardly_more(flagship: Bundle, part: Pixels, wanted: float) -> None:
     decoded = caesura.decode_array(caesura.encode(part, target=Target(psnr=wanted), model=flagship))
@@ -142,6 +144,7 @@ def decoded(coder: Encoder, source: Source) -> Pixels:
     return caesura.decode_array(container.write(coder.header, payload))
 
 
+@pytest.mark.slow
 def test_the_colours_count_and_not_the_transparency(flagship: Bundle, part: Pixels) -> None:
     with_alpha = np.dstack([part, np.arange(256, dtype=np.uint8)[:, None] * np.ones((1, 256), np.uint8)])
     decoded = caesura.decode_array(caesura.encode(with_alpha, target=Target(psnr=33)))
@@ -149,6 +152,7 @@ def test_the_colours_count_and_not_the_transparency(flagship: Bundle, part: Pixe
     assert 33 <= metrics.psnr(part[seen], decoded[seen, :, :3]) <= 33 + PSNR_ABOVE
 
 
+@pytest.mark.slow
 def test_the_picture_is_analysed_once(part: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     usual = Cae2026.analyse

@@ -80,6 +80,7 @@ def test_the_default_is_above_45_db_on_the_dark_picture_at_every_quality() -> No
     assert min(sweep(dark())) >= 45
 
 
+@pytest.mark.slow
 def test_a_photograph_reaches_45_db_too(astronaut: Pixels) -> None:
     reached = sweep(astronaut[100:292, 150:342])
     assert all(later > earlier for earlier, later in itertools.pairwise(reached)), reached

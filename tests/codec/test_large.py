@@ -140,6 +140,7 @@ def test_a_cut_file_is_refused(tmp_path: Path, picture: Image.Image) -> None:
         encode_rows(path)
 
 
+@pytest.mark.slow
 def test_a_format_that_is_not_known_is_refused_and_nothing_left(tmp_path: Path, picture: Image.Image) -> None:
     with pytest.raises(ImageError, match=r"out\.xyz: extension is '\.xyz'; \.jpeg, .* are allowed"):
         large.decode(encode(picture), tmp_path / "out.xyz")
@@ -148,6 +149,7 @@ def test_a_format_that_is_not_known_is_refused_and_nothing_left(tmp_path: Path, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_until_it_is_whole_a_file_has_no_name(tmp_path: Path, picture: Image.Image) -> None:
     if not hasattr(os, "O_TMPFILE"):
         pytest.skip("of Linux")
@@ -177,6 +179,7 @@ def test_a_folder_that_cannot_be_written_is_our_error(tmp_path: Path, picture: I
         large.decode(encode(picture), tmp_path / "none" / "out.png")
 
 
+@pytest.mark.slow
 def test_empty_metadata_is_left_out(tmp_path: Path, picture: Image.Image) -> None:
     path = tmp_path / "picture.jpg"
     picture.convert("RGB").save(path)
@@ -185,6 +188,7 @@ def test_empty_metadata_is_left_out(tmp_path: Path, picture: Image.Image) -> Non
     assert "exif" not in caesura.decode(encode_rows(path)).info
 
 
+@pytest.mark.slow
 def test_an_error_in_the_middle_is_the_decoders(tmp_path: Path, picture: Image.Image) -> None:
     header, payload = container.read(encode(picture))
     forged = [*payload.segments[:-1], container.SegmentData(b"odd")]
@@ -194,6 +198,7 @@ def test_an_error_in_the_middle_is_the_decoders(tmp_path: Path, picture: Image.I
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_damage_and_wrong_types_are_as_elsewhere(tmp_path: Path, picture: Image.Image) -> None:
     data = encode(picture)
     (tmp_path / "in.cae").write_bytes(data)
@@ -214,6 +219,7 @@ def test_damage_and_wrong_types_are_as_elsewhere(tmp_path: Path, picture: Image.
             encode_rows(tmp_path / "pipe.png")
 
 
+@pytest.mark.slow
 def test_the_limit_of_pixels_holds(tmp_path: Path, picture: Image.Image) -> None:
     path = tmp_path / "picture.png"
     picture.save(path)

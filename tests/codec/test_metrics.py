@@ -41,11 +41,13 @@ def test_psnr_is_of_the_mean_over_all_pixels_and_channels() -> None:
     assert metrics.psnr(grey(0), other) == pytest.approx(10 * math.log10(48))
 
 
+@pytest.mark.slow
 @given(pictures)
 def test_psnr_of_equal_pictures_is_infinite(picture: Pixels) -> None:
     assert metrics.psnr(picture, picture.copy()) == math.inf
 
 
+@pytest.mark.slow
 @given(pictures, st.data())
 def test_psnr_does_not_mind_which_picture_is_the_original(picture: Pixels, data: st.DataObject) -> None:
     other = data.draw(hnp.arrays(np.uint8, picture.shape))

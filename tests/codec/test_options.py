@@ -49,6 +49,7 @@ def test_types_that_are_not_allowed_are_named(name: str, value: Any) -> None:
         EncodeOptions(**{name: value})
 
 
+@pytest.mark.slow
 def test_options_and_keywords_give_the_same_file(part: Pixels) -> None:
     options = EncodeOptions(quality=30, effort=1, segment_side=128)
     data = caesura.encode(part, options)

@@ -31,6 +31,7 @@ def photo(astronaut: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(astronaut[:70, :90])
 
 
+@pytest.mark.slow
 def test_saving_is_encoding(photo: Image.Image) -> None:
     assert saved(photo) == caesura.encode(photo)
     assert saved(photo, quality=20, effort=1) == caesura.encode(photo, quality=20, effort=1)
@@ -117,6 +118,7 @@ def test_metadata_that_is_nothing_is_left_out(photo: Image.Image, value: object)
     assert saved(tagged, exif=value) == saved(photo)
 
 
+@pytest.mark.slow
 def test_threads_share_it(photo: Image.Image) -> None:
     expected = saved(photo)
     with ThreadPoolExecutor(4) as pool:
@@ -174,6 +176,7 @@ def test_an_opened_picture_can_be_copied(photo: Image.Image, kind: str, loaded: 
     assert made.draft(None, (1, 1)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_files_are_closed_as_pillow_closes_its_own(photo: Image.Image, tmp_path: Path) -> None:
     path = tmp_path / "photo.cae"
@@ -224,6 +227,7 @@ def test_what_was_decoded_is_not_kept_twice(photo: Image.Image) -> None:
         picture.seek(1)
 
 
+@pytest.mark.slow
 def test_no_colour_that_nobody_sees_gets_into_a_thumbnail() -> None:
     rows, columns = np.mgrid[:128, :128]
     disc = np.where(((rows - 64) ** 2 + (columns - 64) ** 2 < 2500)[:, :, None], 255, 0)

@@ -83,6 +83,7 @@ def test_pictures_of_several_segments(
         np.testing.assert_array_equal(symbols, np.concatenate(segment))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "quality"), [("cae2017", 60), ("photo-psnr", 100)])
 def test_symbols_that_the_tables_do_not_cover(model: str, quality: float) -> None:
     noise = np.random.default_rng(5).choice(np.array([0, 255], np.uint8), (90, 40, 3))
@@ -121,6 +122,7 @@ def test_it_refuses_what_breaks_the_format() -> None:
         reference_decoder.decode(data, other)
 
 
+@pytest.mark.slow
 def test_bundle_ids_are_as_specified() -> None:
     for folder in bundles.folders():
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))

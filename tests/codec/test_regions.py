@@ -87,6 +87,7 @@ def test_a_region_of_another_type_is_refused(file: tuple[bytes, Pixels], region:
         caesura.decode(file[0], region=region)
 
 
+@pytest.mark.slow
 def test_numbers_of_numpy_are_regions_and_scales(file: tuple[bytes, Pixels]) -> None:
     found = caesura.decode_array(file[0], region=np.array([120, 0, 100, 50], np.uint8), scale=np.int8(2))
     np.testing.assert_array_equal(found, caesura.decode_array(file[0], region=(120, 0, 100, 50), scale=2))

@@ -107,6 +107,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert run(IMPORT_ONLY) == "done\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", EXTRAS.split())
 def test_only_training_measuring_and_their_commands_name_a_package_of_the_extras(library: str) -> None:
     assert [m for m in importers(library) if not m.startswith(("train/", "bench/", "cli/"))] == []

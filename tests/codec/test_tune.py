@@ -25,6 +25,7 @@ def crop(astronaut: Pixels) -> Pixels:
     return np.ascontiguousarray(astronaut[:256, 100:356])
 
 
+@pytest.mark.slow
 def test_the_model_tuned_for_it_codes_the_picture(crop: Pixels) -> None:
     data = caesura.encode(crop, tune="psnr")
     assert caesura.read_header(data).model_id == bundles.load("photo-psnr").id
@@ -67,6 +68,7 @@ def test_what_cannot_be_tuned_is_refused(crop: Pixels) -> None:
         caesura.encode(crop, tune="psnr", model="cae2017")
 
 
+@pytest.mark.slow
 def test_refinement_for_another_distortion_is_refused(
     crop: Pixels, tmp_path: Path, make_bundle: MakeBundle
 ) -> None:
@@ -77,6 +79,7 @@ def test_refinement_for_another_distortion_is_refused(
         caesura.encode(crop, model=tuned, effort=9)
 
 
+@pytest.mark.slow
 def test_the_command_line_has_it(crop: Pixels, tmp_path: Path) -> None:
     source, target = save(tmp_path / "photo.png", crop), tmp_path / "photo.cae"
     succeeded(run("encode", source, "-o", target, "--tune", "psnr"))

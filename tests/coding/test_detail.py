@@ -125,6 +125,7 @@ def test_an_even_grey_is_all_in_the_first_band() -> None:
 scaled_values = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-900, 900, width=32))
 
 
+@pytest.mark.slow
 @given(scaled_values)
 def test_rounding_is_off_by_at_most_the_dead_zone(scaled: Float) -> None:
     symbols = detail.quantize(scaled)
@@ -135,6 +136,7 @@ def test_rounding_is_off_by_at_most_the_dead_zone(scaled: Float) -> None:
     assert (symbols * scaled >= 0).all()
 
 
+@pytest.mark.slow
 @given(scaled_values)
 def test_rounding_is_the_same_on_both_sides_of_zero_and_monotone(scaled: Float) -> None:
     np.testing.assert_array_equal(detail.quantize(-scaled), -detail.quantize(scaled))
@@ -146,6 +148,7 @@ def test_the_dead_zone_is_wider_than_a_half() -> None:
     assert detail.quantize(values).tolist() == [0, 0, 0, 0, 0, 1, -1, 1, 2]
 
 
+@pytest.mark.slow
 @given(hnp.arrays(np.int32, 20, elements=st.integers(-(2**15), 2**15 - 1)))
 def test_whole_numbers_stay(symbols: NDArray[np.int32]) -> None:
     np.testing.assert_array_equal(detail.quantize(symbols.astype(np.float32)), symbols)
@@ -191,6 +194,7 @@ def positions(bundle: Bundle) -> list[int]:
     return [bundle.ladder_top + 1, (bundle.ladder_top + POSITION_MAX) // 2, POSITION_MAX]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2), st.integers(1, 3), st.integers(1, 2), st.floats(0, 80), st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 @pytest.mark.parametrize("shipped_control", [True, False])
@@ -278,6 +282,7 @@ def test_the_pictures_given_are_not_changed(flagship: Bundle) -> None:
         np.testing.assert_array_equal(array, copy)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=80))
 @settings(max_examples=50)
 def test_garbage_is_refused_or_gives_a_picture(flagship: Bundle, data: bytes) -> None:
@@ -308,6 +313,7 @@ def qualities(bundle: Bundle) -> tuple[float, float]:
     return top, top + 0.1
 
 
+@pytest.mark.slow
 def test_files_have_the_chunk_above_the_ladder_and_only_there(flagship: Bundle) -> None:
     top, above = qualities(flagship)
     for quality, expected in ((1, False), (top, False), (above, True), (100, True)):

@@ -22,6 +22,7 @@ from cli_helpers import drawn
 from model_helpers import folder_of
 
 
+@pytest.mark.slow
 @given(st.integers(1, 4), st.integers(1, 4), st.sampled_from([8, 16, 32]), st.integers(0, 2**32 - 1))
 def test_means_come_out_where_they_lie(high: int, wide: int, stride: int, seed: int) -> None:
     decoded = np.random.default_rng(seed).integers(0, 256, (high * stride, wide * stride, 3), np.uint8)

@@ -34,6 +34,7 @@ def test_plain_rounding_stays_within_what_symbols_may_be() -> None:
     assert found.tolist() == [0, -2, SYMBOL_MAX, SYMBOL_MIN]
 
 
+@pytest.mark.slow
 @given(values, st.integers(0, 99))
 def test_without_weight_on_the_rate_it_is_plain_rounding(array: NDArray[np.float32], seed: int) -> None:
     control = bundles.load("photo-psnr").control
@@ -43,6 +44,7 @@ def test_without_weight_on_the_rate_it_is_plain_rounding(array: NDArray[np.float
     np.testing.assert_array_equal(found[~ties], rounding.nearest(array)[~ties])
 
 
+@pytest.mark.slow
 @given(values, st.integers(0, 99), st.floats(0, 3))
 def test_a_symbol_is_the_nearest_or_its_neighbour_towards_zero(
     array: NDArray[np.float32], seed: int, strength: float

@@ -349,6 +349,7 @@ probabilities = hnp.arrays(
 ).filter(lambda p: p.sum() > 0)
 
 
+@pytest.mark.slow
 @given(probabilities)
 def test_frequencies_are_positive_and_sum_to_the_total(chances: NDArray[np.float64]) -> None:
     frequencies = quantize_probabilities(chances)
@@ -358,6 +359,7 @@ def test_frequencies_are_positive_and_sum_to_the_total(chances: NDArray[np.float
     assert frequencies.sum() == TOTAL
 
 
+@pytest.mark.slow
 @given(probabilities)
 def test_frequencies_follow_the_probabilities(chances: NDArray[np.float64]) -> None:
     frequencies = quantize_probabilities(chances)
@@ -365,6 +367,7 @@ def test_frequencies_follow_the_probabilities(chances: NDArray[np.float64]) -> N
     assert np.abs(frequencies - exact).max() <= len(chances) + 1
 
 
+@pytest.mark.slow
 @given(probabilities, st.integers(-20, 20))
 def test_frequencies_do_not_depend_on_a_common_factor(chances: NDArray[np.float64], power: int) -> None:
     scaled = chances * math.ldexp(1.0, power)  # exact, unless it falls below the least float

@@ -99,6 +99,7 @@ def size_of(symbols: NDArray[Any]) -> Integers:
     return np.array(sizes, np.int64).reshape(symbols.shape)
 
 
+@pytest.mark.slow
 def test_magnitudes_are_the_rounded_logarithm_in_integers() -> None:
     found = magnitude(EVERY_SIZE)
     assert found.dtype == np.uint8

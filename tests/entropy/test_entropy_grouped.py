@@ -64,6 +64,7 @@ def test_index_zero_codes_nothing(count: int) -> None:
     popper.finish()
 
 
+@pytest.mark.slow
 @given(grouped_cases(), st.integers(0, 60))
 def test_symbols_at_index_zero_change_no_byte(case: tuple[Symbols, NDArray[np.uint8]], place: int) -> None:
     symbols, indices = case
@@ -95,6 +96,7 @@ def test_every_symbol_is_coded_at_every_index() -> None:
     np.testing.assert_array_equal(popped, np.tile(symbols, INDICES - 1))
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=60), index_arrays)
 @example(b"\xff" * 40, np.full(60, 1, np.uint8))
 def test_garbage_is_refused_or_gives_symbols_in_range(data: bytes, indices: NDArray[np.uint8]) -> None:
@@ -106,6 +108,7 @@ def test_garbage_is_refused_or_gives_symbols_in_range(data: bytes, indices: NDAr
         assert symbols.max(initial=0) <= SYMBOL_MAX
 
 
+@pytest.mark.slow
 @given(hnp.arrays(np.int32, st.integers(0, 60), elements=most_symbols), st.sampled_from(TABLES))
 def test_symbols_that_share_a_table_come_back(symbols: Symbols, table: Table) -> None:
     pusher = Pusher()

@@ -67,6 +67,7 @@ def header_chunk(header: Header = HEADER, extra: bytes = b"") -> bytes:
     return chunk(b"H", fields + varint(header.width) + varint(header.height) + extra)
 
 
+@pytest.mark.slow
 @given(files())
 @example((HEADER, Payload([SegmentData(b"", b"")])))  # a detail of nothing is not the same as no detail
 @example((HEADER, Payload([SegmentData(b"", None)])))
@@ -76,6 +77,7 @@ def test_what_is_written_is_read_back(file: tuple[Header, Payload]) -> None:
     assert container.read_header(data) == file[0]
 
 
+@pytest.mark.slow
 @given(files(), st.sets(st.integers(0, 8)))
 def test_segments_that_are_not_wanted_are_stepped_over(
     file: tuple[Header, Payload], wanted: set[int]
@@ -91,6 +93,7 @@ def test_segments_that_are_not_wanted_are_stepped_over(
         assert read[number] == (segment if number in wanted else None)
 
 
+@pytest.mark.slow
 @given(files())
 def test_the_layout_is_signature_version_header_and_the_layers_of_each_segment(
     file: tuple[Header, Payload],
@@ -161,6 +164,7 @@ def test_a_file_without_its_last_segments_is_truncated() -> None:
         container.read(data[: -len(chunk(b"L", b"4" + LATENTS))])
 
 
+@pytest.mark.slow
 def test_every_change_of_every_byte_is_noticed() -> None:
     for position in range(len(SMALL)):
         if position < 4:
@@ -356,6 +360,7 @@ def test_made_up_bytes_are_refused_or_read_but_nothing_else(data: bytes) -> None
         assert header == HEADER
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=1), st.binary(max_size=12)), max_size=5))
 def test_made_up_chunks_are_refused_or_read_but_nothing_else(chunks: list[tuple[bytes, bytes]]) -> None:
     data = START + b"".join(chunk(kind, payload) for kind, payload in chunks)

@@ -82,6 +82,7 @@ def test_the_default_quality_is_allowed(either: Bundle) -> None:
     assert POSITION_MIN < ladder.position_of(ladder.DEFAULT_QUALITY, either.quality_scale) < POSITION_MAX
 
 
+@pytest.mark.slow
 @given(scales())
 def test_the_pairs_of_a_scale_are_met(scale: list[tuple[float, float]]) -> None:
     for quality, own in scale:
@@ -89,6 +90,7 @@ def test_the_pairs_of_a_scale_are_met(scale: list[tuple[float, float]]) -> None:
         assert ladder.quality_of(round(own * 100), scale) == quality
 
 
+@pytest.mark.slow
 @given(scales(), st.floats(0, 1))
 def test_between_pairs_a_scale_is_linear(scale: list[tuple[float, float]], share: float) -> None:
     for before, after in itertools.pairwise(scale):
@@ -96,6 +98,7 @@ def test_between_pairs_a_scale_is_linear(scale: list[tuple[float, float]], share
         assert abs(ladder.position_of(min(quality, 100.0), scale) - own * 100) <= 0.5 + 1e-6
 
 
+@pytest.mark.slow
 @given(scales(), st.floats(1, 100))
 def test_beyond_what_a_model_reaches_its_nearest_position_is_taken(
     scale: list[tuple[float, float]], quality: float
@@ -109,6 +112,7 @@ def test_beyond_what_a_model_reaches_its_nearest_position_is_taken(
     assert round(lowest * 100) <= position <= round(highest * 100)
 
 
+@pytest.mark.slow
 @given(scales(), st.floats(1, 100), st.floats(1, 100))
 def test_a_higher_quality_never_has_a_lower_position(
     scale: list[tuple[float, float]], one: float, other: float
@@ -117,6 +121,7 @@ def test_a_higher_quality_never_has_a_lower_position(
     assert ladder.position_of(low, scale) <= ladder.position_of(high, scale)
 
 
+@pytest.mark.slow
 @given(scales(), positions)
 def test_a_stored_position_stands_for_a_quality_that_the_scale_has(
     scale: list[tuple[float, float]], position: int
@@ -192,6 +197,7 @@ def test_the_row_is_the_nearest_one_between_any_two_ends(drawn: list[int], rows:
 # ---- interpolation along the ladder
 
 
+@pytest.mark.slow
 @given(positions, st.integers(1, 12), tops)
 def test_at_most_two_neighbouring_anchors_are_mixed(position: int, anchors: int, top: int) -> None:
     mix = ladder.anchor_weights(position, anchors, top)
@@ -206,6 +212,7 @@ def test_at_most_two_neighbouring_anchors_are_mixed(position: int, anchors: int,
     assert mix @ np.arange(anchors) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 @given(tops, st.integers(1, 12), st.data())
 def test_above_the_top_of_the_ladder_its_last_anchor_counts_alone(
     top: int, anchors: int, data: st.DataObject
@@ -214,6 +221,7 @@ def test_above_the_top_of_the_ladder_its_last_anchor_counts_alone(
     assert ladder.anchor_weights(position, anchors, top).tolist() == [0.0] * (anchors - 1) + [1.0]
 
 
+@pytest.mark.slow
 @given(st.sampled_from([1, 2, 3, 4, 5, 6, 9, 10, 11, 12]), st.data())
 def test_at_an_anchor_the_scale_vector_is_the_anchors(intervals: int, data: st.DataObject) -> None:
     log_scales = data.draw(hnp.arrays(np.float32, (intervals + 1, 3), elements=logarithms))
@@ -224,6 +232,7 @@ def test_at_an_anchor_the_scale_vector_is_the_anchors(intervals: int, data: st.D
         np.testing.assert_allclose(scale, np.exp(logs), rtol=1e-5)
 
 
+@pytest.mark.slow
 @given(ladders, positions)
 def test_a_scale_vector_lies_between_two_neighbouring_anchors(
     log_scales: NDArray[np.float32], position: int
@@ -237,6 +246,7 @@ def test_a_scale_vector_lies_between_two_neighbouring_anchors(
     assert (scale <= neighbours.max(axis=0) * (1 + 1e-5)).all()
 
 
+@pytest.mark.slow
 @given(ladders, positions, positions)
 def test_on_a_rising_ladder_a_higher_quality_has_a_larger_scale(
     log_scales: NDArray[np.float32], one: int, other: int

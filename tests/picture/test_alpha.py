@@ -26,6 +26,7 @@ from container_helpers import layers
 planes = arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20)))
 
 
+@pytest.mark.slow
 @given(planes)
 def test_every_value_comes_back(plane: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(alpha.decode(alpha.encode(plane), *plane.shape), plane)
@@ -61,6 +62,7 @@ def cut_out(photo: NDArray[np.uint8], hidden: object) -> NDArray[np.uint8]:
     return np.dstack([np.where(seen, photo, hidden), np.where(seen, 255, 0)]).astype(np.uint8)
 
 
+@pytest.mark.slow
 @given(
     arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.sampled_from([1, 3]))), st.data()
 )
@@ -101,6 +103,7 @@ def test_what_nobody_sees_costs_nothing(astronaut: NDArray[np.uint8], channels: 
         assert found[0] > found[1]
 
 
+@pytest.mark.slow
 def test_a_picture_of_which_nothing_is_seen_is_coded(astronaut: NDArray[np.uint8]) -> None:
     picture = np.dstack([astronaut[:70, :90], np.zeros((70, 90), np.uint8)])
     data = caesura.encode(picture, quality=100)

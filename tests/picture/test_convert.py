@@ -93,6 +93,7 @@ def test_a_tiff_for_printing_is_converted(compression: str | None) -> None:
     assert_inks(silent(opened(data)), 6)
 
 
+@pytest.mark.slow
 def test_the_profile_of_the_inks_does_not_travel_on_and_the_rest_does() -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6

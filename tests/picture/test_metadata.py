@@ -53,6 +53,7 @@ def jpeg(**settings: bytes) -> Image.Image:
     return Image.open(io.BytesIO(stream.getvalue()))
 
 
+@pytest.mark.slow
 @given(contents, contents, contents)
 def test_files_give_back_every_byte(icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> None:
     kept = Metadata(icc, exif, xmp)
@@ -429,6 +430,7 @@ def test_what_is_too_long_for_jpeg_is_left_out_with_a_warning() -> None:
     assert (kept.icc, kept.xmp) == (PROFILE, LONG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["icc", "exif"])
 @pytest.mark.parametrize("more", [0, 1])
 def test_the_limits_of_jpeg_are_those_of_the_format(name: str, more: int) -> None:

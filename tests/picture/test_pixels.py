@@ -48,11 +48,13 @@ def with_alpha(mode: str, alpha: int | Pixels) -> Image.Image:
 # ---- Pillow images
 
 
+@pytest.mark.slow
 @given(colours)
 def test_rgb_is_taken_as_it_is(pixels: Pixels) -> None:
     np.testing.assert_array_equal(to_pixels(Image.fromarray(pixels)), pixels)
 
 
+@pytest.mark.slow
 @given(greys)
 def test_grey_keeps_its_one_channel(pixels: Pixels) -> None:
     np.testing.assert_array_equal(to_pixels(Image.fromarray(pixels[:, :, 0])), pixels)
@@ -252,6 +254,7 @@ def test_the_picture_given_is_not_changed() -> None:
 # ---- arrays
 
 
+@pytest.mark.slow
 @given(pixel_arrays)
 def test_an_array_is_taken_as_it_is(pixels: Pixels) -> None:
     np.testing.assert_array_equal(to_pixels(pixels), pixels)
@@ -325,6 +328,7 @@ def test_a_thing_that_is_no_picture_is_refused(thing: object) -> None:
 # ---- between grey and RGB, and to Pillow
 
 
+@pytest.mark.slow
 @given(greys)
 def test_grey_survives_the_way_through_rgb(pixels: Pixels) -> None:
     rgb = to_rgb(pixels)
@@ -332,11 +336,13 @@ def test_grey_survives_the_way_through_rgb(pixels: Pixels) -> None:
     np.testing.assert_array_equal(from_rgb(rgb, 1), pixels)
 
 
+@pytest.mark.slow
 @given(colours)
 def test_rgb_stays_as_it_is(pixels: Pixels) -> None:
     np.testing.assert_array_equal(from_rgb(to_rgb(pixels), 3), pixels)
 
 
+@pytest.mark.slow
 @given(colours)
 def test_grey_is_the_rounded_mean(pixels: Pixels) -> None:
     mean = np.rint(pixels.astype(np.float64).mean(axis=2, keepdims=True))
@@ -345,6 +351,7 @@ def test_grey_is_the_rounded_mean(pixels: Pixels) -> None:
     np.testing.assert_array_equal(grey, mean)
 
 
+@pytest.mark.slow
 @given(pixel_arrays)
 def test_a_pillow_image_holds_the_pixels(pixels: Pixels) -> None:
     picture = to_image(pixels)
@@ -356,6 +363,7 @@ def test_a_pillow_image_holds_the_pixels(pixels: Pixels) -> None:
 # ---- padding
 
 
+@pytest.mark.slow
 @given(pixel_arrays, st.integers(0, 40), st.integers(0, 40))
 def test_padding_repeats_the_edge(pixels: Pixels, below: int, beside: int) -> None:
     height, width, channels = pixels.shape

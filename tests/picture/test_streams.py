@@ -216,6 +216,7 @@ def test_a_reader_that_leaves_does_not_end_the_batch(tmp_path: Path) -> None:
 # Outputs that are no plain files
 
 
+@pytest.mark.slow
 def test_a_name_with_a_slash_is_a_folder(picture: Path, file: Path, tmp_path: Path) -> None:
     for inputs, made in ((["encode", picture], "picture.cae"), (["decode", file], f"{file.stem}.png")):
         out = tmp_path / f"{inputs[0]}.2024"
@@ -226,6 +227,7 @@ def test_a_name_with_a_slash_is_a_folder(picture: Path, file: Path, tmp_path: Pa
     )
 
 
+@pytest.mark.slow
 def test_devices_are_written_to(picture: Path, file: Path, tmp_path: Path) -> None:
     null = Path(os.devnull).stat()
     second = save(tmp_path / "second.png", drawn(16, 24))

@@ -237,6 +237,7 @@ def test_none_and_two_are_refused(given_: dict[str, Any], named: str) -> None:
 # ---- the search, on curves that were measured
 
 
+@pytest.mark.slow
 @given(positions, st.integers(0, 99), st.sampled_from([0.0, NOISE]))
 def test_a_photos_size_takes_few_trials(position: int, seed: int, noise: float) -> None:
     picture = Picture(sizes(PHOTO_SIZES, noise, seed))
@@ -306,6 +307,7 @@ def test_a_good_guess_is_one_trial() -> None:
 # ---- on any curve
 
 
+@pytest.mark.slow
 @given(
     curves(LOWEST, HIGHEST), positions, positions, st.integers(0, 99), st.sampled_from([0.0, NOISE]), jumps
 )
@@ -316,6 +318,7 @@ def test_a_size_is_met_on_any_curve(
     Picture(sizes(curve, noise, seed)).find(Target(bytes=wanted), guess, jump)
 
 
+@pytest.mark.slow
 @given(st.data(), st.integers(POSITION_MIN, POSITION_MAX - 1), positions, positions)
 def test_a_size_is_met_where_a_detail_layer_sets_in(
     data: st.DataObject, jump: int, position: int, guess: int
@@ -324,6 +327,7 @@ def test_a_size_is_met_where_a_detail_layer_sets_in(
     Picture(sizes(curve)).find(Target(bpp=math.exp(curve(position)) * 8.02 / PIXELS), guess, jump)
 
 
+@pytest.mark.slow
 @given(curves(10, 50), positions, positions, st.integers(0, 99), st.sampled_from([0.0, NOISE]), jumps)
 def test_a_psnr_is_met_on_any_curve(
     curve: Curve, position: int, guess: int, seed: int, noise: float, jump: int
@@ -332,11 +336,13 @@ def test_a_psnr_is_met_on_any_curve(
     Picture(decibels(curve, noise, seed)).find(Target(psnr=wanted), guess, jump)
 
 
+@pytest.mark.slow
 @given(curves(0.5, 9), positions, positions, jumps)
 def test_an_ms_ssim_is_met_on_any_curve(curve: Curve, position: int, guess: int, jump: int) -> None:
     Picture(similarities(curve)).find(Target(ms_ssim=1 - math.exp(-curve(position))), guess, jump)
 
 
+@pytest.mark.slow
 @given(curves(LOWEST, HIGHEST), positions, positions)
 def test_without_noise_nothing_better_is_left(curve: Curve, position: int, guess: int) -> None:
     target, measured = Target(bytes=math.ceil(math.exp(curve(position)))), sizes(curve)
@@ -348,6 +354,7 @@ def test_without_noise_nothing_better_is_left(curve: Curve, position: int, guess
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 10**6), min_size=50, max_size=50), st.integers(1, 10**6), positions)
 def test_it_ends_even_where_there_is_no_order(values: list[int], wanted: int, guess: int) -> None:
     picture = Picture(lambda position: values[position % 50])
@@ -415,6 +422,7 @@ def test_what_is_named_as_possible_is(value: float) -> None:
     assert value - possible < 0.02
 
 
+@pytest.mark.slow
 @given(st.integers(1, 5000))
 def test_bits_per_pixel_named_as_possible_are(smallest: int) -> None:
     curve = through([(100, float(smallest)), (10000, smallest + 9000.0)])

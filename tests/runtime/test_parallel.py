@@ -53,6 +53,7 @@ def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert transform.device() == "cpu"
 
 
+@pytest.mark.slow
 def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (70, 130, 3), dtype=np.uint8)
     monkeypatch.setenv("CAESURA_THREADS", "2")

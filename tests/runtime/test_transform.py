@@ -147,6 +147,7 @@ def test_the_position_changes_what_the_flagships_transforms_give(coffee: Pixels,
     assert not np.array_equal(*restored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", [100, 3210, 7200])
 def test_weights_as_an_input_give_the_same_but_for_rounding(
     coffee: Pixels, flagship: Bundle, position: int

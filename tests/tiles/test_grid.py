@@ -33,6 +33,7 @@ grids = st.builds(
 # ---- the grid
 
 
+@pytest.mark.slow
 @given(grids)
 def test_segments_cover_a_picture_once(picture: Grid) -> None:
     covered = np.zeros((picture.rows, picture.columns), int)
@@ -43,6 +44,7 @@ def test_segments_cover_a_picture_once(picture: Grid) -> None:
     assert (covered == 1).all()
 
 
+@pytest.mark.slow
 @given(grids)
 def test_a_window_has_the_halo_and_not_beyond_the_picture(picture: Grid) -> None:
     for segment in picture:
@@ -64,6 +66,7 @@ def test_strips_are_whole_rows_in_order(picture: Grid) -> None:
         assert len(strip) - across < 8
 
 
+@pytest.mark.slow
 @given(grids, st.integers(1, 5))
 def test_blocks_are_rectangles_of_all_segments(picture: Grid, side: int) -> None:
     for strip in grid.strips(picture, side):
@@ -144,6 +147,7 @@ def test_segments_cost_little(either: Bundle, astronaut: Pixels, quality: float)
     assert len(quarters) < 1.05 * len(whole) + 4 * 20
 
 
+@pytest.mark.slow
 def test_transparency_is_kept_in_every_segment_that_has_it() -> None:
     pixels = np.full((100, 150, 4), 255, np.uint8)
     pixels[80:, 140:, 3] = np.arange(10)

@@ -106,6 +106,7 @@ def test_a_fresh_model_of_all_components_gives_the_picture_back(position: float,
         torch.testing.assert_close(model.synthesis(latent, mix), pixels, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_fresh_model_of_few_components_projects_on_them() -> None:
     model, mix = fresh(), one_hot(1, 8)
     components, _ = principal_components(squares(), CHANNELS)
@@ -179,6 +180,7 @@ def test_the_rate_changes_nothing_while_the_tables_are_zero(which: str, stage: s
     assert not torch.equal(network(x, one_hot(0)), network(x, one_hot(1)))
 
 
+@pytest.mark.slow
 @given(share=st.floats(0, 1), seed=st.integers(0, 99), batch=st.sampled_from([1, 2]))
 def test_modulation_interpolates_between_anchors(share: float, seed: int, batch: int) -> None:
     torch.manual_seed(seed)

@@ -49,6 +49,7 @@ def reference_log_mass(value: float, log_scale: float) -> float:
     return math.log(1 / (1 + math.exp(-upper)) - 1 / (1 + math.exp(-lower)))
 
 
+@pytest.mark.slow
 @given(value=st.floats(-20, 20), log_scale=st.floats(-3.4, 7))
 def test_the_logistic_mass_is_a_difference_of_sigmoids(value: float, log_scale: float) -> None:
     expected = reference_log_mass(value, log_scale)
@@ -58,6 +59,7 @@ def test_the_logistic_mass_is_a_difference_of_sigmoids(value: float, log_scale: 
     assert float(single) == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow
 @given(mean=st.floats(-5, 5), log_scale=st.floats(-3.5, 3))
 def test_the_logistic_mass_sums_to_one_over_the_integers(mean: float, log_scale: float) -> None:
     value = torch.arange(-1000, 1001, dtype=torch.float64) - mean
@@ -215,6 +217,7 @@ def trained_indices(control: Control, base: Tensor, symbols: NDArray[np.int32]) 
     return index
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     seed=st.integers(0, 1 << 30),

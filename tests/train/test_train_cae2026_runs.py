@@ -29,6 +29,8 @@ from caesura.train.cae2026.networks import PIXEL_DEVIATION
 from caesura.train.pack import Pack
 from train_helpers import make_pack, run_tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:

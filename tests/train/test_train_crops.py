@@ -112,6 +112,7 @@ def test_steps_and_seeds_give_different_batches(folder: Path) -> None:
         assert not torch.equal(one, other)
 
 
+@pytest.mark.slow
 def test_crops_are_parts_of_train_squares_at_every_position_and_orientation(folder: Path) -> None:
     crops = torch.cat(batches(Pack(folder), 0, 300)).numpy()
     seen = [placement(crop) for crop in crops]
@@ -149,6 +150,7 @@ def test_a_crop_may_be_the_whole_square(folder: Path) -> None:
         assert (top, left) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_share_of_the_crops_is_drawn_and_the_others_stay(folder: Path) -> None:
     pack = Pack(folder)
     plain, mixed = (torch.cat(batches(pack, 0, 300, drawn=share)) for share in (0.0, 0.25))
@@ -156,6 +158,7 @@ def test_a_share_of_the_crops_is_drawn_and_the_others_stay(folder: Path) -> None
     assert float(replaced.float().mean()) == pytest.approx(0.25, abs=0.05)
 
 
+@pytest.mark.slow
 def test_drawn_crops_are_parts_of_drawn_squares(folder: Path) -> None:
     pack = Pack(folder)
     plain, mixed = (batches(pack, 3, 4, batch=64, crop=SIDE, drawn=share)[0] for share in (0.0, 0.25))
@@ -221,6 +224,7 @@ def test_crops_larger_than_the_squares_are_refused(folder: Path) -> None:
         batches(Pack(folder), 0, 1, crop=32)
 
 
+@pytest.mark.slow
 def test_a_long_manifest_is_read_without_keeping_its_photos(copy: Path) -> None:
     values = json.loads((copy / MANIFEST).read_text())
     counts = np.arange(20_000) % 3

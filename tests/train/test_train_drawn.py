@@ -23,6 +23,7 @@ def pictures() -> list[Pixels]:
     return [drawn(np.random.default_rng((0, number)), 64) for number in range(1000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [8, 9, 24, 64, 256])
 def test_pictures_may_have_any_side(side: int) -> None:
     random = np.random.default_rng(side)
@@ -49,6 +50,7 @@ def test_many_pictures_hold_a_large_area_of_pure_white_or_black(
     assert low < np.mean([area >= 0.2 for area in areas]) < high
 
 
+@pytest.mark.slow
 def test_pictures_hold_more_than_white_and_black(pictures: list[Pixels]) -> None:
     busy = [len(np.unique(picture)) > 8 for picture in pictures]
     assert np.mean(busy) > 0.6

@@ -32,6 +32,7 @@ def test_rows_at_anchors_are_made_of_the_scale_vectors_of_anchors() -> None:
             np.testing.assert_array_equal(one.frequencies, other.frequencies)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(
     seed=st.integers(0, 2**31),

@@ -28,6 +28,8 @@ from caesura.train.prepare import is_validation
 from caesura.train.quality_scale import QUALITIES, pairs, positions_to_measure
 from model_helpers import folder_of
 
+pytestmark = pytest.mark.slow
+
 Pixels = NDArray[np.uint8]
 
 

@@ -27,12 +27,14 @@ def gradient(function: Callable[[Tensor], Tensor], x: Tensor, upstream: Tensor) 
     return leaf.grad
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(arrays(2.0**20))
 def test_rounding_gives_the_nearest_integer_exactly(values: np.ndarray) -> None:
     assert torch.equal(round_identity(torch.from_numpy(values)), torch.from_numpy(np.rint(values)))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(arrays(10.0))
 def test_clipping_gives_the_nearest_value_in_range(values: np.ndarray) -> None:

@@ -12,6 +12,8 @@ from caesura.train import checkpoint, start
 from cli_helpers import complaint, process, succeeded
 from train_helpers import names, photo, save
 
+pytestmark = pytest.mark.slow
+
 # The rest of what caesura installs, with any extra, and what those bring.
 ABSENT = (
     "constriction onnx onnxscript onnxruntime onnx_ir pytorch_msssim tensorboard tensorboardX threadpoolctl "

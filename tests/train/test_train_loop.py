@@ -118,6 +118,7 @@ def test_a_run_ends_with_a_checkpoint_that_tells_what_it_is(pack: Path, finished
     assert sorted(path.name for path in last.parent.iterdir()) == ["000003", "000006"]
 
 
+@pytest.mark.slow
 def test_the_last_step_is_kept_even_between_checkpoints(pack: Path, tmp_path: Path) -> None:
     config = tiny(train={"steps": 2, "checkpoint_every": 100})
     assert run_tiny(config, pack, tmp_path) == tmp_path / "checkpoints" / "000002"
@@ -170,6 +171,7 @@ def test_a_run_that_lost_its_newest_checkpoint_ends_the_same(
     assert_same_checkpoint(kept, last)
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_gives_its_last_checkpoint(pack: Path, finished: Path) -> None:
     last = finished / "checkpoints" / "000006"
     before = tensors(last)
@@ -229,11 +231,13 @@ def test_data_that_is_no_pack_is_named(tmp_path: Path) -> None:
         run_tiny(tiny(), tmp_path, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_squares_may_have_any_side_the_crop_fits_in(tmp_path: Path) -> None:
     config = tiny(train={"steps": 1})
     assert run_tiny(config, make_pack(tmp_path, side=20), tmp_path / "run").name == "000001"
 
 
+@pytest.mark.slow
 def test_the_scales_stage_changes_only_the_scale_vectors(pack: Path, finished: Path, tmp_path: Path) -> None:
     first = finished / "checkpoints" / "000006"
     last = run_tiny(tiny(train={"stage": "scales"}), pack, tmp_path, start=first)
@@ -242,6 +246,7 @@ def test_the_scales_stage_changes_only_the_scale_vectors(pack: Path, finished: P
     assert changed(before, averaged_weights(last)) == {"log_gain", "log_inverse"}
 
 
+@pytest.mark.slow
 def test_a_start_takes_over_the_averaged_weights(pack: Path, finished: Path, tmp_path: Path) -> None:
     first = finished / "checkpoints" / "000006"
     config = tiny(train={"steps": 1, "learning_rate": 1e-12, "seed": 3})
@@ -314,6 +319,7 @@ def test_both_priors_train_with_and_without_incremental_training(
     assert all(torch.isfinite(value).all() for value in weights.values())
 
 
+@pytest.mark.slow
 def test_masked_channels_wait_for_their_turn(pack: Path, tmp_path: Path) -> None:
     """In the first steps of incremental training only the first channel of eight moves."""
     config = tiny(
@@ -327,6 +333,7 @@ def test_masked_channels_wait_for_their_turn(pack: Path, tmp_path: Path) -> None
     assert not (two["prior.logit"] - one["prior.logit"])[1:].any()
 
 
+@pytest.mark.slow
 def test_gradients_that_are_not_finite_end_the_run_before_a_checkpoint_has_them(
     pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +398,7 @@ def test_the_loss_falls_and_tensorboard_shows_it(pack: Path, tmp_path: Path) -> 
         assert f"step {step}: validation loss" in output.getvalue()
 
 
+@pytest.mark.slow
 def test_a_better_anchor_has_more_bits_and_less_error_from_the_start(pack: Path, tmp_path: Path) -> None:
     config = tiny(loss={"betas": [20.0, 200.0, 2000.0]}, train={"steps": 1})
     run_tiny(config, pack, tmp_path)

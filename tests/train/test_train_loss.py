@@ -83,6 +83,7 @@ def test_the_perceptual_distortion_takes_sides_of_eights(size: tuple[int, int]) 
     assert float(got) > 0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.floats(0, 10), st.floats(0, 1), st.floats(1, 1e4))
 def test_one_sample_costs_rate_plus_beta_times_distortion(bpp: float, mse: float, beta: float) -> None:
@@ -90,6 +91,7 @@ def test_one_sample_costs_rate_plus_beta_times_distortion(bpp: float, mse: float
     assert got == pytest.approx(bpp + beta * mse, rel=1e-9)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.floats(0, 10), st.floats(0, 1), st.floats(1e-4, 1))
 def test_beta_is_255_squared_times_the_other_conventions_lambda(bpp: float, mse: float, lam: float) -> None:
@@ -98,6 +100,7 @@ def test_beta_is_255_squared_times_the_other_conventions_lambda(bpp: float, mse:
     assert got == pytest.approx(bpp + lam * 255**2 * mse, rel=1e-9)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1)), min_size=1, max_size=8), st.floats(1, 1e4))
 def test_samples_of_one_rate_are_averaged_plainly(samples: list[tuple[float, float]], beta: float) -> None:
@@ -106,6 +109,7 @@ def test_samples_of_one_rate_are_averaged_plainly(samples: list[tuple[float, flo
     torch.testing.assert_close(got, (bpp + beta * mse).mean())
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.floats(1, 1e4), min_size=2, max_size=8))
 def test_a_sample_pulls_by_one_over_the_root_of_its_beta(betas: list[float]) -> None:
@@ -117,6 +121,7 @@ def test_a_sample_pulls_by_one_over_the_root_of_its_beta(betas: list[float]) -> 
     assert float(bpp.grad.sum()) == pytest.approx(1)  # weights have a mean of one
 
 
+@pytest.mark.slow
 def test_constants_are_copied_to_the_device_once() -> None:
     """A second step of the loss takes nothing from the host, for which a GPU would have to wait."""
     from_host: list[str] = []
@@ -137,6 +142,7 @@ def test_constants_are_copied_to_the_device_once() -> None:
 ladders = st.lists(st.floats(1e-3, 1e5), min_size=1, max_size=9, unique=True).map(sorted)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(ladders)
 def test_on_an_anchor_beta_is_the_anchors(betas: list[float]) -> None:
@@ -145,6 +151,7 @@ def test_on_an_anchor_beta_is_the_anchors(betas: list[float]) -> None:
     torch.testing.assert_close(got, torch.tensor(betas), rtol=1e-5, atol=0)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(ladders, st.floats(0, 1))
 def test_between_anchors_beta_is_interpolated_in_its_logarithm(betas: list[float], share: float) -> None:

@@ -55,6 +55,7 @@ def decoded(config: Config, weights: dict[str, Tensor]) -> Tensor:
     return pixels
 
 
+@pytest.mark.slow
 def test_as_many_channels_of_one_block_decode_to_the_same() -> None:
     config = cae2026(8, 1)
     weights = trained(config)
@@ -62,6 +63,7 @@ def test_as_many_channels_of_one_block_decode_to_the_same() -> None:
     torch.testing.assert_close(decoded(config, narrowed), decoded(config, weights), rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_cut_network_decodes_to_nearly_what_the_whole_one_did() -> None:
     """Nearer than one with the same parts whose stage starts from nothing."""
     before, after = cae2026(8, 2), cae2026(6, 1)
@@ -98,6 +100,7 @@ def test_what_cannot_be_cut_is_refused(before: Config, after: Config, message: s
         narrow({}, before, after, SQUARES)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = make_pack(tmp_path, side=64)
     train(cae2026(8, 2), pack, tmp_path / "first", console=QUIET)

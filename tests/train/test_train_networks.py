@@ -141,6 +141,7 @@ def test_principal_components_are_orthonormal_and_fall_in_variance() -> None:
     assert (deviations > 0).all()
 
 
+@pytest.mark.slow
 @PADDINGS
 def test_with_all_components_the_klt_start_restores_a_photo_exactly(padding: Any) -> None:
     analysis, synthesis = Analysis(192, padding), Synthesis(192, padding)
@@ -168,6 +169,7 @@ def test_the_klt_start_gives_each_patchs_coordinates(padding: Any, count: int) -
     torch.testing.assert_close(restored, back, atol=1e-3, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_latents_of_the_klt_start_have_the_stated_deviations() -> None:
     squares = photographs()
     analysis, synthesis = Analysis(96), Synthesis(96)
@@ -233,6 +235,7 @@ def test_every_sample_is_coded_at_its_own_anchor(started: Cae2017Model) -> None:
             torch.testing.assert_close(together.pixels[sample], alone.pixels[0], rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 8, width=32), min_size=1, max_size=5))
 def test_a_ladder_position_has_weights_for_its_two_anchors(chosen: list[float]) -> None:

@@ -60,6 +60,7 @@ def test_a_gradient_of_zero_moves_nothing() -> None:
     assert torch.equal(weight, before)
 
 
+@pytest.mark.slow
 def test_muon_minimises_a_quadratic() -> None:
     target = random_matrices(16, 4, 3, 3)
     weights = [nn.Parameter(torch.zeros(16, 4, 3, 3)), nn.Parameter(torch.zeros(8, 2, 1, 1))]

@@ -15,6 +15,8 @@ from caesura.train.config import Config, TrainConfig, by_clock, from_dict
 from caesura.train.pace import Minutes, Steps
 from train_helpers import make_pack, run_tiny, tiny
 
+pytestmark = pytest.mark.slow
+
 
 class Clock:
     """Stands for `time.monotonic`: moves when set, or by `tick` each time that it is read."""

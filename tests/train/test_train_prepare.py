@@ -100,6 +100,7 @@ def test_photos_lie_one_after_another_in_the_pack(tree: Path, tmp_path: Path) ->
     assert (tmp_path / "pack" / SQUARES).stat().st_size == expected * 32 * 32 * 3
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(
     height=st.integers(8, 60),
@@ -425,6 +426,7 @@ def test_a_killed_run_goes_on_where_it_was(many: Path, expected: dict[str, bytes
     assert content(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_other_settings_begin_anew(many: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
     def stop(done: int, _: int) -> None:
         if done == 9:
@@ -436,6 +438,7 @@ def test_other_settings_begin_anew(many: Path, expected: dict[str, bytes], tmp_p
     assert content(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_a_journal_that_is_none_is_begun_anew(many: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "unfinished.sqlite").write_bytes(b"no database at all" * 100)
     (tmp_path / (SQUARES + ".part")).write_bytes(b"left over")
@@ -453,6 +456,7 @@ def test_no_worker_at_all_is_refused(tree: Path, tmp_path: Path) -> None:
         prepare(tree, tmp_path / "pack", workers=0)
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_in_one_folder_are_refused(
     many: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -140,6 +140,7 @@ def test_float32_gives_the_masses_and_slopes_of_float64(kind: str, deviation: fl
         torch.testing.assert_close(single[name].double(), double[name], rtol=0.05, atol=1e-4)
 
 
+@pytest.mark.slow
 @KINDS
 @settings(deadline=None)
 @given(value=st.floats(-1e4, 1e4, width=32), exponent=st.floats(-6, 6))
@@ -148,6 +149,7 @@ def test_a_log_mass_is_never_above_zero(kind: str, value: float, exponent: float
     assert made.log_mass(torch.tensor([[value]]), torch.ones(1, 1)).max() <= 0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(value=st.floats(0, 1e3), seed=st.integers(0, 2**31))
 def test_the_scale_mixture_is_symmetric(value: float, seed: int) -> None:

@@ -26,6 +26,7 @@ def test_the_shipped_models_have_the_scale_of_their_betas(either: Bundle) -> Non
     assert either.manifest["quality_scale"] == quality_scale(betas, either.ladder_top / 100)
 
 
+@pytest.mark.slow
 @given(st.floats(6, 12000), st.floats(1.01, 100))
 def test_quality_runs_evenly_in_the_logarithm_of_beta(beta: float, ratio: float) -> None:
     (first, low), (last, high) = quality_scale([beta, beta * ratio], 100.0)

@@ -57,6 +57,7 @@ def test_refined_latents_are_worth_more(bundle: Bundle, astronaut: NDArray[np.ui
     assert again == refined
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1), (37, 70)])
 def test_a_picture_of_any_size_is_refined(
     bundle: Bundle, astronaut: NDArray[np.uint8], shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
@@ -97,6 +98,7 @@ def test_the_gradient_tells_how_the_distortion_changes(
     assert distortion(latent + step)[0] - value == pytest.approx(float((step * gradient).sum()), rel=0.1)
 
 
+@pytest.mark.slow
 def test_tiles_give_what_the_whole_gives(
     decoded: tuple[NDArray[np.uint8], Distortion, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_every_step_learns_at_most_at_the_peak_rate(steps: int, warmup: int, dec
     assert not any(rises)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(1, 200), st.integers(1, 96))
 def test_channels_are_enabled_one_after_another_and_stay(mask_steps: int, channels: int) -> None:
@@ -126,6 +127,7 @@ def test_the_samples_of_a_batch_are_moved_each_by_itself() -> None:
         assert np.abs(within - 1 / 6).max() < 0.04  # evenly, wherever in its part
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2, 8])
 def test_over_many_steps_every_anchor_is_near_about_as_often(batch: int) -> None:
     drawn = torch.cat([positions(step, TrainConfig(batch=batch), 8) for step in range(4000 // batch)])

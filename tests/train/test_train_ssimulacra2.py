@@ -16,6 +16,8 @@ from torch import Tensor
 from caesura.train.ssimulacra2 import weighted_sum
 from train_helpers import as_jpeg, noisy, photo, planar, save
 
+pytestmark = pytest.mark.slow
+
 FLAT = {"black": 0.0, "grey": 0.5, "white": 1.0}
 
 

@@ -22,6 +22,7 @@ def test_a_configuration_decodes_within_its_work_per_pixel(name: str, limit: flo
     assert decoding(counted) <= limit
 
 
+@pytest.mark.slow
 def test_the_shipped_models_of_cae2026_cost_what_their_configurations_say() -> None:
     found = 0
     for manifest in MODELS.glob(f"*/{bundles.MANIFEST}"):
