@@ -52,9 +52,6 @@ class Location(NamedTuple):
     row: int = -1
 
 
-Place = Location  # its earlier name
-
-
 class CaeDataset:
     """The pictures of a folder of .cae files, of tar shards, or of an archive's Parquet tables.
 

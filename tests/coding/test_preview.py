@@ -26,7 +26,7 @@ from model_helpers import folder_of
 @given(st.integers(1, 4), st.integers(1, 4), st.sampled_from([8, 16, 32]), st.integers(0, 2**32 - 1))
 def test_means_come_out_where_they_lie(high: int, wide: int, stride: int, seed: int) -> None:
     decoded = np.random.default_rng(seed).integers(0, 256, (high * stride, wide * stride, 3), np.uint8)
-    means = preview.targets(decoded, stride)
+    means = fitting.targets(decoded, stride)
     assert means.dtype == np.float32
     plane = np.eye(high * wide, dtype=np.float32).reshape(-1, high, wide)  # a channel for each latent
     weights = np.vstack([means, np.zeros((1, means.shape[1]), np.float32)])

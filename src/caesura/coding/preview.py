@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.models.bundle import PREVIEW_SCALE
-
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 
@@ -33,17 +31,3 @@ def pixels(latents: Float, weights: Float) -> Pixels:
     blocks = np.rint(means).clip(0, 255).astype(np.uint8).reshape(rows, columns, side, side, 3)
     picture: Pixels = blocks.transpose(0, 2, 1, 3, 4).reshape(rows * side, columns * side, 3)
     return picture
-
-
-def targets(decoded: Pixels, stride: int) -> Float:
-    """The means that `pixels` approximates, before rounding: float32 (latents, 3 k^2), rows of a regression.
-
-    Args:
-        decoded: uint8 (H, W, 3), the pixels of the latents.
-        stride: pixels per latent.
-    """
-    side = stride // PREVIEW_SCALE
-    high, wide = decoded.shape[0] // stride, decoded.shape[1] // stride
-    cells = decoded.reshape(high, side, PREVIEW_SCALE, wide, side, PREVIEW_SCALE, 3)
-    means: Float = cells.mean(axis=(2, 5), dtype=np.float32)  # high, side, wide, side, 3
-    return means.transpose(0, 2, 1, 3, 4).reshape(high * wide, side * side * 3)

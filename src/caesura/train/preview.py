@@ -95,11 +95,28 @@ def fit(bundle: Bundle, paths: list[Path]) -> tuple[Float, float]:
                 continue
             rows = np.vstack([plane.reshape(len(plane), -1), np.ones((1, plane[0].size))])
             square += rows @ rows.T
-            product += rows @ preview.targets(decoded, bundle.stride)
+            product += rows @ targets(decoded, bundle.stride)
     ridge = _RIDGE * np.trace(square) / width * np.eye(width)
     weights = np.linalg.solve(square + ridge, product).astype(np.float32)
     levels = [_psnr(*one, weights) for one in held_out]
     return weights, float(np.mean(levels))
+
+
+def targets(decoded: NDArray[np.uint8], stride: int) -> Float:
+    """The means that `coding.preview.pixels` approximates, before rounding, as rows of a regression.
+
+    Args:
+        decoded: uint8 (H, W, 3), the pixels of the latents.
+        stride: pixels per latent.
+
+    Returns:
+        float32 (latents, 3 k^2), k = stride / 8.
+    """
+    side = stride // PREVIEW_SCALE
+    high, wide = decoded.shape[0] // stride, decoded.shape[1] // stride
+    cells = decoded.reshape(high, side, PREVIEW_SCALE, wide, side, PREVIEW_SCALE, 3)
+    means: Float = cells.mean(axis=(2, 5), dtype=np.float32)  # high, side, wide, side, 3
+    return means.transpose(0, 2, 1, 3, 4).reshape(high * wide, side * side * 3)
 
 
 def write(folder: Path, weights: Float) -> None:
