@@ -114,6 +114,20 @@ def test_a_trial_does_not_depend_on_those_before(
     assert list(coder.segments(source.rows)) == list(fresh.segments(source.rows))
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_trials_on_both_sides_of_the_ladders_top_give_the_files_of_each(
+    flagship: Bundle, part: Pixels, first: int
+) -> None:
+    """They share the coded latents; above the top alone there is a detail layer."""
+    cache, top = RateControlCache(), flagship.ladder_top
+    for position in (top + first, top + 1 - first):
+        coder, source, _ = encoder(part, flagship, position, cache)
+        segments = list(coder.segments(source.rows))
+        fresh, _, _ = encoder(part, flagship, position, RateControlCache())
+        assert segments == list(fresh.segments(source.rows))
+        assert [one.detail is not None for one in segments] == [position > top]
+
+
 def test_above_the_ladder_trials_code_latents_once(
     monkeypatch: pytest.MonkeyPatch, flagship: Bundle, part: Pixels
 ) -> None:

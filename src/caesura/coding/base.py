@@ -23,8 +23,8 @@ class Decoded(NamedTuple):
 
     Attributes:
         latents: float32 (channels, h, w).
-        magnitudes: of the symbols, uint8 (channels, h, w), which the detail layer is coded by; None where
-            there is no such layer.
+        magnitudes: of the symbols, uint8 (channels, h, w), which the detail layer is coded by; None for an
+            architecture without that layer.
     """
 
     latents: Float

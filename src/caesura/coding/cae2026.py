@@ -180,7 +180,7 @@ class ProgressiveLatents:
     @property
     def decoded(self) -> Decoded:
         """See `base.Decoded`."""
-        return Decoded(self.values, self.indices.magnitudes if self.conditioning.above_ladder else None)
+        return Decoded(self.values, self.indices.magnitudes)
 
     def start_pass(self, number: int) -> None:
         """Start pass `number`, when the symbols of all passes before it are there."""

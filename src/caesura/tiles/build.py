@@ -39,7 +39,9 @@ def build_encoder(
         cache.reset(header.ladder_position, bundle.ladder_top)
         at_cached = replace(header, ladder_position=cache.cached_position)
         analyse = CachedAnalysis(analysis(Layers.for_header(at_cached, bundle, as_input=True)), cache)
-    plain = SegmentStages(layers, analyse, decodes=decodes or layers.conditioning.above_ladder)
+    # A trial above the ladder's top may reuse what one at the top has coded.
+    decodes = decodes or cache is not None or layers.conditioning.above_ladder
+    plain = SegmentStages(layers, analyse, decodes=decodes)
     stages: Stages = plain
     if refinement is not None and isinstance(layers.coder, Cae2026):
         stages = RefinedStages(plain, layers.coder, refinement)

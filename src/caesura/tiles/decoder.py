@@ -108,12 +108,17 @@ class Decoder:
                     lost.append(segment)
                 else:
                     self._layers.mosaic.put(segment, decoded.latents)
-                magnitudes[segment.number] = None if decoded is None else decoded.magnitudes
+                kept = decoded if self._conditioning.above_ladder else None
+                magnitudes[segment.number] = None if kept is None else kept.magnitudes
             while lost and lost[0].rows.kept.start < end:
                 segment = lost.pop(0)
                 channels = self._conditioning.bundle.channels
                 self._layers.mosaic.put(segment, self._layers.mosaic.guess(segment, channels))
-            del found, decoded  # so that rows that are forgotten take no memory while others are decoded
+            del (
+                found,
+                decoded,
+                kept,
+            )  # so that rows that are forgotten take no memory while others are decoded
             blocks = grid.blocks(strip, self._block)
             made = each(partial(self._pixels, data, magnitudes), blocks, self._layers.work)
             parts = {number: pixels for block in made for number, pixels in block}

@@ -91,7 +91,9 @@ class Encoder:
     def _segment(self, strip: Strip, pair: _CodedSegment) -> SegmentData:
         segment, coded = pair
         residual = transparency = None
-        if coded.decoded is not None and coded.decoded.magnitudes is not None:
+        if self._conditioning.above_ladder:
+            assert coded.decoded is not None  # see `build`
+            assert coded.decoded.magnitudes is not None  # the architecture has the layer
             base = self._stages.base(segment)
             residual = detail.encode(strip.kept(segment), base, coded.decoded.magnitudes, self._conditioning)
         if strip.alpha is not None:

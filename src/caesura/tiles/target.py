@@ -56,7 +56,12 @@ def encode_to_target(
     """
     cache = RateControlCache() if source.size <= _MOST_CACHED else None
     build = partial(
-        build_encoder, bundle=bundle, effort=effort, decodes=True, refinement=refinement, cache=cache
+        build_encoder,
+        bundle=bundle,
+        effort=effort,
+        decodes=measure is not None,
+        refinement=refinement,
+        cache=cache,
     )
 
     def encoder(ladder_position: int) -> Encoder:
