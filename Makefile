@@ -20,6 +20,9 @@ NAME ?= photo
 PHOTOS ?= photos
 BUNDLE ?=
 
+# Compiled modules are kept, since tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE =
+
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test quick check fuzz bench cvvdp results speed ship clean
