@@ -1,4 +1,7 @@
-"""Archives on Ray Data: what goes in comes out once, whatever dies on the way."""
+"""Archives: what goes in comes out once, whatever dies on the way.
+
+A run on Ray takes seconds to start its workers. Tests of what a worker reads and writes run without it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +33,7 @@ from caesura.archive.reading import Reader
 from caesura.archive.run import Archive
 from caesura.archive.store import Store
 from caesura.archive.units import Done, Item, Unit
-from caesura.archive.work import Work, Worker
+from caesura.archive.work import Finished, Work, Worker
 from caesura.batch.jobs import Decode, Encode
 from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.options import EncodeOptions
@@ -66,6 +70,43 @@ def s3() -> Iterator[str]:
 def ray_here(s3: str) -> Iterator[None]:
     """A cluster that all tests of this file share; its workers know the settings of `s3`."""
     with engine.cluster(2, None):
+        yield
+
+
+def address() -> str:
+    """Of the cluster that tests share."""
+    import ray
+
+    found: str = ray.get_runtime_context().gcs_address
+    return found
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """Runs have one worker, in this process, and no Ray."""
+
+    @contextmanager
+    def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterator[int]:
+        yield 1
+
+    def units(reader: Reader, work: Work, done: Done, workers: int) -> Generator[Finished, None, None]:
+        worker = Worker(work)
+        for file in reader.files():
+            for unit in reader.units(file, done):
+                yield worker.do(unit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("CAESURA_THREADS", "CAESURA_DEVICE"):  # workers set them for their process
+            patch.setenv(variable, os.environ.get(variable, ""))
+        patch.setattr(engine, "cluster", cluster)
+        patch.setattr(engine, "run", units)
+        yield
+
+
+@pytest.fixture
+def without_ray() -> Iterator[None]:
+    """As `in_this_process`."""
+    with in_this_process():
         yield
 
 
@@ -173,7 +214,8 @@ def test_a_folder_and_a_bad_picture_and_running_again(ray_here: None, tmp_path: 
     assert before.items() <= {path: path.stat().st_mtime_ns for path in out.rglob("*.cae")}.items()
 
     assert "quality 50" in complaint(run(*command, "-q", 30)).replace("None", "50")
-    succeeded(run("archive", "decode", out, back, "--workers", 2))
+    with in_this_process():
+        succeeded(run("archive", "decode", out, back, "--workers", 2))
     assert len(list(back.rglob("*.png.png"))) == 8
     with Image.open(back / "a" / "bad.png.png") as picture:
         wanted = caesura.decode_array((out / "a" / "bad.png.cae").read_bytes())
@@ -193,13 +235,17 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(ray_here: None, tmp_p
     check(source, out)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "status", "own"), [(signal.SIGINT, 130, True), (signal.SIGKILL, -9, False)]
+)
 def test_a_driver_that_ends_leaves_what_the_next_goes_on_with(
-    number: int, status: int, ray_here: None, tmp_path: Path
+    number: int, status: int, own: bool, ray_here: None, tmp_path: Path
 ) -> None:
+    """The driver's Ray ends with it, or is a cluster that stays."""
     source, out = photos(tmp_path / "in", 60), tmp_path / "out"
     options = ("encode", source, out, "--batch", 1, "--workers", 1, "-q", 50)
     command = [sys.executable, "-m", "caesura.cli", "archive", *map(str, options)]
+    command += [] if own else ["--address", address()]
     with heeding_ctrl_c():
         child = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
     with child:
@@ -214,7 +260,8 @@ def test_a_driver_that_ends_leaves_what_the_next_goes_on_with(
         caesura.decode_array(path.read_bytes())
     done = len(rows(out))
     assert 0 < done < 60
-    outcome = run("archive", *options)
+    with in_this_process():
+        outcome = run("archive", *options)
     assert "0 failed" in succeeded(outcome)
     check(source, out)
 
@@ -225,7 +272,8 @@ def test_s3_to_s3_and_back(ray_here: None, s3: str, tmp_path: Path) -> None:
         store.write(f"photos/sub/{place}.png", png(place))
     command = ("archive", "encode", f"{s3}/photos", f"{s3}/coded", "--batch", 2, "--workers", 2)
     assert succeeded(run(*command)).startswith("5 done, 0 skipped, 0 failed")
-    assert succeeded(run(*command)).startswith("0 done, 5 skipped, 0 failed")
+    with in_this_process():
+        assert succeeded(run(*command)).startswith("0 done, 5 skipped, 0 failed")
     assert [row["output"] for row in rows(f"{s3}/coded")] == [f"sub/{place}.png.cae" for place in range(5)]
     assert caesura.decode(store.read("coded/sub/3.png.cae")).size == (40, 24)
     succeeded(run("archive", "decode", f"{s3}/coded", tmp_path / "back"))
@@ -258,11 +306,12 @@ def test_tar_shards_keep_the_rest_of_their_samples(ray_here: None, tmp_path: Pat
             assert caesura.decode(content.read()).size == (row["width"], row["height"])
             members += tar.getnames()
     assert {member.split(".", 1)[1] for member in members} == {"json", "png.cae"}
-    succeeded(run("archive", "decode", out, tmp_path / "back", "--to", "tar"))
+    with in_this_process():
+        succeeded(run("archive", "decode", out, tmp_path / "back", "--to", "tar"))
     assert len(rows(tmp_path / "back")) == 6
 
 
-def test_tables_keep_their_other_columns(ray_here: None, tmp_path: Path) -> None:
+def test_tables_keep_their_other_columns(without_ray: None, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     pictures = [png(place) for place in range(5)]
     pictures[3] = b"bad"
@@ -300,7 +349,7 @@ def test_tables_keep_their_other_columns(ray_here: None, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("to", ["files", "tar", "parquet"])
-def test_what_is_not_the_archives_is_kept(to: str, ray_here: None, tmp_path: Path) -> None:
+def test_what_is_not_the_archives_is_kept(to: str, without_ray: None, tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 4), tmp_path / "out"
     theirs = {
         "a/000.png.cae": b"somebody's",
@@ -388,11 +437,9 @@ def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
 def test_an_archive_is_made_whatever_becomes_of_the_lines(
     where: str, as_json: str, status: int, ray_here: None, tmp_path: Path
 ) -> None:
-    import ray
-
     source, out = photos(tmp_path / "in", 2), tmp_path / "out"
     # Where stdout and stderr are closed, it starts a cluster of its own, whose processes have none either.
-    cluster = "" if ">&-" in where else f"--address {ray.get_runtime_context().gcs_address}"
+    cluster = "" if ">&-" in where else f"--address {address()}"
     options = f"-j 1 --batch 1 {cluster} {as_json}"
     command = f'"{sys.executable}" -m caesura.cli archive encode "{source}" "{out}" {options}'
     done = subprocess.run(["sh", "-c", f"{command} {where}"], capture_output=True, check=False)
@@ -401,7 +448,7 @@ def test_an_archive_is_made_whatever_becomes_of_the_lines(
     assert (b"caesura: stdout: No space left on device" in done.stderr) == bool(as_json)
 
 
-def test_an_archive_begun_anew_removes_its_own_shards(ray_here: None, tmp_path: Path) -> None:
+def test_an_archive_begun_anew_removes_its_own_shards(without_ray: None, tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 4), tmp_path / "out"
     succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 2, "--workers", 1))
     (out / "shard-000000.tar").write_bytes(b"a dataset's")
@@ -585,7 +632,7 @@ def test_an_empty_place_is_refused(places: tuple[str, str]) -> None:
         archive(*places)
 
 
-def test_damaged_files_of_a_manifest_are_named(ray_here: None, tmp_path: Path) -> None:
+def test_damaged_files_of_a_manifest_are_named(without_ray: None, tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 1), tmp_path / "out"
     begun(archive(source, out))
     doing = out / FOLDER / "doing-0123456789abcdef.json"
