@@ -13,6 +13,8 @@ import json
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,16 +134,16 @@ class Table:
     """Symbols `low`, `low + 1`, ... and the escape, whose entry is the last."""
 
     def __init__(self, low: int, frequencies: list[int]) -> None:
-        self.low, self.frequencies, self.starts = low, frequencies, [0]
+        self.low, self.frequencies, self.starts = low, frequencies, [0, *accumulate(frequencies)]
         self.above = low + len(frequencies) - 1  # the first symbol above those covered
-        for frequency in frequencies:
-            require(frequency > 0, "a frequency of 0")
-            self.starts.append(self.starts[-1] + frequency)
+        require(min(frequencies) > 0, "a frequency of 0")
         require(self.starts.pop() == 1 << 24, "frequencies do not sum to 2^24")
 
 
-def read_tables(arrays: Any) -> list[list[Table]]:
-    """Rows of tables."""
+@cache
+def read_tables(file: bytes) -> list[list[Table]]:
+    """Rows of tables of an .npz file; kept, since the same few files are read again and again."""
+    arrays = np.load(io.BytesIO(file))
     frequencies = arrays["frequencies"].tolist()
     rows, at = [], 0
     for lows, lengths in zip(arrays["low"].tolist(), arrays["length"].tolist(), strict=True):
@@ -243,7 +245,7 @@ def passes(coder: Coder, arrays: Any, sums: Integers, least: int) -> tuple[list[
             parts.append((slice(group, group + channels // 4), slice(y, None, 2), slice(x, None, 2)))
         indices = np.concatenate([index[part].reshape(-1) for part in parts])
         found = np.zeros_like(indices)
-        for i in range(1, 64):
+        for i in sorted(set(indices.tolist()) - {0}):
             (where,) = np.nonzero(indices == i)
             found[where] = coder.run(tables[i], len(where))
         coded.append(found)
@@ -290,10 +292,12 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     files = {name: Path(folder, name).read_bytes() for name in FILES[bundle["architecture"]].split()}
     lines = "".join(f"{name} {hashlib.sha256(content).hexdigest()}\n" for name, content in files.items())
     bundle["id"] = int.from_bytes(hashlib.sha256(lines.encode()).digest()[:4], "big")
-    names = ["tables", "control", "detail"][: 3 if bundle["architecture"] == "cae2026" else 1]
-    arrays = {name: dict(np.load(io.BytesIO(files[f"{name}.npz"]))) for name in names}
-    tables = read_tables(arrays.pop("tables"))
-    return bundle | {"tables": tables} | {n: a | {"tables": read_tables(a)[0]} for n, a in arrays.items()}
+    bundle["tables"] = read_tables(files["tables.npz"])
+    if bundle["architecture"] == "cae2026":
+        for name in ("control", "detail"):
+            content = files[f"{name}.npz"]
+            bundle[name] = dict(np.load(io.BytesIO(content))) | {"tables": read_tables(content)[0]}
+    return bundle
 
 
 def decode(data: bytes, folder: Path) -> list[list[Integers]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import ConcatDataset, DataLoader, default_collate
 
 import caesura
 from caesura.data import CaeDataset, random_crop
@@ -77,13 +77,15 @@ def test_pictures_are_those_of_the_files(source: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_a_loader_with_workers(start: str, source: Path) -> None:
-    data = CaeDataset(source, region=random_crop(16))
+def test_a_loader_with_workers(start: str, tmp_path: Path) -> None:
+    """All kinds of sources at once, since a spawned worker takes seconds to import torch."""
+    sources = [make(tmp_path / make.__name__) for make in (folder, shards, tables)]
+    data = ConcatDataset([CaeDataset(source, region=random_crop(16)) for source in sources])
     data[0]  # models are loaded, with threads, before workers start
-    loader = DataLoader(data, batch_size=3, num_workers=2, multiprocessing_context=start)  # type: ignore[arg-type]
-    (batch,) = loader
-    assert batch.shape == (3, 16, 16, 3)
-    assert batch.dtype == torch.uint8
+    loader = DataLoader(data, batch_size=5, num_workers=2, multiprocessing_context=start)  # type: ignore[arg-type]
+    batches = list(loader)
+    assert [batch.shape for batch in batches] == [(5, 16, 16, 3), (4, 16, 16, 3)]
+    assert {batch.dtype for batch in batches} == {torch.uint8}
 
 
 @pytest.mark.slow

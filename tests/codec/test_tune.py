@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +39,14 @@ def test_the_model_tuned_for_it_codes_the_picture(crop: Pixels) -> None:
 def test_it_has_more_of_what_it_is_tuned_for(crop: Pixels) -> None:
     """In no more bytes, a better PSNR."""
     plain = caesura.encode(crop, quality=45)
-    tuned = next(
-        data
-        for quality in range(100, 0, -1)
-        if len(data := caesura.encode(crop, quality=quality, tune="psnr")) <= len(plain)
-    )
-    ours, theirs = caesura.decode_array(tuned), caesura.decode_array(plain)
+
+    def tuned(quality: int) -> bytes:
+        return caesura.encode(crop, quality=quality, tune="psnr")
+
+    larger = bisect_right(range(1, 101), len(plain), key=lambda quality: len(tuned(quality)))
+    fitting = tuned(larger)  # qualities begin at 1, so that this is the one before
+    assert len(fitting) <= len(plain)
+    ours, theirs = caesura.decode_array(fitting), caesura.decode_array(plain)
     assert metrics.psnr(crop, ours) > metrics.psnr(crop, theirs)
 
 

@@ -60,8 +60,8 @@ def test_a_window_has_the_halo_and_not_beyond_the_picture(picture: Grid) -> None
 def test_strips_are_whole_rows_in_order(picture: Grid) -> None:
     found = list(grid.strips(picture))
     assert [segment.number for strip in found for segment in strip] == [segment.number for segment in picture]
+    across = len({segment.columns.kept.start for segment in picture})
     for strip in found:
-        across = len({segment.columns.kept.start for segment in picture})
         assert len(strip) % across == 0
         assert len(strip) - across < 8
 
@@ -125,7 +125,7 @@ def error_along_borders(pixels: Pixels, side: int, quality: float, model: Bundle
     """Mean squared error on both sides of where segments of `side` pixels meet."""
     data = caesura.encode(pixels, quality=quality, model=model, **given)
     error = (caesura.decode_array(data).astype(float) - pixels) ** 2
-    along = np.concatenate([np.arange(side, 512, side) - 1, np.arange(side, 512, side)])
+    along = np.concatenate([np.arange(side, len(pixels), side) - 1, np.arange(side, len(pixels), side)])
     return float(error[along].mean() + error[:, along].mean())
 
 
@@ -133,8 +133,9 @@ def error_along_borders(pixels: Pixels, side: int, quality: float, model: Bundle
 @pytest.mark.parametrize("quality", [20, 60, 95])
 def test_no_seam_shows(either: Bundle, astronaut: Pixels, quality: float) -> None:
     """Pixels along the borders are as good as where there are none."""
-    whole = error_along_borders(astronaut, CELL, quality, either)
-    apart = error_along_borders(astronaut, CELL, quality, either, segment_side=CELL)
+    picture = np.ascontiguousarray(astronaut[:320, 64:384])
+    whole = error_along_borders(picture, CELL, quality, either)
+    apart = error_along_borders(picture, CELL, quality, either, segment_side=CELL)
     assert abs(10 * np.log10(apart / whole)) < 0.2
 
 
