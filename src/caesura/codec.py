@@ -22,6 +22,7 @@ from caesura.coding.cae2026 import Distortion
 from caesura.errors import ConfigError, DependencyError, ImageError
 from caesura.format import container
 from caesura.format.container import CELL, MAX_PIXELS, Header, Payload
+from caesura.format.salvage import salvage
 from caesura.models import bundle as bundles
 from caesura.models.bundle import PREVIEW_SCALE
 from caesura.models.conditioning import Conditioning
@@ -210,7 +211,7 @@ def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
         OSError: the file cannot be read.
     """
     content = arguments.content("data", data)
-    header, payload, suspect = container.salvage(content, max_pixels=max_pixels)
+    header, payload, suspect = salvage(content, max_pixels=max_pixels)
     decoder = Decoder(header, bundles.load_by_id(header.model_id), conceal=True)
     if header.channels > header.colours:  # where a segment has no transparency, it may have had
         decoder.damaged |= suspect

@@ -18,6 +18,7 @@ from PIL import Image, ImageFile
 
 from caesura import arguments, codec
 from caesura.format import container
+from caesura.format.chunks import SIGNATURE
 from caesura.options import EncodeOptions
 from caesura.picture import channels, convert, loading, metadata, pixels, read_metadata, source_info
 
@@ -90,7 +91,7 @@ def _metadata(name: str, content: Any) -> bytes:
     return bytes(content or b"")
 
 
-Image.register_open(FORMAT, CaeImageFile, lambda prefix: prefix.startswith(container.SIGNATURE))
+Image.register_open(FORMAT, CaeImageFile, lambda prefix: prefix.startswith(SIGNATURE))
 Image.register_save(FORMAT, _save)
 Image.register_extension(FORMAT, EXTENSION)
 Image.register_mime(FORMAT, MIME)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import caesura
-from caesura.format import container
+from caesura.format import chunks
 from caesura.models import bundle as bundles
 from symbols import decoded, symbols_of
 
@@ -49,5 +49,5 @@ def test_a_golden_file_of_every_chunk_keeps_its_metadata(model: str) -> None:
     kept = np.load(path.with_suffix(".npz"))
     for name in ("icc_profile", "exif", "xmp"):
         assert info[name] == kept[name].tobytes()
-    kinds = {chunk.kind for chunk in container._chunks(path.read_bytes())}
+    kinds = {chunk.kind for chunk in chunks.read(path.read_bytes())}
     assert kinds == {ord(kind) for kind in "HLDAiex"}

@@ -14,7 +14,7 @@ from PIL import Image
 import caesura
 from caesura import metrics
 from caesura.errors import ChecksumError, ConfigError, FormatError, TruncatedError
-from caesura.format import container
+from caesura.format import chunks, container
 from caesura.format.container import Payload
 from caesura.models import bundle as bundles
 from caesura.runtime import transform
@@ -187,7 +187,7 @@ def test_small_segments_are_synthesised_together(
 
 def positions(data: bytes) -> list[tuple[int, int]]:
     """Where each latents chunk of a file lies."""
-    return [(chunk.start, chunk.next) for chunk in container._chunks(data) if chunk.kind == container.LATENTS]
+    return [(chunk.start, chunk.next) for chunk in chunks.read(data) if chunk.kind == chunks.LATENTS]
 
 
 @pytest.mark.slow
@@ -266,11 +266,11 @@ def test_a_lost_row_is_made_up_from_above_and_below() -> None:
 
 @pytest.mark.slow
 def test_lost_transparency_is_told(file: tuple[bytes, Pixels]) -> None:
-    chunks = [chunk for chunk in container._chunks(file[0]) if chunk.kind == container.ALPHA]
-    for chunk in (chunks[3], chunks[-1]):
+    found = [chunk for chunk in chunks.read(file[0]) if chunk.kind == chunks.ALPHA]
+    for chunk in (found[3], found[-1]):
         data = bytearray(file[0])
         data[chunk.end - 5] ^= 1
-        number = [c.start for c in chunks].index(chunk.start)
+        number = [c.start for c in found].index(chunk.start)
         x, y = number % COLUMNS * 64, number // COLUMNS * 64
         recovered = caesura.recover(bytes(data))
         assert [place[:2] for place in recovered.damaged] == [(x, y)]

@@ -27,7 +27,8 @@ from caesura.archive.units import FILES, Item, Unit
 from caesura.batch.jobs import Decode, Encode, no_progress
 from caesura.batch.tasks import Task
 from caesura.errors import CaesuraError, DependencyError
-from caesura.format.container import SIGNATURE, read_header
+from caesura.format.chunks import SIGNATURE
+from caesura.format.container import read_header
 from caesura.models.ladder import DEFAULT_QUALITY
 from caesura.picture.files import STREAM, Source, exists_message
 from caesura.runtime import transform

@@ -106,16 +106,17 @@ def compare(
 def _pixels(data: bytes, path: Path) -> tuple[Pixels, Pixels | None]:
     """The colours and alpha of a picture, upright, converted as for encoding; prints warnings to stderr."""
     from caesura import codec
-    from caesura.format import container
+    from caesura.format.chunks import SIGNATURE
+    from caesura.format.container import MAX_PIXELS
     from caesura.picture import convert, formats, pixels
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            if data.startswith(container.SIGNATURE):
+            if data.startswith(SIGNATURE):
                 picture = codec.decode(data)
             else:
-                picture = convert.codable(formats.opened(data, str(path), container.MAX_PIXELS))
+                picture = convert.codable(formats.opened(data, str(path), MAX_PIXELS))
             planes = pixels.split(convert.upright(picture))
         except CaesuraError as error:
             raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from error

@@ -1,48 +1,29 @@
 """The .cae file, version 1, as docs/FORMAT.md specifies it: signature, version, then chunks.
 
     89 43 41 45 | version | chunk ...
-    chunk: type (1 byte) | length (varint) | payload | CRC-32 of all three (4 bytes, little-endian)
 
 `Header.check` is the one validator, of reader and writer alike.
 """
 
 from __future__ import annotations
 
-import contextlib
-import re
 import struct
-import zlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from caesura import arguments
 from caesura.arguments import Content
-from caesura.errors import (
-    ChecksumError,
-    FormatError,
-    LimitError,
-    SignatureError,
-    TruncatedError,
-    VersionError,
-)
+from caesura.errors import FormatError, LimitError, TruncatedError
+from caesura.format import chunks
+from caesura.format.chunks import ALPHA, DETAIL, HEADER, LATENTS, LAYERS, METADATA, Chunk
 from caesura.picture.channels import colours
 from caesura.picture.metadata import Metadata, pack, unpack
 
-SIGNATURE = b"\x89CAE"
-VERSION = 1
-HEADER, LATENTS, DETAIL, ALPHA = ord("H"), ord("L"), ord("D"), ord("A")
-METADATA = {"icc": ord("i"), "exif": ord("e"), "xmp": ord("x")}
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28  # default of the argument of that name
 POSITION_MIN, POSITION_MAX = 100, 10000  # of the ladder, in hundredths
 CELL, MAX_CELLS = 64, 32  # a segment's side: pixels of a cell, cells at most
-_METADATA_OF = {kind: name for name, kind in METADATA.items()}
-_MAX_CHUNK = 1 << 32
-_SEARCH = 16
-_KNOWN = re.compile(b"[LDAiex]")
 _FIXED = struct.Struct("<IBHB")
-_LAYERS = {LATENTS: "latents", DETAIL: "detail", ALPHA: "alpha"}
 
 
 @dataclass(frozen=True)
@@ -154,16 +135,18 @@ def write_start(header: Header, metadata: Metadata, *, max_pixels: int = MAX_PIX
     """
     header.check(max_pixels)
     fields = _FIXED.pack(header.model_id, header.channels, header.ladder_position, header.cells)
-    sides = _varint(header.width) + _varint(header.height)
-    kept = b"".join(_chunk(METADATA[name], pack(content)) for name, content in metadata.items())
-    return SIGNATURE + bytes([VERSION]) + _chunk(HEADER, fields + sides) + kept
+    sides = chunks.varint(header.width) + chunks.varint(header.height)
+    given = dict(metadata.items())
+    kept = b"".join(chunks.write(kind, pack(given[name])) for kind, name in METADATA.items() if name in given)
+    start = chunks.SIGNATURE + bytes([chunks.VERSION])
+    return start + chunks.write(HEADER, fields + sides) + kept
 
 
 def write_segment(number: int, segment: SegmentData) -> bytes:
     """A segment's chunks."""
-    layers = ((kind, getattr(segment, name)) for kind, name in _LAYERS.items())
+    layers = ((kind, getattr(segment, name)) for kind, name in LAYERS.items())
     return b"".join(
-        _chunk(kind, _varint(number) + content) for kind, content in layers if content is not None
+        chunks.write(kind, chunks.varint(number) + content) for kind, content in layers if content is not None
     )
 
 
@@ -179,7 +162,7 @@ def read_header(data: Content, *, max_pixels: int = MAX_PIXELS) -> Header:
         TypeError, ConfigError: an argument is of another type, or has a value that is not allowed.
         OSError: of the system, if the path is of no file that can be read.
     """
-    return _header(next(_chunks(arguments.content("data", data)), None), max_pixels)
+    return _header(next(chunks.read(arguments.content("data", data)), None), max_pixels)
 
 
 def read(
@@ -195,12 +178,12 @@ def read(
     Raises:
         FormatError: one of its kinds, for each way in which the bytes are not a .cae file.
     """
-    chunks = _chunks(data)
-    header = _header(next(chunks, None), max_pixels)
+    parts = chunks.read(data)
+    header = _header(next(parts, None), max_pixels)
     kept: dict[str, bytes] = {}
     segments: list[dict[str, bytes] | None] = []
-    for chunk in chunks:
-        if chunk.kind in _LAYERS:
+    for chunk in parts:
+        if chunk.kind in LAYERS:
             if chunk.kind == LATENTS:
                 asked = wanted is None or len(segments) in wanted
                 segments.append({} if asked else None)
@@ -210,7 +193,7 @@ def read(
             _take(chunk, header, len(segments) - 1, segments[-1])
             continue
         chunk.verify()
-        if name := _METADATA_OF.get(chunk.kind):
+        if name := METADATA.get(chunk.kind):
             if name in kept:
                 raise FormatError(f"chunk {chr(chunk.kind)!r} comes twice; once is allowed")
             kept[name] = unpack(name, chunk.payload)
@@ -224,97 +207,12 @@ def read(
     return header, Payload(found, Metadata(**kept))
 
 
-class Salvaged(NamedTuple):
-    """The undamaged part of a file.
-
-    Attributes:
-        header: of the file.
-        payload: its segments; None for each whose latents are damaged.
-        suspect: numbers of segments that may have lost a layer on top of their latents.
-    """
-
-    header: Header
-    payload: Payload
-    suspect: set[int]
-
-
-def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
-    """The undamaged part of a file that may be damaged or cut.
-
-    Where a chunk's length is damaged, reading goes on at the next whole chunk.
-
-    Raises:
-        FormatError: one of its kinds, if not even the header and one segment can be read.
-    """
-    header = read_header(data, max_pixels=max_pixels)
-    layers: list[dict[str, bytes]] = [{} for _ in range(header.segments)]
-    kept: dict[str, bytes] = {}
-    suspect: set[int] = set()
-    last, lost = -1, False
-    for chunk in _whole_chunks(data):
-        if chunk is None:
-            lost = True
-        elif chunk.kind in _LAYERS:
-            with contextlib.suppress(FormatError):
-                number, start = _read_varint(chunk.data, chunk.body, "segment", chunk.end)
-                if last <= number < header.segments:
-                    layers[number].setdefault(_LAYERS[chunk.kind], chunk.data[start : chunk.end])
-                    if lost and chunk.kind == LATENTS and number == last + 1:
-                        suspect.add(last)
-                    last, lost = number, False
-        elif (name := _METADATA_OF.get(chunk.kind)) and name not in kept:
-            with contextlib.suppress(FormatError):
-                kept[name] = unpack(name, chunk.data[chunk.body : chunk.end])
-    found = [SegmentData(**mine) if "latents" in mine else None for mine in layers]
-    if not any(found):
-        raise TruncatedError(f"none of {header.segments} segments is left")
-    if lost or last + 1 < header.segments:
-        suspect.add(last)
-    return Salvaged(header, Payload(found, Metadata(**kept)), suspect)
-
-
-def _whole_chunks(data: bytes) -> Iterator[_Chunk | None]:
-    """The chunks behind the header whose checksums are right; None where something is not."""
-    position = next(_chunks(data)).next
-    effort = _SEARCH * len(data)  # bytes that checksums may be made of: a hostile file must not take for ever
-    while position < len(data) and effort > 0:
-        chunk: _Chunk | None = None
-        with contextlib.suppress(FormatError):
-            chunk = _chunk_at(data, position)
-            effort -= chunk.next - position
-            chunk.verify()
-            yield chunk
-            position = chunk.next
-            continue
-        yield None
-        if chunk and _is_start(data, chunk.next):  # its payload alone is wrong
-            position = chunk.next
-            continue
-        for match in _KNOWN.finditer(data, position + 1):
-            with contextlib.suppress(FormatError):
-                chunk = _chunk_at(data, match.start())
-                if _is_start(data, chunk.next):
-                    effort -= chunk.next - chunk.start
-                    chunk.verify()
-                    position = chunk.start
-                    break
-            if effort <= 0:
-                return
-        else:
-            return
-
-
-def _is_start(data: bytes, position: int) -> bool:
-    """Whether a chunk that is known may begin here, or the file end."""
-    return position == len(data) or bool(_KNOWN.match(data, position))
-
-
-def _take(chunk: _Chunk, header: Header, expected: int, layers: dict[str, bytes] | None) -> None:
+def _take(chunk: Chunk, header: Header, expected: int, layers: dict[str, bytes] | None) -> None:
     """Add a chunk of segment `expected` to its layers; if these are None, only its number is checked."""
-    kind, name = chr(chunk.kind), _LAYERS[chunk.kind]
+    kind, name = chr(chunk.kind), LAYERS[chunk.kind]
     if layers is not None:
         chunk.verify()
-    number, start = _read_varint(chunk.data, chunk.body, f"chunk {kind!r}: segment", chunk.end)
+    number, start = chunks.read_varint(chunk.data, chunk.body, f"chunk {kind!r}: segment", chunk.end)
     if number != expected:
         raise FormatError(f"chunk {kind!r} is of segment {number}; {expected} is next")
     if number >= header.segments:
@@ -322,12 +220,12 @@ def _take(chunk: _Chunk, header: Header, expected: int, layers: dict[str, bytes]
     if layers is not None:
         if name in layers:
             raise FormatError(f"chunk {kind!r} of segment {number} comes twice; once is allowed")
-        if chunk.kind == DETAIL and _LAYERS[ALPHA] in layers:
+        if chunk.kind == DETAIL and LAYERS[ALPHA] in layers:
             raise FormatError(f"chunk {kind!r} of segment {number} comes behind its alpha; before is allowed")
         layers[name] = chunk.data[start : chunk.end]
 
 
-def _header(chunk: _Chunk | None, max_pixels: int) -> Header:
+def _header(chunk: Chunk | None, max_pixels: int) -> Header:
     if chunk is None:
         raise TruncatedError("the file ends before the header chunk")
     payload = chunk.payload
@@ -338,100 +236,10 @@ def _header(chunk: _Chunk | None, max_pixels: int) -> Header:
     if len(payload) < _FIXED.size:
         raise FormatError(f"header: {len(payload)} bytes; at least {_FIXED.size + 2} are needed")
     model_id, channels, ladder_position, cells = _FIXED.unpack_from(payload)
-    width, position = _read_varint(payload, _FIXED.size, "header: width")
-    height, position = _read_varint(payload, position, "header: height")
+    width, position = chunks.read_varint(payload, _FIXED.size, "header: width")
+    height, position = chunks.read_varint(payload, position, "header: height")
     if position != len(payload):
         raise FormatError(f"header: {len(payload)} bytes; {position} are used")
     header = Header(model_id, channels, ladder_position, cells, width, height)
     header.check(max_pixels)
     return header
-
-
-class _Chunk(NamedTuple):
-    """Where a chunk lies in a file: type, beginning, payload, end of the payload."""
-
-    data: bytes
-    kind: int
-    start: int
-    body: int
-    end: int
-
-    @property
-    def next(self) -> int:
-        """Where the next chunk starts."""
-        return self.end + 4
-
-    def verify(self) -> None:
-        """Check the checksum."""
-        data, start, end = self.data, self.start, self.end
-        if zlib.crc32(memoryview(data)[start:end]) != int.from_bytes(data[end : end + 4], "little"):
-            raise ChecksumError(
-                f"chunk {chr(self.kind)!r} at byte {start} does not match its checksum: it was damaged"
-            )
-
-    @property
-    def payload(self) -> bytes:
-        """What it holds, verified."""
-        self.verify()
-        return self.data[self.body : self.end]
-
-
-def _chunks(data: bytes) -> Iterator[_Chunk]:
-    """Each chunk, in order."""
-    if data[: len(SIGNATURE)] != SIGNATURE[: len(data)] or not data:
-        raise SignatureError(
-            f"the file starts with {data[:4].hex(' ') or 'nothing'}; a .cae starts with 89 43 41 45"
-        )
-    position = len(SIGNATURE) + 1
-    if len(data) < position:
-        raise TruncatedError(f"the file ends after {len(data)} bytes, within the signature and version")
-    if data[position - 1] != VERSION:
-        raise VersionError(
-            f"the file has format version {data[position - 1]}; version {VERSION} is known here"
-        )
-    while position < len(data):
-        chunk = _chunk_at(data, position)
-        yield chunk
-        position = chunk.next
-
-
-def _chunk_at(data: bytes, start: int) -> _Chunk:
-    kind = data[start]
-    length, body = _read_varint(data, start + 1, f"chunk {chr(kind)!r}: length")
-    if length > _MAX_CHUNK:
-        raise LimitError(f"chunk {chr(kind)!r}: length is {length}; at most {_MAX_CHUNK} is allowed")
-    end = body + length
-    if end + 4 > len(data):
-        missing = end + 4 - len(data)
-        raise TruncatedError(f"the file ends within chunk {chr(kind)!r}: {missing} bytes are missing")
-    return _Chunk(data, kind, start, body, end)
-
-
-def _chunk(kind: int, payload: bytes) -> bytes:
-    body = bytes([kind]) + _varint(len(payload)) + payload
-    return body + zlib.crc32(body).to_bytes(4, "little")
-
-
-def _varint(value: int) -> bytes:
-    """LEB128: seven bits a byte, low bits first, the top bit set on all bytes but the last."""
-    groups = bytearray()
-    while value >= 0x80:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    groups.append(value)
-    return bytes(groups)
-
-
-def _read_varint(data: bytes, position: int, field: str, end: int | None = None) -> tuple[int, int]:
-    """The value at `position` and the position behind it; five bytes at most, the shortest form only."""
-    value, end = 0, len(data) if end is None else end
-    for count in range(5):
-        if position + count >= end:
-            raise TruncatedError(f"{field}: the data ends within the number")
-        byte = data[position + count]
-        value |= (byte & 0x7F) << (7 * count)
-        if byte < 0x80:
-            if byte == 0 and count:
-                raise FormatError(f"{field}: the number is not in its shortest form")
-            return value, position + count + 1
-    raise LimitError(f"{field}: the number has more than 5 bytes")
