@@ -141,7 +141,7 @@ def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_uninterrupted_one(
     "sections",
     [
         {"train": {"precision": "bf16-mixed", "decay": 0.5}},
-        {"prior": {"kind": "scale-mixture"}, "network": {"padding": "mirror"}, "train": {"mask_steps": 5}},
+        {"prior": {"kind": "scale-mixture"}, "network": {"padding": "mirror"}, "train": {"mask_steps": 3}},
         {"train": {"stage": "scales", "ema": 0.5}},
         {"loss": {"betas": [300.0]}, "train": {"batch": 1, "seed": 9}},
     ],
@@ -150,7 +150,7 @@ def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_uninterrupted_one(
 def test_a_run_that_lost_its_newest_checkpoint_ends_the_same(
     pack: Path, tmp_path: Path, sections: dict[str, dict[str, Any]]
 ) -> None:
-    config = tiny(**sections)
+    config = tiny(**sections | {"train": {"steps": 4, "checkpoint_every": 2, **sections["train"]}})
     last = run_tiny(config, pack, tmp_path / "run")
     kept = shutil.copytree(last, tmp_path / "kept")
     shutil.rmtree(last)
