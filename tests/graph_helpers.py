@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from torch import Tensor, nn
+from torch._export import utils as export_utils
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from caesura.train import onnx_export
@@ -40,9 +41,11 @@ def made_once(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for exporter in (cae2017, cae2026):
             patch.setattr(exporter, "to_onnx", graph)
-        # The exporter lists every operator that it knows, for each graph again.
+        # The exporter lists every operator that it knows, and those of PyTorch, for each graph again.
         once = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
         patch.setattr(ONNXRegistry, "from_torchlib", once)
+        loaded = functools.cache(export_utils._materialize_cpp_cia_ops)
+        patch.setattr(export_utils, "_materialize_cpp_cia_ops", loaded)
         yield
 
 

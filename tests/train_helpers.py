@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import skimage.data
 import torch
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
+from caesura.train import optim
 from caesura.train.config import Config, from_dict
 from caesura.train.loop import train
 from caesura.train.prepare import is_validation, prepare
@@ -98,6 +100,14 @@ def tiny(**sections: dict[str, Any]) -> Config:
     return from_dict({name: {**TINY.get(name, {}), **sections.get(name, {})} for name in {*TINY, *sections}})
 
 
-def run_tiny(config: Config, data: Path, run: Path, **options: Any) -> Path:
-    """Train quietly on the CPU; returns the last checkpoint."""
-    return train(config, data, run, accelerator="cpu", **{"console": QUIET, **options})
+def run_tiny(config: Config, data: Path, run: Path, *, muon: int = 1, **options: Any) -> Path:
+    """Train quietly on the CPU; returns the last checkpoint.
+
+    Args:
+        config, data, run, options: as for `train`.
+        muon: iterations with which Muon orthogonalises. All that training does by default would take two
+            thirds of a run's time; how well they orthogonalise is tested with the optimizers.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optim, "_ITERATIONS", muon)
+        return train(config, data, run, accelerator="cpu", **{"console": QUIET, **options})

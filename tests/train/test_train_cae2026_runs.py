@@ -23,7 +23,7 @@ from cae2026_helpers import (
     stirred,
     transform,
 )
-from caesura.train import checkpoint, loss, start
+from caesura.train import checkpoint, loss, optim, start
 from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.cae2026.networks import PIXEL_DEVIATION
 from caesura.train.pack import Pack
@@ -110,7 +110,9 @@ def test_a_short_run_lowers_the_loss(pack: Path, tmp_path: Path) -> None:
     state = {"step": 1, "pixels": 0, "config": config().as_dict()}
     begun = checkpoint.save(tmp_path / "begun", model, AveragedModel(model), [], state)
     settings = {"steps": 40, "ema": 0.8, "checkpoint_every": 40}
-    trained = run_tiny(config(train=settings), pack, tmp_path / "trained", start=begun)
+    trained = run_tiny(
+        config(train=settings), pack, tmp_path / "trained", start=begun, muon=optim._ITERATIONS
+    )
     assert loss_of(trained, pack) < 0.9 * loss_of(begun, pack)
 
 

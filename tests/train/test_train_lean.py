@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 
 from caesura.train import checkpoint, start
-from cli_helpers import complaint, process, succeeded
+from cli_helpers import Outcome, complaint, process, succeeded
 from train_helpers import names, photo, save
 
 pytestmark = pytest.mark.slow
@@ -21,9 +22,9 @@ ABSENT = (
     "pyarrow s3fs pandas google"
 )
 
-# The command line where none of them can be found.
+# Command lines, a JSON list, one after another where none of them can be found; prints how each ended.
 LEAN = f"""
-import sys
+import contextlib, io, json, sys
 
 class Without:
     def __init__(self, finder):
@@ -38,7 +39,18 @@ class Without:
 
 sys.meta_path[:] = map(Without, sys.meta_path)
 from caesura.cli import main
-main()
+
+ended = []
+for arguments in json.loads(sys.argv[1]):
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    sys.argv[1:] = arguments
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    ended.append((status, out.getvalue(), err.getvalue()))
+print(json.dumps(ended))
 """
 
 CONFIG = """
@@ -64,51 +76,62 @@ precision = "32-true"
 """
 
 
+class Ended(NamedTuple):
+    """Commands in a folder, and how each of them ended."""
+
+    root: Path
+    trained: Outcome
+    trained_on: Outcome
+    from_bundle: Outcome
+
+
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a configuration and a pack made there, where nothing else is installed."""
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A run of three steps, one from what it keeps and one from a bundle, where nothing else is installed.
+
+    They share a process, whose imports take longer than what it does.
+    """
     root = tmp_path_factory.mktemp("lean")
     (root / "tiny.toml").write_text(CONFIG)
     for number, name in enumerate(names(2) + names(1, validation=True)):
         save(root / "photos" / name, photo(128, 128, 50 * number, 70 * number))
-    lean("data", "prepare", root / "photos", root / "pack", "--native", "--side", 64, "--jobs", 1)
-    return root
+    (root / "elsewhere").symlink_to(root / "run" / "kept")  # there is no run around it
+    data = ["--data", root / "pack"]
+    train = ["train", "--config", root / "tiny.toml", *data, "--accelerator", "cpu", "--out"]
+    prepared, *others = lean(
+        ["data", "prepare", root / "photos", root / "pack", "--native", "--side", 64, "--jobs", 1],
+        [*train, root / "run"],
+        [*train, root / "on", "--from", root / "elsewhere"],
+        ["train", *data, "--out", root / "of bundle", "--from", "photo"],
+    )
+    succeeded(prepared)
+    return Ended(root, *others)
 
 
-def lean(*arguments: object) -> str:
-    return succeeded(process(*arguments, program=LEAN))
+def lean(*commands: list[object]) -> list[Outcome]:
+    """How the commands ended."""
+    lines = json.dumps([[str(argument) for argument in command] for command in commands])
+    return [Outcome(*found) for found in json.loads(succeeded(process(lines, program=LEAN)))]
 
 
-def train(root: Path, out: Path, *arguments: object) -> str:
-    options = ["--config", root / "tiny.toml", "--data", root / "pack", "--accelerator", "cpu"]
-    return lean("train", *options, "--out", out, *arguments)
-
-
-@pytest.fixture(scope="module")
-def trained(root: Path) -> Path:
-    """A run of three steps, the second of which was validated."""
-    out = train(root, root / "run")
+def test_training_needs_no_more_than_the_base_of_it(ended: Ended) -> None:
+    out = succeeded(ended.trained)
     assert "TensorBoard is not installed" in out
     assert "step 2: validation loss" in out
     assert "step 3: validation loss" in out
-    return root / "run"
+    run = ended.root / "run"
+    assert checkpoint.latest(run) == run / "checkpoints" / "000003"
+    assert not (run / "tensorboard").exists()
 
 
-def test_training_needs_no_more_than_the_base_of_it(root: Path, trained: Path) -> None:
-    assert checkpoint.latest(trained) == trained / "checkpoints" / "000003"
-    assert not (trained / "tensorboard").exists()
-
-
-def test_what_a_run_keeps_is_a_start_for_another(root: Path, trained: Path, tmp_path: Path) -> None:
-    kept = shutil.copytree(trained / "kept", tmp_path / "elsewhere")
-    train(root, tmp_path / "on", "--from", kept)
-    (record,) = start.read(tmp_path / "on").training["history"]
+def test_what_a_run_keeps_is_a_start_for_another(ended: Ended) -> None:
+    succeeded(ended.trained_on)
+    (record,) = start.read(ended.root / "on").training["history"]
     assert record["steps"] == 3
 
 
-def test_a_bundle_as_a_start_says_what_it_needs(root: Path, tmp_path: Path) -> None:
-    options = ["--data", root / "pack", "--out", tmp_path / "run", "--from", "photo"]
-    line = complaint(process("train", *options, program=LEAN))
+def test_a_bundle_as_a_start_says_what_it_needs(ended: Ended) -> None:
+    line = complaint(ended.from_bundle)
     assert "model photo is a bundle, whose weights are read with onnx, which is not installed" in line
 
 

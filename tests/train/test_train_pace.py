@@ -215,17 +215,15 @@ def test_a_run_by_the_clock_leaves_a_checkpoint_with_its_validation(
     pack_folder: Path, tmp_path: Path, clock: Clock
 ) -> None:
     clock.tick = 0.25
-    last = run_tiny(timed(1.0, checkpoint_every=100), pack_folder, tmp_path, began=clock.now)
+    config = timed(0.25, checkpoint_every=100)
+    last = run_tiny(config, pack_folder, tmp_path, began=clock.now)
     state = checkpoint.read_state(last)
-    assert clock.now - 1000 <= 60 + 2  # reading it moves this clock
+    assert clock.now - 1000 <= 15 + 2  # reading it moves this clock
     assert state["step"] > 5
-    assert state["seconds"] == 60
+    assert state["seconds"] == 15
     assert len(state["validation"]) == 2
     assert "seconds" not in start.read(tmp_path).training
-    assert (
-        run_tiny(timed(1.0, checkpoint_every=100), pack_folder, tmp_path, resume=True, began=clock.now)
-        == last
-    )
+    assert run_tiny(config, pack_folder, tmp_path, resume=True, began=clock.now) == last
 
 
 def test_a_run_by_the_clock_draws_what_a_run_by_steps_does(
@@ -233,7 +231,7 @@ def test_a_run_by_the_clock_draws_what_a_run_by_steps_does(
 ) -> None:
     """Crops, rates and noise depend on seed and step alone: with a constant rate the weights are equal."""
     clock.tick = 0.25
-    last = run_tiny(timed(0.5, decay=0.0), pack_folder, tmp_path / "clock", began=clock.now)
+    last = run_tiny(timed(0.25, decay=0.0), pack_folder, tmp_path / "clock", began=clock.now)
     steps = checkpoint.read_state(last)["step"]
     other = run_tiny(tiny(train={"decay": 0.0, "steps": steps}), pack_folder, tmp_path / "steps")
     one, two = (checkpoint.read(folder / "model.pt") for folder in (last, other))

@@ -3,54 +3,30 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
+import rank_helpers
 from cae2026_helpers import config as cae2026_config
 from caesura.errors import ConfigError, TrainingError
-from caesura.train import checkpoint, loop, ranks, schedule
+from caesura.train import checkpoint, loop, optim, ranks
 from caesura.train.config import Config, TrainConfig
 from caesura.train.crops import crop_batches
 from caesura.train.forward import Shard, add_noise
 from caesura.train.loss import betas_at, rate_distortion, sample_weights
-from caesura.train.monitor import Monitor
 from caesura.train.pack import Pack
+from rank_helpers import take_part
 from train_helpers import make_pack, tiny
 
-# A rank: it notes the loss of every step, and, if asked to, dies once at the beginning of a step.
-RANK = """
-import json, os, signal, sys
-from pathlib import Path
-from caesura.train import loop, schedule
-from caesura.train.config import from_dict
-from caesura.train.monitor import Monitor
-from train_helpers import run_tiny
-
-config, data, run, losses, dying = sys.argv[1:]
-shown, factor = Monitor.step, schedule.learning_rate_factor
-
-def step(self, number, pixels, figures, rate):
-    with Path(losses).open("a") as out:
-        out.write(f"{number} {float(figures.loss)!r} {float(figures.bpp)!r} {float(figures.error)!r}\\n")
-    shown(self, number, pixels, figures, rate)
-
-def die(number, settings, share):
-    first = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
-    if first and os.environ.get("RANK") == "1" and number == int(dying):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return factor(number, settings, share)
-
-Monitor.step, schedule.learning_rate_factor = step, die
-run_tiny(from_dict(json.loads(config)), Path(data), Path(run), resume=True)
-"""
 LOCAL = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
@@ -58,86 +34,84 @@ if sys.platform in LOOPBACK:
     ENVIRONMENT["GLOO_SOCKET_IFNAME"] = LOOPBACK[sys.platform]
 
 
+class Ended(NamedTuple):
+    """How a rank ended: its exit status, and what it wrote to stderr."""
+
+    status: int
+    messages: str
+
+
 class Run:
     """A run in a folder of its own, and what it noted."""
 
-    def __init__(self, config: Config, data: Path, folder: Path) -> None:
-        self.config, self.data, self.folder = config, data, folder
+    def __init__(self, config: Config, data: Path, folder: Path, muon: int = 1) -> None:
+        self.config, self.data, self.folder, self.muon = config, data, folder, muon
         folder.mkdir()
-        self.program, self.losses = folder / "rank.py", folder / "losses"
-        self.program.write_text(RANK)
+        self.losses = folder / "losses"
 
-    def torchrun(self, ranks: int, *, restarts: int = 0, dying: int = -1) -> subprocess.CompletedProcess[str]:
-        """Train on so many ranks; rank 1 dies once, at a step."""
+    def alone(self) -> None:
+        """Train on one rank, in this process."""
+        take_part(self.config, self.data, self.folder / "run", self.losses, muon=self.muon)
+
+    def together(self) -> None:
+        """Train on two ranks of one host."""
+        ended = self._two({"LOCAL_WORLD_SIZE": "2"}, ({"LOCAL_RANK": "0"}, {"LOCAL_RANK": "1"}), dying=-1)
+        assert [rank.status for rank in ended] == [0, 0], ended
+
+    def apart(self, *, dying: int) -> Ended:
+        """Train on two ranks of two hosts, which only know each other; rank 1 dies at a step.
+
+        Returns:
+            The end of rank 0.
+        """
+        common = {"LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0"}
+        return self._two(common, ({"GROUP_RANK": "0"}, {"GROUP_RANK": "1"}), dying=dying)[0]
+
+    def torchrun(self, *, restarts: int, dying: int) -> subprocess.CompletedProcess[str]:
+        """Train on two ranks that torchrun starts; rank 1 dies once, at a step."""
         command = [sys.executable, "-m", "torch.distributed.run", *LOCAL]
-        command += ["--nproc-per-node", str(ranks), "--max-restarts", str(restarts)]
+        command += ["--nproc-per-node", "2", "--max-restarts", str(restarts), rank_helpers.__file__]
+        paths = self.data, self.folder / "run", self.losses
         return subprocess.run(
-            [*command, *self._arguments(dying)],
-            env=self._environment(),
+            [*command, json.dumps(self.config.as_dict()), *map(str, paths), str(dying)],
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
         )
 
-    def apart(self, *, dying: int) -> tuple[int, str]:
-        """Train on two ranks that nobody looks after, like hosts that only know each other.
+    def _two(self, common: dict[str, str], own: tuple[dict[str, str], ...], *, dying: int) -> list[Ended]:
+        """Train on two ranks with variables that torchrun would set, and return how they ended.
 
-        Returns:
-            Exit status and messages of rank 0.
+        They are forks of this process, which has imported what a rank takes seconds to import.
         """
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        common = {
-            "TORCHELASTIC_RUN_ID": "none",
-            "WORLD_SIZE": "2",
-            "LOCAL_WORLD_SIZE": "1",
-            "LOCAL_RANK": "0",
-        }
-        common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        command = [sys.executable, *self._arguments(dying)]
+        common = {**ENVIRONMENT, **common, "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
+        common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+        fork = multiprocessing.get_context("fork")
+        logs = [self.folder / f"messages of rank {rank}" for rank in range(2)]
         ranks = [
-            subprocess.Popen(
-                command,
-                env=self._environment() | common | {"RANK": rank, "GROUP_RANK": rank},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank in "01"
+            fork.Process(target=self._rank, args=({**common, "RANK": str(rank), **own[rank]}, log, dying))
+            for rank, log in enumerate(logs)
         ]
         try:
-            messages = [rank.communicate(timeout=600)[1] for rank in ranks]
+            for process in ranks:
+                process.start()
+            for process in ranks:
+                process.join(600)
         finally:
-            for rank in ranks:
-                rank.kill()
-        return ranks[0].returncode, messages[0]
-
-    def _arguments(self, dying: int) -> list[str]:
-        config = json.dumps(self.config.as_dict())
+            for process in ranks:
+                process.kill()
         return [
-            str(self.program),
-            config,
-            str(self.data),
-            str(self.folder / "run"),
-            str(self.losses),
-            str(dying),
+            Ended(-1 if process.exitcode is None else process.exitcode, log.read_text())
+            for process, log in zip(ranks, logs, strict=True)
         ]
 
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-    def alone(self) -> None:
-        """Train on one rank."""
-        namespace = {"__name__": "rank"}
-        before, sys.argv = sys.argv, self._arguments(-1)
-        kept = Monitor.step, schedule.learning_rate_factor
-        try:
-            exec(RANK, namespace)
-        finally:
-            sys.argv = before
-            Monitor.step, schedule.learning_rate_factor = kept  # type: ignore[method-assign]
+    def _rank(self, environment: dict[str, str], log: Path, dying: int) -> None:
+        """What a rank does in its fork; its messages go to a file."""
+        sys.stdout = sys.stderr = log.open("w", buffering=1)
+        os.environ.update(environment)
+        take_part(self.config, self.data, self.folder / "run", self.losses, dying=dying, muon=self.muon)
 
     def steps(self) -> list[int]:
         """Numbers of the steps taken, in their order."""
@@ -152,6 +126,12 @@ class Run:
         assert last is not None
         assert int(last.name) == self.config.train.steps
         return checkpoint.read(last / "model.pt")
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -172,23 +152,21 @@ SHORT = tiny(train={"steps": 12, "batch": 4, "checkpoint_every": 3})
 def whole(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A short run of two ranks that nothing happens to."""
     run = Run(SHORT, pack, tmp_path_factory.mktemp("whole") / "run")
-    ended = run.torchrun(2)
-    assert ended.returncode == 0, ended.stderr
+    run.together()
     return run
 
 
 @pytest.mark.slow
 def test_two_ranks_train_as_one_does(pack: Path, tmp_path: Path) -> None:
-    """50 steps of 16 crops: the same loss, rate and error at each, but for the rounding of sums."""
-    config = tiny(train={"steps": 50, "batch": 16, "learning_rate": 1e-3, "checkpoint_every": 50})
-    one, two = (Run(config, pack, tmp_path / name) for name in ("one", "two"))
+    """Ten steps of 16 crops: the same loss, rate and error at each, but for the rounding of sums."""
+    config = tiny(train={"steps": 10, "batch": 16, "learning_rate": 1e-3, "checkpoint_every": 10})
+    one, two = (Run(config, pack, tmp_path / name, optim._ITERATIONS) for name in ("one", "two"))
     one.alone()
-    together = two.torchrun(2)
-    assert together.returncode == 0, together.stderr
-    assert one.steps() == two.steps() == list(range(50))
+    two.together()
+    assert one.steps() == two.steps() == list(range(10))
     np.testing.assert_allclose(two.curve(), one.curve(), rtol=1e-3)
     np.testing.assert_allclose(two.curve()[:5], one.curve()[:5], rtol=1e-5)
-    states = [checkpoint.read_state(run.folder / "run" / "checkpoints" / "000050") for run in (one, two)]
+    states = [checkpoint.read_state(run.folder / "run" / "checkpoints" / "000010") for run in (one, two)]
     assert states[0]["pixels"] == states[1]["pixels"]
     for expected, got in zip(states[0]["validation"], states[1]["validation"], strict=True):
         assert got == pytest.approx(expected, rel=1e-3)
@@ -201,8 +179,7 @@ def test_two_ranks_train_the_flagship(stage: str, pack: Path, tmp_path: Path) ->
     config = cae2026_config(train={"stage": stage, "batch": 4, "learning_rate": 1e-3})
     one, two = (Run(config, pack, tmp_path / name) for name in ("one", "two"))
     one.alone()
-    together = two.torchrun(2)
-    assert together.returncode == 0, together.stderr
+    two.together()
     assert_close(one.weights(), two.weights())
 
 
@@ -228,7 +205,7 @@ def test_torchrun_restarts_a_run_which_ends_with_the_weights_of_an_uninterrupted
     whole: Run, pack: Path, tmp_path: Path
 ) -> None:
     killed = Run(SHORT, pack, tmp_path / "killed")
-    restarted = killed.torchrun(2, restarts=1, dying=7)
+    restarted = killed.torchrun(restarts=1, dying=7)
     assert restarted.returncode == 0, restarted.stderr
     assert "exitcode: -9" in restarted.stderr
     assert killed.steps() == [*range(7), *range(6, 12)]  # from the checkpoint, once

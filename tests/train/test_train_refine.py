@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from torch.optim.swa_utils import AveragedModel
 
 import caesura
-from cae2026_helpers import config, squares, stir
 from caesura.coding import refine
 from caesura.coding.cae2026 import Cae2026
 from caesura.models import bundle as bundles
@@ -19,20 +19,17 @@ from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture.pixels import grid, pad
 from caesura.runtime import transform
-from caesura.train import checkpoint
 from caesura.train import loss as losses
-from caesura.train.cae2026.model import Cae2026Model
 from caesura.train.distortion import Distortion
-from caesura.train.export import export
-from train_helpers import photo, planar
+from train_helpers import photo, planar, tiny
 
-QUALITY = 40
+QUALITY, FEW = 40, 12
 
 
 @pytest.fixture
 def bundle(monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """The shipped photo-psnr, refined in few steps."""
-    monkeypatch.setattr(refine, "STEPS", 40)
+    monkeypatch.setattr(refine, "STEPS", FEW)
     return bundles.load("photo-psnr")
 
 
@@ -52,7 +49,7 @@ def test_refined_latents_are_worth_more(bundle: Bundle, astronaut: NDArray[np.ui
         crop, quality=QUALITY, model=bundle, effort=9, progress=lambda done, total: seen.append((done, total))
     )
     assert loss(crop, refined) < loss(crop, plain)
-    assert seen == [(step, 40) for step in range(1, 41)]
+    assert seen == [(step, FEW) for step in range(1, FEW + 1)]
     again = caesura.encode(crop, quality=QUALITY, model=bundle, effort=9)
     assert again == refined
 
@@ -113,19 +110,18 @@ def test_tiles_give_what_the_whole_gives(
 # Models trained for the distortion "perceptual"
 
 
+MIX = {"mse": 0.2}
+
+
 @pytest.fixture(scope="module")
-def perceptual(graphs_made_once: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
-    """A tiny model as training starts it, a transform codec, with a mix of losses."""
-    folder = tmp_path_factory.mktemp("perceptual")
-    settings = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}})
-    model = Cae2026Model(settings, squares())
-    stir(model, 0.002)  # what is zero, graphs leave out
-    state = {"step": 1, "pixels": 0, "config": settings.as_dict()}
-    run = checkpoint.save(folder / "run", model, AveragedModel(model), [], state)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CAESURA_MODELS", str(folder / "models"))
-        export(run, "eye", folder / "models" / "eye", licence="CC0-1.0", data="One photograph.")
-        yield bundles.load("eye")
+def perceptual(
+    make_bundle: Callable[..., Path], shipped_flagship: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """The shipped photo-psnr, which says that it was trained for a mix of losses."""
+    training = copy.deepcopy(bundles.read_manifest(shipped_flagship)["training"])
+    training["config"]["loss"] |= {"distortion": "perceptual", "mix": MIX}
+    folder = tmp_path_factory.mktemp("perceptual") / "eye"
+    return bundles.load(make_bundle(folder, of=shipped_flagship, training=training))
 
 
 def coder_of(bundle: Bundle) -> tuple[Cae2026, Conditioning]:
@@ -135,7 +131,7 @@ def coder_of(bundle: Bundle) -> tuple[Cae2026, Conditioning]:
 
 def perceptual_bits(pixels: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     """Beta * D over the picture, of the fixture's mix."""
-    mix = config(loss={"distortion": "perceptual", "mix": {"mse": 0.2}}).loss.mix
+    mix = tiny(loss={"distortion": "perceptual", "mix": MIX}).loss.mix
     value = losses.distortion(planar(pixels), planar(decoded), "perceptual", mix)
     return ladder.beta(QUALITY) * float(value) * pixels.shape[0] * pixels.shape[1]
 
@@ -175,7 +171,10 @@ def test_tiles_come_close_to_the_whole(perceptual: Bundle, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("shape", [(96, 128), (37, 70)])
-def test_refining_for_the_eye_never_costs_more(perceptual: Bundle, shape: tuple[int, int]) -> None:
+def test_refining_for_the_eye_never_costs_more(
+    perceptual: Bundle, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refine, "STEPS", FEW)
     pixels, (coder, here) = photo(*shape, 60, 160), coder_of(perceptual)
     rows, columns = grid(*shape, 16, 16)
     start = coder.encode(coder.analyse(pad(pixels, 16 * rows, 16 * columns)))
@@ -189,7 +188,10 @@ def test_refining_for_the_eye_never_costs_more(perceptual: Bundle, shape: tuple[
     assert costs[1] < costs[0]
 
 
-def test_effort_9_gives_the_eye_more_for_its_bits(perceptual: Bundle) -> None:
+def test_effort_9_gives_the_eye_more_for_its_bits(
+    perceptual: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refine, "STEPS", FEW)
     pixels = photo(96, 128, 60, 160)
     costs = []
     for effort in (8, 9):
