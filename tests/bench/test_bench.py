@@ -52,6 +52,7 @@ def of_name(codec: Codec) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("codec", [OURS, PAPER, *OTHERS], ids=of_name)
 def test_a_codecs_ladder_runs_from_small_and_rough_to_large_and_fine(codec: Codec, part: Pixels) -> None:
+    part = np.ascontiguousarray(part[:128, :128])
     sizes, psnrs = [], []
     for setting in codec.settings:
         data = codec.encode(part, setting)

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from bench_helpers import hurry
 from caesura import codec
 from caesura.bench import machine, speed
 from caesura.bench.speed import peak, pictures, process, stages, symbols, tables, timing
@@ -34,7 +35,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, speed.Speed
     folder = tmp_path_factory.mktemp("speed") / "out"
     shown = io.StringIO()
     console = Console(file=shown, width=160)
-    (found,) = speed.run(folder, sizes=(TINY, LESS_TINY), threads=(1, 2), repeats=1, console=console)
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        (found,) = speed.run(folder, sizes=(TINY, LESS_TINY), threads=(1, 2), repeats=1, console=console)
     return folder, found, shown.getvalue()
 
 

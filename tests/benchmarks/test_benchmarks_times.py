@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench_helpers import hurry
 from benchmarks import times
 from caesura.bench import codecs, machine, speed
 from caesura.bench.codecs import JPEG
@@ -117,6 +118,7 @@ def test_times_of_a_machine_that_was_busy_meanwhile_or_after_are_not_kept(
 def test_the_page_says_the_machine_and_how_busy_it_was(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hurry(monkeypatch)
     monkeypatch.setattr(machine.OtherLoad, "used", lambda _: 0.02)
     monkeypatch.setattr("sys.argv", ["times", str(photos), "--docs", str(tmp_path / "docs"), "--quick"])
     times.main()

@@ -45,19 +45,30 @@ def measured(root: Path, pictures: dict[str, Pixels], *options: object) -> Repor
 
 @pytest.fixture
 def no_costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of their own take seconds, and `whole` has them."""
+    """No processes for costs, and few draws for an interval: both take seconds, and `whole` has them."""
     monkeypatch.setattr("caesura.bench.costs.measure", lambda codec, *_: Cost(codec.name, 40, 40, 0.1))
+    monkeypatch.setattr("caesura.bench.bd_rate.RESAMPLES", 10)
+
+
+@pytest.fixture
+def rates_alone(no_costs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plots either, which take as long as all the rest; what is to be plotted is checked still."""
+    monkeypatch.setattr("caesura.bench.plot._axes", lambda *_: None)
+    monkeypatch.setattr("caesura.bench.plot._svg", lambda *_: "<svg></svg>")
+    monkeypatch.setattr("caesura.bench.plot.scatter", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Two pictures, one of them too small for MS-SSIM, by ours and JPEG."""
     pictures = {"large.png": drawn(176, 168), "small.png": drawn(40, 56)}
-    return measured(tmp_path_factory.mktemp("whole"), pictures, "--codecs", "jpeg 4:2:0", "--threads", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("caesura.bench.costs._STARTS", 1)
+        return measured(tmp_path_factory.mktemp("whole"), pictures, "--codecs", "jpeg 4:2:0", "--threads", 1)
 
 
 @pytest.mark.slow
-def test_bench_takes_what_encode_takes_and_leaves_out_the_rest(tmp_path: Path, no_costs: None) -> None:
+def test_bench_takes_what_encode_takes_and_leaves_out_the_rest(tmp_path: Path, rates_alone: None) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     rgb = Image.fromarray(drawn(40, 56))
@@ -148,6 +159,7 @@ def test_times_say_how_busy_the_machine_was(whole: Report) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("rates_alone")
 def test_without_times_rate_and_quality_are_measured_once_for_any_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +210,7 @@ def test_pictures_at_matched_bytes_lie_beside(whole: Report) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_costs")
+@pytest.mark.usefixtures("rates_alone")
 def test_bench_by_crops_codes_each_crop_on_its_own(tmp_path: Path) -> None:
     report = measured(tmp_path, {"odd.png": drawn(40, 56)}, "--crop", 32)
     for point in report.results["points"]:
@@ -216,7 +228,7 @@ def test_bench_by_crops_codes_each_crop_on_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_costs")
+@pytest.mark.usefixtures("rates_alone")
 def test_models_and_efforts_stand_side_by_side(tmp_path: Path) -> None:
     options = ["--model", "photo", "--model", "cae2017", "--effort", 1, "--effort", 5]
     report = measured(tmp_path, {"photo.png": photo(40, 56)}, *options)
@@ -283,7 +295,9 @@ class Counting:
 
 
 @pytest.fixture
-def cut_off(no_costs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Counting, list[object]]:
+def cut_off(
+    rates_alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Counting, list[object]]:
     """Two pictures of 72 x 80, and a command that is interrupted as it codes its third file."""
     for name, other in (("a.png", 0), ("b.png", 1)):
         save(tmp_path / "pictures" / name, drawn(72, 80) + np.uint8(other))
@@ -346,7 +360,7 @@ def test_lines_that_are_damaged_are_measured_again(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_costs")
+@pytest.mark.usefixtures("rates_alone")
 def test_quick_needs_no_folder_and_leaves_slow_codecs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -473,7 +487,7 @@ def test_bench_without_the_extra_says_what_to_install(library: str, picture: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_costs")
+@pytest.mark.usefixtures("rates_alone")
 def test_a_codec_that_fails_is_named(picture: Path, tmp_path: Path) -> None:
     def fail(codec: Caesura, data: bytes) -> Pixels:
         raise ValueError("a word of the library")
