@@ -10,9 +10,9 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 import numpy as np
@@ -39,6 +39,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 Open = Callable[..., Page]
+Scheme = Literal["dark", "light"]
 
 
 def made() -> dict[str, Any]:
@@ -107,6 +108,17 @@ def made() -> dict[str, Any]:
     }
 
 
+def made_small() -> dict[str, Any]:
+    """The same with three codecs, one anchor and one picture, which need fewer plots."""
+    results = made()
+    for name in ("points", "curves", "bd", "costs"):
+        results[name] = [entry for entry in results[name] if entry["codec"] in CODECS[:3]]
+    results["codecs"], results["pictures"] = results["codecs"][:3], results["pictures"][:1]
+    results["bd"] = [entry for entry in results["bd"] if entry["anchor"] == ANCHORS[0]]
+    results["samples"] = [one for one in results["samples"] if one["codec"] in (*CODECS[:3], "original")]
+    return results
+
+
 def save(folder: Path, results: dict[str, Any]) -> Path:
     """results.json and samples: black decoded ones, so that sides can be told."""
     (folder / "samples").mkdir(parents=True, exist_ok=True)
@@ -138,8 +150,8 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def visit(browser: Browser, report: Path) -> Iterator[Open]:
+@contextlib.contextmanager
+def watched(browser: Browser, report: Path) -> Iterator[Open]:
     """Opens a page of the report; at the end, nothing was asked of a network and nothing went wrong."""
     wrong: list[str] = []
     with contextlib.ExitStack() as stack:
@@ -161,6 +173,27 @@ def visit(browser: Browser, report: Path) -> Iterator[Open]:
     assert wrong == []
 
 
+@pytest.fixture
+def visit(browser: Browser, report: Path) -> Iterator[Open]:
+    """Opens pages for a test that changes them."""
+    with watched(browser, report) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def index(browser: Browser, report: Path) -> Iterator[Page]:
+    """index.html, opened once for the tests that look at it alone."""
+    with watched(browser, report) as open_page:
+        yield open_page()
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots take most of the time; this is for tests of what is beside them."""
+    monkeypatch.setattr(plot, "curves", lambda *_: "<svg></svg>")
+    monkeypatch.setattr(plot, "scatter", lambda *_: "<svg></svg>")
+
+
 def _remote(url: str) -> bool:
     return not url.startswith(("file:", "data:"))
 
@@ -179,26 +212,26 @@ def column(page: Page, title: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "width", "scheme"),
+    ("name", "width", "schemes"),
     [
-        ("index.html", 400, "light"),
-        ("index.html", 400, "dark"),
-        ("index.html", 1600, "light"),
-        ("index.html", 1600, "dark"),
-        ("pictures/first.html", 400, "light"),
-        ("pictures/first.html", 1600, "dark"),
+        ("index.html", 400, ("light", "dark")),
+        ("index.html", 1600, ("light", "dark")),
+        ("pictures/first.html", 400, ("light",)),
+        ("pictures/first.html", 1600, ("dark",)),
     ],
 )
 def test_pages_fit_their_window_and_show_colours(
-    visit: Open, name: str, width: int, scheme: str, tmp_path: Path
+    visit: Open, name: str, width: int, schemes: Sequence[Scheme], tmp_path: Path
 ) -> None:
-    page = visit(name, width=width, color_scheme=scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    shot = np.asarray(Image.open(_shot(page, tmp_path / "page.png")).convert("RGB"))
-    assert shot.shape[1] == width
-    light = shot[:, :4].mean() > 128
-    assert light == (scheme == "light")
-    assert (np.ptp(shot[::3, ::3].astype(int), axis=2) > 60).sum() > 100  # curves have colours
+    page = visit(name, width=width)
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        shot = np.asarray(Image.open(_shot(page, tmp_path / "page.png")).convert("RGB"))
+        assert shot.shape[1] == width
+        light = shot[:, :4].mean() > 128
+        assert light == (scheme == "light")
+        assert (np.ptp(shot[::3, ::3].astype(int), axis=2) > 60).sum() > 100  # curves have colours
 
 
 def _shot(page: Page, path: Path) -> Path:
@@ -206,10 +239,10 @@ def _shot(page: Page, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast(visit: Open, scheme: str) -> None:
-    page = visit(color_scheme=scheme)
-    colours = page.evaluate("""() => {
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_text_has_contrast(index: Page, scheme: Scheme) -> None:
+    index.emulate_media(color_scheme=scheme)
+    colours = index.evaluate("""() => {
         const get = (element, name) => getComputedStyle(element)[name].match(/[\\d.]+/g).map(Number);
         const some = ["body", ".note", "a", "dd", ".small", ".c0", ".c1", ".c2", ".c3", ".c-1"];
         const texts = some.map((one) => get(document.querySelector(one), "color"));
@@ -265,14 +298,13 @@ def test_names_are_text(visit: Open) -> None:
     assert EVIL in page.locator(".gallery").inner_text()
 
 
-def test_the_page_compares_the_first_model_in_a_sentence(visit: Open) -> None:
-    page = visit()
-    assert page.locator(".lead").inner_text() == (
+def test_the_page_compares_the_first_model_in_a_sentence(index: Page) -> None:
+    assert index.locator(".lead").inner_text() == (
         f"At equal PSNR, {OURS} needs 55.6% fewer bits than {EVIL}, 50.0% fewer than AVIF speed 3 "
         "and 33.3% fewer than JPEG 4:2:0."
     )
-    assert "pillow-heif is not installed" in page.locator(".missing").inner_text()
-    assert "<i>vtm</i> (published)" in page.locator(".legend").inner_text()
+    assert "pillow-heif is not installed" in index.locator(".missing").inner_text()
+    assert "<i>vtm</i> (published)" in index.locator(".legend").inner_text()
 
 
 def test_a_column_sorts_by_click_and_by_key(visit: Open) -> None:
@@ -338,9 +370,8 @@ def test_the_nearest_point_is_read_out(visit: Open) -> None:
     assert not page.locator("#readout").is_visible()
 
 
-def test_labels_of_marks_stay_in_their_plot_and_apart(visit: Open) -> None:
-    page = visit()
-    for plotted in page.locator("#scatters .view svg.plot").all():
+def test_labels_of_marks_stay_in_their_plot_and_apart(index: Page) -> None:
+    for plotted in index.locator("#scatters .view svg.plot").all():
         frame = plotted.bounding_box()
         boxes = [label.bounding_box() for label in plotted.locator(".name text").all()]
         assert frame is not None
@@ -359,9 +390,8 @@ def _overlap(one: Any, other: Any) -> bool:
     )
 
 
-def test_ids_are_unique(visit: Open) -> None:
-    page = visit()
-    ids = page.evaluate("""() => {
+def test_ids_are_unique(index: Page) -> None:
+    ids = index.evaluate("""() => {
         const kept = [...document.querySelectorAll("template")].map((template) => template.content);
         return [document, ...kept].flatMap((root) => [...root.querySelectorAll("[id]")].map((one) => one.id));
     }""")
@@ -489,13 +519,13 @@ def test_a_sample_that_cannot_be_shown_is_named(file: str, message: str, tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize("empty", [("bd",), ("samples",), ("published", "missing"), ("costs",), ("points",)])
 def test_what_was_not_measured_is_left_out(empty: tuple[str, ...], tmp_path: Path) -> None:
-    folder = save(tmp_path, made() | {name: [] for name in empty})
+    folder = save(tmp_path, made_small() | {name: [] for name in empty})
     assert "<h1>" in html.write(folder).read_text()
 
 
 @pytest.mark.slow
 def test_codecs_that_are_not_ours_have_a_page_too(tmp_path: Path) -> None:
-    results = made()
+    results = made_small()
     for codec in results["codecs"]:
         codec["ours"] = False
     assert "<h1>Comparison of codecs</h1>" in html.write(save(tmp_path, results)).read_text()
@@ -521,7 +551,7 @@ def test_the_sentence_claims_no_more_than_the_interval() -> None:
     assert html.sentence(bd, "us", []) == ""
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("no_plots")
 def test_the_hardest_variant_of_a_codec_is_that_of_the_metric(tmp_path: Path) -> None:
     results = made()
     for entry in results["bd"]:  # AVIF speed 6 is ahead by MS-SSIM alone
@@ -539,7 +569,7 @@ def test_the_hardest_variant_of_a_codec_is_that_of_the_metric(tmp_path: Path) ->
     assert rows == ["AVIF speed 3", "AVIF speed 6", "JPEG 4:2:0"]
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("no_plots")
 def test_pictures_have_a_table_of_every_metric_that_was_measured(tmp_path: Path) -> None:
     results = made()
     for curve in results["curves"]:
