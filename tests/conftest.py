@@ -34,7 +34,7 @@ SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ  # this process is one of sev
 
 
 # Fixtures whose tests are slow, since they take seconds to make.
-SLOW_FIXTURES = {"browser", "perceptual", "ray_here", "whole", "written"}
+SLOW_FIXTURES = {"browser", "ray_here", "whole", "written"}
 
 
 @pytest.hookimpl(tryfirst=True)

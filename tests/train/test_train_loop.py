@@ -127,7 +127,7 @@ def test_another_seed_gives_another_model(pack: Path, finished: Path, tmp_path: 
 def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_uninterrupted_one(
     pack: Path, tmp_path: Path
 ) -> None:
-    config = tiny(train={"steps": 9, "checkpoint_every": 3})
+    config = tiny(train={"steps": 24, "checkpoint_every": 3})
     expected = run_tiny(config, pack, tmp_path / "whole")
     kill_after_first_checkpoint(config, pack, tmp_path / "killed")
     found = checkpoint.latest(tmp_path / "killed")

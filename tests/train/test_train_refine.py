@@ -136,6 +136,7 @@ def perceptual_bits(pixels: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> fl
     return ladder.beta(QUALITY) * float(value) * pixels.shape[0] * pixels.shape[1]
 
 
+@pytest.mark.slow
 def test_the_perceptual_distortion_is_that_of_training_times_the_pixels(perceptual: Bundle) -> None:
     pixels, (coder, here) = photo(96, 128, 60, 160), coder_of(perceptual)
     latent = coder.analyse(pixels)
@@ -160,6 +161,7 @@ def test_pixels_beyond_the_picture_cost_nothing(perceptual: Bundle, shape: tuple
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 def test_tiles_come_close_to_the_whole(perceptual: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, (coder, here) = photo(192, 256, 60, 160), coder_of(perceptual)
     distortion, latent = Distortion(pixels, here), coder.analyse(pixels)
@@ -170,6 +172,7 @@ def test_tiles_come_close_to_the_whole(perceptual: Bundle, monkeypatch: pytest.M
     assert np.corrcoef(slope.ravel(), gradient.ravel())[0, 1] > 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(96, 128), (37, 70)])
 def test_refining_for_the_eye_never_costs_more(
     perceptual: Bundle, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
@@ -188,6 +191,7 @@ def test_refining_for_the_eye_never_costs_more(
     assert costs[1] < costs[0]
 
 
+@pytest.mark.slow
 def test_effort_9_gives_the_eye_more_for_its_bits(
     perceptual: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
