@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +25,16 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+import archive_helpers
 import caesura
+from archive_helpers import in_this_process
 from caesura.archive import engine
 from caesura.archive.manifest import FOLDER, Manifest
 from caesura.archive.reading import Reader
 from caesura.archive.run import Archive
 from caesura.archive.store import Store
 from caesura.archive.units import Done, Item, Unit
-from caesura.archive.work import Finished, Work, Worker
+from caesura.archive.work import Work, Worker
 from caesura.batch.jobs import Decode, Encode
 from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.options import EncodeOptions
@@ -81,31 +82,9 @@ def address() -> str:
     return found
 
 
-@contextmanager
-def in_this_process() -> Iterator[None]:
-    """Runs have one worker, in this process, and no Ray."""
-
-    @contextmanager
-    def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterator[int]:
-        yield 1
-
-    def units(reader: Reader, work: Work, done: Done, workers: int) -> Generator[Finished, None, None]:
-        worker = Worker(work)
-        for file in reader.files():
-            for unit in reader.units(file, done):
-                yield worker.do(unit)
-
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in ("CAESURA_THREADS", "CAESURA_DEVICE"):  # workers set them for their process
-            patch.setenv(variable, os.environ.get(variable, ""))
-        patch.setattr(engine, "cluster", cluster)
-        patch.setattr(engine, "run", units)
-        yield
-
-
 @pytest.fixture
 def without_ray() -> Iterator[None]:
-    """As `in_this_process`."""
+    """Runs are in this process."""
     with in_this_process():
         yield
 
@@ -197,7 +176,7 @@ def workers() -> list[int]:
 def test_a_folder_and_a_bad_picture_and_running_again(ray_here: None, tmp_path: Path) -> None:
     source, out, back = photos(tmp_path / "in", 7), tmp_path / "out", tmp_path / "back"
     (source / "a" / "bad.png").write_bytes(b"not a picture")
-    command = ("archive", "encode", source, out, "--batch", 2, "--workers", 2)
+    command = ("archive", "encode", source, out, "--batch", 2, "--workers", 1)
     outcome = run(*command, "--json")
     assert outcome.status == 1
     assert "a/bad.png" in outcome.err
@@ -270,7 +249,7 @@ def test_s3_to_s3_and_back(ray_here: None, s3: str, tmp_path: Path) -> None:
     store = Store(s3)
     for place in range(5):
         store.write(f"photos/sub/{place}.png", png(place))
-    command = ("archive", "encode", f"{s3}/photos", f"{s3}/coded", "--batch", 2, "--workers", 2)
+    command = ("archive", "encode", f"{s3}/photos", f"{s3}/coded", "--batch", 2, "--workers", 1)
     assert succeeded(run(*command)).startswith("5 done, 0 skipped, 0 failed")
     with in_this_process():
         assert succeeded(run(*command)).startswith("0 done, 5 skipped, 0 failed")
@@ -435,14 +414,16 @@ def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
     [("1>/dev/full", "", 0), ("1>&- 2>&-", "", 0), ("1>/dev/full", "--json", 1)],
 )
 def test_an_archive_is_made_whatever_becomes_of_the_lines(
-    where: str, as_json: str, status: int, ray_here: None, tmp_path: Path
+    where: str, as_json: str, status: int, tmp_path: Path
 ) -> None:
     source, out = photos(tmp_path / "in", 2), tmp_path / "out"
-    # Where stdout and stderr are closed, it starts a cluster of its own, whose processes have none either.
-    cluster = "" if ">&-" in where else f"--address {address()}"
-    options = f"-j 1 --batch 1 {cluster} {as_json}"
-    command = f'"{sys.executable}" -m caesura.cli archive encode "{source}" "{out}" {options}'
-    done = subprocess.run(["sh", "-c", f"{command} {where}"], capture_output=True, check=False)
+    # Where stdout and stderr are closed, the processes of its Ray have none either; else there is no Ray.
+    program = "-m caesura.cli" if ">&-" in where else f'"{archive_helpers.__file__}"'
+    command = f'"{sys.executable}" {program} archive encode "{source}" "{out}" -j 1 --batch 1 {as_json}'
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {where}"], env=environment, capture_output=True, check=False
+    )
     assert done.returncode == status, done.stderr
     assert len(list(out.rglob("*.cae"))) == 2
     assert (b"caesura: stdout: No space left on device" in done.stderr) == bool(as_json)

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,23 @@ Pixels = NDArray[np.uint8]
 encode_rows, encode = (partial(function, segment_side=64) for function in (large.encode, caesura.encode))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def picture(coffee: Pixels) -> Image.Image:
     """RGBA, 4 x 3 segments."""
     alpha = np.add.outer(np.arange(250), np.arange(170)).astype(np.uint8)
     return Image.fromarray(np.dstack([coffee[:250, 200:370], alpha]))
 
 
+@pytest.fixture(scope="module")
+def coded(picture: Image.Image) -> Callable[[str], bytes]:
+    """A function that gives the picture's file by its mode."""
+    return cache(lambda mode: encode(picture.convert(mode)))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-@pytest.mark.parametrize("quality", [30, 90])
+@pytest.mark.parametrize(
+    ("mode", "quality"), [("L", 30), ("RGB", 30), *((mode, 90) for mode in ("L", "LA", "RGB", "RGBA"))]
+)
 def test_a_file_is_coded_as_the_picture_is(
     tmp_path: Path, picture: Image.Image, mode: str, quality: float
 ) -> None:
@@ -86,9 +93,9 @@ def test_a_size_is_met(tmp_path: Path, picture: Image.Image, monkeypatch: pytest
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 def test_a_file_is_written_as_it_decodes(
-    tmp_path: Path, picture: Image.Image, mode: str, suffix: str
+    tmp_path: Path, coded: Callable[[str], bytes], mode: str, suffix: str
 ) -> None:
-    data = encode(picture.convert(mode))
+    data = coded(mode)
     target = tmp_path / f"out.{suffix}"
     seen: list[tuple[int, int]] = []
     large.decode(data, target, progress=lambda done, total: seen.append((done, total)))
@@ -141,19 +148,21 @@ def test_a_cut_file_is_refused(tmp_path: Path, picture: Image.Image) -> None:
 
 
 @pytest.mark.slow
-def test_a_format_that_is_not_known_is_refused_and_nothing_left(tmp_path: Path, picture: Image.Image) -> None:
+def test_a_format_that_is_not_known_is_refused_and_nothing_left(
+    tmp_path: Path, coded: Callable[[str], bytes]
+) -> None:
     with pytest.raises(ImageError, match=r"out\.xyz: extension is '\.xyz'; \.jpeg, .* are allowed"):
-        large.decode(encode(picture), tmp_path / "out.xyz")
+        large.decode(coded("RGBA"), tmp_path / "out.xyz")
     with pytest.raises(FormatError, match="starts with"):
         large.decode(b"text", tmp_path / "out.png")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_until_it_is_whole_a_file_has_no_name(tmp_path: Path, picture: Image.Image) -> None:
+def test_until_it_is_whole_a_file_has_no_name(tmp_path: Path, coded: Callable[[str], bytes]) -> None:
     if not hasattr(os, "O_TMPFILE"):
         pytest.skip("of Linux")
-    data, link, seen = encode(picture), tmp_path / "out.png", []
+    data, link, seen = coded("RGBA"), tmp_path / "out.png", []
     link.symlink_to(tmp_path / "kept.png")
     large.decode(data, link, progress=lambda done, total: seen.append(sorted(tmp_path.iterdir())))
     assert seen
@@ -164,19 +173,19 @@ def test_until_it_is_whole_a_file_has_no_name(tmp_path: Path, picture: Image.Ima
 
 
 @pytest.mark.slow
-def test_jpeg_is_faithful_and_refuses_transparency(tmp_path: Path, picture: Image.Image) -> None:
-    data, target = encode(picture.convert("RGB")), tmp_path / "out.jpg"
+def test_jpeg_is_faithful_and_refuses_transparency(tmp_path: Path, coded: Callable[[str], bytes]) -> None:
+    data, target = coded("RGB"), tmp_path / "out.jpg"
     large.decode(data, target)
     with Image.open(target) as written:
         apart = np.abs(np.asarray(written).astype(int) - caesura.decode_array(data))
     assert apart.mean() < 1.5
     with pytest.raises(ImageError, match=r"out\.jpg: \.jpg cannot hold transparency"):
-        large.decode(encode(picture), target)
+        large.decode(coded("RGBA"), target)
 
 
-def test_a_folder_that_cannot_be_written_is_our_error(tmp_path: Path, picture: Image.Image) -> None:
+def test_a_folder_that_cannot_be_written_is_our_error(tmp_path: Path, coded: Callable[[str], bytes]) -> None:
     with pytest.raises(ImageError, match=r"out\.png: No such file"):
-        large.decode(encode(picture), tmp_path / "none" / "out.png")
+        large.decode(coded("RGBA"), tmp_path / "none" / "out.png")
 
 
 @pytest.mark.slow
@@ -189,8 +198,8 @@ def test_empty_metadata_is_left_out(tmp_path: Path, picture: Image.Image) -> Non
 
 
 @pytest.mark.slow
-def test_an_error_in_the_middle_is_the_decoders(tmp_path: Path, picture: Image.Image) -> None:
-    header, payload = container.read(encode(picture))
+def test_an_error_in_the_middle_is_the_decoders(tmp_path: Path, coded: Callable[[str], bytes]) -> None:
+    header, payload = container.read(coded("RGBA"))
     forged = [*payload.segments[:-1], container.SegmentData(b"odd")]
     data = container.write(header, dataclasses.replace(payload, segments=forged))
     with pytest.raises(FormatError, match="coded symbols: 3 bytes; a whole number of 4-byte words"):
@@ -199,8 +208,10 @@ def test_an_error_in_the_middle_is_the_decoders(tmp_path: Path, picture: Image.I
 
 
 @pytest.mark.slow
-def test_damage_and_wrong_types_are_as_elsewhere(tmp_path: Path, picture: Image.Image) -> None:
-    data = encode(picture)
+def test_damage_and_wrong_types_are_as_elsewhere(
+    tmp_path: Path, picture: Image.Image, coded: Callable[[str], bytes]
+) -> None:
+    data = coded("RGBA")
     (tmp_path / "in.cae").write_bytes(data)
     large.decode(tmp_path / "in.cae", str(tmp_path / "out.png"))
     with Image.open(tmp_path / "out.png") as written:
@@ -220,13 +231,15 @@ def test_damage_and_wrong_types_are_as_elsewhere(tmp_path: Path, picture: Image.
 
 
 @pytest.mark.slow
-def test_the_limit_of_pixels_holds(tmp_path: Path, picture: Image.Image) -> None:
+def test_the_limit_of_pixels_holds(
+    tmp_path: Path, picture: Image.Image, coded: Callable[[str], bytes]
+) -> None:
     path = tmp_path / "picture.png"
     picture.save(path)
     with pytest.raises(LimitError, match="max_pixels allows 1000"):
         encode_rows(path, max_pixels=1000)
     with pytest.raises(LimitError, match="max_pixels allows 1000"):
-        large.decode(encode(picture), tmp_path / "out.png", max_pixels=1000)
+        large.decode(coded("RGBA"), tmp_path / "out.png", max_pixels=1000)
 
 
 REFUSED: list[Callable[[Path], object]] = [
@@ -370,6 +383,14 @@ BLOCKS = {
 }
 
 
+@cache
+def with_metadata(mode: str, name: str) -> bytes:
+    """The file of a small picture with the metadata of `BLOCKS`."""
+    picture = small(mode)
+    picture.info |= BLOCKS[name]
+    return encode(picture, effort=1)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", BLOCKS)
@@ -378,9 +399,7 @@ BLOCKS = {
 def test_metadata_is_written_as_from_memory(tmp_path: Path, suffix: str, mode: str, name: str) -> None:
     if suffix == "jpg" and mode.endswith("A"):
         return
-    picture = small(mode)
-    picture.info |= BLOCKS[name]
-    data = encode(picture, effort=1)
+    data = with_metadata(mode, name)
     large.decode(data, tmp_path / f"a.{suffix}")
     (tmp_path / f"b.{suffix}").write_bytes(
         formats.saved(caesura.decode(data), formats.writable_format(f".{suffix}"))
