@@ -1,5 +1,5 @@
 # make demo     code a real photo and show sizes and quality beside JPEG, WebP and AVIF  (IMAGE=path for your own)
-# make test     the whole test suite, in two processes  (WORKERS=4)
+# make test     the whole test suite, in two processes  (WORKERS=4 EXAMPLES=1000, cases of a property test)
 # make quick    the tests that take less than a second
 # make check    ruff and mypy --strict
 # make fuzz     hostile files for the decoder  (SECONDS=600)
@@ -16,6 +16,7 @@ IMAGE ?=
 KODAK ?= kodak
 SECONDS ?= 600
 WORKERS ?= 2
+EXAMPLES ?=
 NAME ?= photo
 PHOTOS ?= photos
 BUNDLE ?=
@@ -23,7 +24,7 @@ BUNDLE ?=
 # Compiled modules are kept, since tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE =
 
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test quick check fuzz bench cvvdp results speed ship clean
 

@@ -23,6 +23,7 @@ from train_helpers import save
 # Nothing here depends on how busy the machine is, and in CI nothing on chance.
 settings.register_profile(
     "caesura",
+    max_examples=int(os.environ.get("EXAMPLES") or 50),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=bool(os.environ.get("CI")),

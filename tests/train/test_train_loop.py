@@ -367,7 +367,14 @@ def test_without_averaging_the_average_is_the_model(pack: Path, tmp_path: Path) 
 @pytest.mark.slow
 def test_the_loss_falls_and_tensorboard_shows_it(pack: Path, tmp_path: Path) -> None:
     config = tiny(
-        train={"steps": 40, "batch": 4, "validate_every": 10, "learning_rate": 2e-3, "ema": 0.8},
+        train={
+            "steps": 40,
+            "batch": 4,
+            "checkpoint_every": 40,
+            "validate_every": 10,
+            "learning_rate": 2e-3,
+            "ema": 0.8,
+        },
     )
     output = io.StringIO()
     run_tiny(config, pack, tmp_path, console=Console(file=output, width=200), muon=optim._ITERATIONS)
