@@ -27,6 +27,7 @@ from caesura.bench.codecs import AVIF_420, AVIF_IQ, AVIF_PSNR, AVIF_SSIMULACRA2
 from caesura.bench.photos import Photo, find
 from caesura.bench.schema import Picture, Results
 from caesura.models import bundle as bundles
+from caesura.models.manifest import MANIFEST
 from caesura.picture import files
 
 _LOOKS, _PIXELS = "photo", "photo-psnr"
@@ -159,7 +160,7 @@ def _write_figures(name: str, results: Results) -> None:
         ),
     }
     (folder,) = (folder for folder, model_id in bundles.known() if model_id == bundles.load(name).id)
-    path = folder / bundles.MANIFEST
+    path = folder / MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | {"figures": figures}, indent=1) + "\n")
 
 

@@ -67,6 +67,7 @@ def compare(data: bytes, end: str) -> None:
     import caesura
     import reference_decoder
     from caesura.models import bundle as bundles
+    from caesura.models.manifest import read_manifest
 
     if end in ("LimitError", "ModelError"):  # of pixels and of what is installed
         return
@@ -77,7 +78,7 @@ def compare(data: bytes, end: str) -> None:
         refusal = str(error)
     if refusal.startswith(("alpha: ", "icc: ", "exif: ", "xmp: ")):  # which are no symbols
         return
-    folders = {bundles.read_manifest(folder)["id"]: folder for folder in bundles.folders()}
+    folders = {read_manifest(folder)["id"]: folder for folder in bundles.folders()}
     try:
         folder = folders.get(caesura.read_header(data).model_id)
         if folder is None:

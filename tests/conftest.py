@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
+from caesura.models.manifest import FILES, MANIFEST, bundle_id, digest
 from cli_helpers import coded, drawn
 from train_helpers import save
 
@@ -146,16 +147,16 @@ def make_bundle(shipped: Path) -> Callable[..., Path]:
             fields: of the manifest, set last.
         """
         folder.mkdir(parents=True)
-        manifest = json.loads((of / bundles.MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((of / MANIFEST).read_text(encoding="utf-8"))
         architecture, digests = manifest["architecture"], {}
-        added = [name for name in files or {} if name not in bundles.FILES[architecture]]
-        for name in (*bundles.FILES[architecture], *added):
+        added = [name for name in files or {} if name not in FILES[architecture]]
+        for name in (*FILES[architecture], *added):
             content = files[name] if files and name in files else (of / name).read_bytes()
             content = _npz(content) if isinstance(content, dict) else content
             (folder / name).write_bytes(content)
-            digests[name] = bundles.digest(content)
-        made = {"name": folder.name, "files": digests, "id": bundles.bundle_id(architecture, digests)}
-        (folder / bundles.MANIFEST).write_text(json.dumps(manifest | made | fields), encoding="utf-8")
+            digests[name] = digest(content)
+        made = {"name": folder.name, "files": digests, "id": bundle_id(architecture, digests)}
+        (folder / MANIFEST).write_text(json.dumps(manifest | made | fields), encoding="utf-8")
         return folder
 
     return make

@@ -16,6 +16,7 @@ import caesura
 from caesura import metrics
 from caesura.errors import ConfigError
 from caesura.models import bundle
+from caesura.models.manifest import ANALYSIS, FILES, MANIFEST, SYNTHESIS
 from caesura.train import cache, checkpoint, optim, preview, start
 from caesura.train import config as configs
 from cli_helpers import (
@@ -46,7 +47,7 @@ precision = "32-true"
 """
 
 
-GRAPHS = (bundle.ANALYSIS, bundle.SYNTHESIS)  # in the order in which they are exported
+GRAPHS = (ANALYSIS, SYNTHESIS)  # in the order in which they are exported
 
 
 # data prepare, train, export, encode --model: a model of one's own from photos to files
@@ -107,7 +108,7 @@ def test_prepare_train_and_export_say_what_they_made(trained: Trained) -> None:
     assert "skipped broken.jpg: unreadable" in trained.prepared
     assert f"trained: {trained.run / 'checkpoints' / '000003'}" in trained.trained.replace("\n", "")
     assert f"exported: {trained.models / 'tiny'}" in trained.exported
-    assert sorted(files(trained.models / "tiny")) == sorted([*bundle.FILES["cae2017"], bundle.MANIFEST])
+    assert sorted(files(trained.models / "tiny")) == sorted([*FILES["cae2017"], MANIFEST])
     assert [path.name for path in trained.models.iterdir()] == ["tiny"]
 
 

@@ -35,7 +35,8 @@ from caesura.format import container
 from caesura.format.container import Payload, SegmentData
 from caesura.models import bundle as bundles
 from caesura.models import ladder
-from caesura.models.bundle import ANALYSIS, TABLES, Bundle
+from caesura.models.bundle import Bundle
+from caesura.models.manifest import ANALYSIS, TABLES
 from caesura.picture.pixels import to_image, to_pixels
 from caesura.runtime import transform
 from container_helpers import layers

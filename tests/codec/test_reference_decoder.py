@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import caesura
 import reference_decoder
 from caesura.models import bundle as bundles
+from caesura.models.manifest import read_manifest
 from symbols import decoded
 
 FILES = sorted((Path(__file__).parents[1] / "golden").glob("*.cae"))
@@ -23,7 +24,7 @@ FILES = sorted((Path(__file__).parents[1] / "golden").glob("*.cae"))
 def folder_of(data: bytes) -> Path:
     """The folder of the bundle that coded a file."""
     model_id = caesura.read_header(data).model_id
-    return next(folder for folder in bundles.folders() if bundles.read_manifest(folder)["id"] == model_id)
+    return next(folder for folder in bundles.folders() if read_manifest(folder)["id"] == model_id)
 
 
 def referred(data: bytes) -> list[NDArray[np.int64]]:
@@ -117,7 +118,7 @@ def test_it_refuses_what_breaks_the_format() -> None:
     refused(data + data[5:], "critical chunk 'H'")
     unknown = b"B\x00" + zlib.crc32(b"B\x00").to_bytes(4, "little")
     refused(data + unknown, "critical chunk 'B'")
-    other = next(f for f in bundles.folders() if bundles.read_manifest(f)["name"] == "photo")
+    other = next(f for f in bundles.folders() if read_manifest(f)["name"] == "photo")
     with pytest.raises(reference_decoder.RefusedError, match="another model"):
         reference_decoder.decode(data, other)
 

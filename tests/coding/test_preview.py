@@ -16,6 +16,7 @@ import caesura
 from caesura.coding import preview
 from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
+from caesura.models.manifest import MANIFEST, PREVIEW
 from caesura.picture.pixels import reduce
 from caesura.train import preview as fitting
 from cli_helpers import drawn
@@ -55,10 +56,10 @@ def copy(tmp_path: Path) -> Path:
     """A shipped bundle without its map, in a folder beside twelve photos."""
     folder = tmp_path / "copy"
     shutil.copytree(folder_of("photo-psnr"), folder)
-    manifest = json.loads((folder / bundles.MANIFEST).read_text())
-    del manifest["files"][bundles.PREVIEW]
-    (folder / bundles.MANIFEST).write_text(json.dumps(manifest))
-    (folder / bundles.PREVIEW).unlink()
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest["files"][PREVIEW]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / PREVIEW).unlink()
     (tmp_path / "photos").mkdir()
     photos(tmp_path / "photos", 12)
     return folder

@@ -14,7 +14,19 @@ import pytest
 import caesura
 from caesura.errors import ModelError
 from caesura.models import bundle as bundles
-from caesura.models.bundle import FILES, MANIFEST, PREVIEW, PRIOR, SCALES, TABLES, Bundle
+from caesura.models.bundle import Bundle
+from caesura.models.manifest import (
+    FILES,
+    FORMAT,
+    MANIFEST,
+    PREVIEW,
+    PRIOR,
+    SCALES,
+    TABLES,
+    bundle_id,
+    digest,
+    read_manifest,
+)
 from model_helpers import SHIPPED, MakeBundle, folder_of, set_models
 
 EVERY_FILE = pytest.mark.parametrize(
@@ -134,7 +146,7 @@ def test_files_of_a_bundle_that_is_no_longer_shipped_need_its_folder(
     retired = make_bundle(tmp_path / "kept" / "retired", {PRIOR: b"before"})
     picture = np.full((16, 24, 3), 90, np.uint8)
     data = caesura.encode(picture, model=retired)
-    model_id = bundles.read_manifest(retired)["id"]
+    model_id = read_manifest(retired)["id"]
     with pytest.raises(ModelError, match=f"model {model_id:08x}, which is not here; .*CAESURA_MODELS"):
         caesura.decode_array(data)
     set_models(monkeypatch, retired.parent)
@@ -187,15 +199,15 @@ def test_the_id_is_of_the_content_whatever_the_name(
 def test_every_file_counts_for_the_id(model: str, name: str) -> None:
     bundle = bundles.load(model)
     kind, digests = bundle.architecture, bundle.manifest["files"]
-    assert bundles.bundle_id(kind, digests) == bundle.id
-    assert bundles.bundle_id(kind, digests | {name: bundles.digest(b"another")}) != bundle.id
-    assert bundles.bundle_id(kind, dict(reversed(digests.items()))) == bundle.id
+    assert bundle_id(kind, digests) == bundle.id
+    assert bundle_id(kind, digests | {name: digest(b"another")}) != bundle.id
+    assert bundle_id(kind, dict(reversed(digests.items()))) == bundle.id
 
 
 def test_two_files_that_change_places_change_the_id(either: Bundle) -> None:
     digests = either.manifest["files"]
     swapped = digests | {TABLES: digests[SCALES], SCALES: digests[TABLES]}
-    assert bundles.bundle_id(either.architecture, swapped) != either.id
+    assert bundle_id(either.architecture, swapped) != either.id
 
 
 def test_an_id_is_of_32_bits(either: Bundle) -> None:
@@ -249,7 +261,7 @@ def test_a_bundle_of_another_architecture_than_it_says_is_refused(
     paper = make_bundle(tmp_path / "paper", architecture="cae2026")
     with pytest.raises(ModelError, match=r"hyper_analysis\.onnx cannot be read"):
         bundles.load(paper)
-    fitted = bundles.read_manifest(shipped_flagship)["forecast"]
+    fitted = read_manifest(shipped_flagship)["forecast"]
     flagship = make_bundle(
         tmp_path / "flagship",
         of=shipped_flagship,
@@ -279,7 +291,7 @@ def test_a_manifest_that_is_not_json_is_refused(only_manifest: Path, content: by
 @pytest.mark.parametrize("content", ["[]", "7", "null", "{}", '{"format": "caesura-bundle-1"}'])
 def test_a_manifest_of_another_format_is_refused(only_manifest: Path, content: str) -> None:
     (only_manifest / MANIFEST).write_text(content)
-    with pytest.raises(ModelError, match=f"the manifest's format is not {bundles.FORMAT}"):
+    with pytest.raises(ModelError, match=f"the manifest's format is not {FORMAT}"):
         bundles.load(only_manifest)
 
 

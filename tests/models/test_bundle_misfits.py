@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from caesura.errors import ModelError
 from caesura.models import bundle as bundles
-from caesura.models.bundle import ANALYSIS, CONTROL, DETAIL, FILES, MANIFEST, PREVIEW, SCALES, TABLES, Bundle
+from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.models.manifest import ANALYSIS, CONTROL, DETAIL, FILES, MANIFEST, PREVIEW, SCALES, TABLES
 from model_helpers import SHIPPED, MakeBundle, folder_of, set_models
 
 

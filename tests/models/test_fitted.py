@@ -12,6 +12,7 @@ import pytest
 from caesura.errors import ConfigError, ModelError
 from caesura.models import bundle as bundles
 from caesura.models import fitted
+from caesura.models.manifest import read_manifest
 from model_helpers import MakeBundle, folder_of
 
 LINE = {"slope": 1.25, "offsets": [[1.0, -2.5], [40, 3], [72.0, 0.125]], "means": [[1.0, -3], [72.0, 1.5]]}
@@ -82,4 +83,4 @@ def test_bundles_may_have_it_and_are_refused_with_a_wrong_one(
     assert loaded.id == bundles.load(flagship).id
     wrong = make_bundle(tmp_path / "wrong", of=flagship, forecast=FIELD | {"top": None})
     with pytest.raises(ModelError, match=f"model {wrong}: forecast.top has None"):
-        bundles.read_manifest(wrong)
+        read_manifest(wrong)

@@ -26,6 +26,7 @@ from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.models.manifest import FILES, MANIFEST, digest
 from caesura.runtime import transform
 from caesura.tiles.grid import Grid, Mosaic
 from caesura.train import checkpoint, start, work
@@ -121,9 +122,9 @@ SIDES = pytest.mark.parametrize(("rows", "columns"), [(1, 1), (6, 13), (5, 7), (
 
 
 def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> None:
-    bundle, manifest = exported.bundle, json.loads((exported.folder / bundles.MANIFEST).read_text())
+    bundle, manifest = exported.bundle, json.loads((exported.folder / MANIFEST).read_text())
     assert bundle.manifest == manifest
-    assert {path.name for path in exported.folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2026"]}
+    assert {path.name for path in exported.folder.iterdir()} == {MANIFEST, *FILES["cae2026"]}
     assert bundles.load_by_id(bundle.id) is bundle
     assert (bundle.name, bundle.architecture) == ("small", "cae2026")
     assert (bundle.stride, bundle.smallest_side, bundle.halo) == (16, 16, 16 * SYNTHESIS_SEES)
@@ -131,8 +132,8 @@ def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> 
     assert manifest["quality_scale"] == [[1.0, 1.0], [72.0, 72.0], [100.0, 100.0]]
     assert manifest["training"]["config"]["network"]["name"] == "cae2026"
     assert configs.from_dict(manifest["training"]["config"]) == unequal(steps=2)
-    for name in bundles.FILES["cae2026"]:
-        assert manifest["files"][name] == bundles.digest((exported.folder / name).read_bytes())
+    for name in FILES["cae2026"]:
+        assert manifest["files"][name] == digest((exported.folder / name).read_bytes())
 
 
 def test_a_bundle_has_eight_rows_of_tables_an_anchor(exported: Exported) -> None:
@@ -478,7 +479,7 @@ def test_training_goes_on_from_a_bundle(exported: Exported, pack: Path, tmp_path
 
 
 def test_the_manifest_says_what_the_graphs_cost(exported: Exported) -> None:
-    files = {name: (exported.folder / name).read_bytes() for name in bundles.FILES["cae2026"]}
+    files = {name: (exported.folder / name).read_bytes() for name in FILES["cae2026"]}
     assert exported.bundle.manifest["work"] == work.per_pixel(files, 16)
     counted = kilomacs_per_pixel(exported.model)
     assert work.per_pixel(files, 16)["decode"] == pytest.approx(decoding(counted), abs=0.01)

@@ -24,6 +24,7 @@ from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.models.manifest import ANALYSIS, FILES, MANIFEST, digest
 from caesura.picture.pixels import pad, padded_side
 from caesura.runtime import transform
 from caesura.train import checkpoint, onnx_export, start
@@ -141,8 +142,8 @@ def estimate(exported: Exported, picture: NDArray[np.uint8], quality: float) -> 
 
 
 def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> None:
-    bundle, manifest = exported.bundle, json.loads((exported.folder / bundles.MANIFEST).read_text())
-    assert {path.name for path in exported.folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2017"]}
+    bundle, manifest = exported.bundle, json.loads((exported.folder / MANIFEST).read_text())
+    assert {path.name for path in exported.folder.iterdir()} == {MANIFEST, *FILES["cae2017"]}
     assert bundle.manifest == manifest
     assert bundles.load_by_id(bundle.id) is bundle
     assert (manifest["licence"], manifest["data"], manifest["figures"]) == (LICENCE, DATA, {"bpp": 0.5})
@@ -154,8 +155,8 @@ def test_a_bundle_is_found_and_described_by_its_manifest(exported: Exported) -> 
     assert (manifest["architecture"], manifest["ladder_top"]) == ("cae2017", 10000)
     assert manifest["quality_scale"] == quality_scale(betas, 100)
     assert manifest["training"]["history"] == []
-    for name in bundles.FILES["cae2017"]:
-        assert manifest["files"][name] == bundles.digest((exported.folder / name).read_bytes())
+    for name in FILES["cae2017"]:
+        assert manifest["files"][name] == digest((exported.folder / name).read_bytes())
 
 
 @pytest.mark.parametrize("which", ["analysis", "synthesis"])
@@ -351,9 +352,9 @@ def test_exporting_again_replaces_the_bundle_whole_and_gives_it_the_same_id(
     monkeypatch.setattr("caesura.train.cae2017.export.to_onnx", onnx_export.to_onnx)  # really again
     folder = shutil.copytree(plain.folder, tmp_path / "models" / "again")
     (folder / "left-over.txt").write_text("of an older export")
-    (folder / bundles.ANALYSIS).write_bytes(b"damaged")
+    (folder / ANALYSIS).write_bytes(b"damaged")
     export(plain.run, "again", folder, licence="CC0-1.0", data=DATA)
-    assert {path.name for path in folder.iterdir()} == {bundles.MANIFEST, *bundles.FILES["cae2017"]}
+    assert {path.name for path in folder.iterdir()} == {MANIFEST, *FILES["cae2017"]}
     assert [path.name for path in folder.parent.iterdir()] == ["again"]
     again = bundles.load(folder)
     assert again.name == "again"

@@ -19,6 +19,7 @@ from PIL import Image
 import caesura
 from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
+from caesura.models.manifest import MANIFEST, read_manifest
 from caesura.ratecontrol.forecast import forecast
 from caesura.ratecontrol.search import Target
 from caesura.train import coded, quality_scale
@@ -124,7 +125,7 @@ def test_a_measured_scale_is_in_the_manifest_and_the_id_stays(
     monkeypatch.setattr(quality_scale, "_ABOVE", 1)
     monkeypatch.setattr(sys, "argv", ["quality_scale", str(folder), str(photos), "--pictures", "2"])
     quality_scale.main()
-    scale = bundles.read_manifest(folder)["quality_scale"]
+    scale = read_manifest(folder)["quality_scale"]
     assert [quality for quality, _ in scale] == [1.0, 40.0, 72.0, 100.0]
     assert bundles.load(folder).id == before
     heading, *rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
@@ -167,9 +168,9 @@ def test_a_line_is_through_what_lies_on_one() -> None:
 
 
 def test_a_bundle_without_one_meets_targets_all_the_same(folder: Path, astronaut: Pixels) -> None:
-    manifest = bundles.read_manifest(folder)
+    manifest = read_manifest(folder)
     manifest.pop("forecast", None)
-    (folder / bundles.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     bundles.forget()
     bundle = bundles.load(folder)
     assert bundle.forecast is None

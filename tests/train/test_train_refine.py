@@ -17,6 +17,7 @@ from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.models.manifest import read_manifest
 from caesura.picture.pixels import grid, pad
 from caesura.runtime import transform
 from caesura.train import loss as losses
@@ -118,7 +119,7 @@ def perceptual(
     make_bundle: Callable[..., Path], shipped_flagship: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
     """The shipped photo-psnr, which says that it was trained for a mix of losses."""
-    training = copy.deepcopy(bundles.read_manifest(shipped_flagship)["training"])
+    training = copy.deepcopy(read_manifest(shipped_flagship)["training"])
     training["config"]["loss"] |= {"distortion": "perceptual", "mix": MIX}
     folder = tmp_path_factory.mktemp("perceptual") / "eye"
     return bundles.load(make_bundle(folder, of=shipped_flagship, training=training))

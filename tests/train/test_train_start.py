@@ -16,6 +16,7 @@ import torch
 
 from caesura.errors import ConfigError, ModelError
 from caesura.models import bundle as bundles
+from caesura.models.manifest import ANALYSIS, MANIFEST, SYNTHESIS
 from caesura.train import architectures, checkpoint, start
 from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.config import Config, TransformConfig, from_dict, load, upgraded
@@ -290,7 +291,7 @@ def test_the_records_of_earlier_runs_are_kept(
     config = tiny(train={"steps": 1, "learning_rate": 1e-4})
     second = run_tiny(config, sources.data, tmp_path / "second", start=sources.run)
     # Its own graphs would take seconds, and no record depends on them.
-    graphs = iter([(sources.bundle / name).read_bytes() for name in (bundles.ANALYSIS, bundles.SYNTHESIS)])
+    graphs = iter([(sources.bundle / name).read_bytes() for name in (ANALYSIS, SYNTHESIS)])
     monkeypatch.setattr("caesura.train.cae2017.export.to_onnx", lambda *_: next(graphs))
     bundle = export(second, "second", tmp_path / "bundles" / "second", licence="CC0-1.0", data="an astronaut")
     third = run_tiny(config, sources.data, tmp_path / "third", start=bundle)
@@ -301,7 +302,7 @@ def test_the_records_of_earlier_runs_are_kept(
 
 
 def test_training_on_from_a_bundle_leaves_the_loaded_one_as_it_is(sources: Sources, tmp_path: Path) -> None:
-    manifest = json.loads((sources.bundle / bundles.MANIFEST).read_text())
+    manifest = json.loads((sources.bundle / MANIFEST).read_text())
     run_tiny(tiny(train={"steps": 1}), sources.data, tmp_path / "run", start=sources.bundle)
     assert bundles.load(sources.bundle).manifest == manifest
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import caesura
-from caesura.models import bundle as bundles
+from caesura.models.manifest import FILES, MANIFEST, read_manifest
 from caesura.train import config as configs
 from caesura.train import work
 from caesura.train.cae2026.model import Cae2026Model
@@ -25,10 +25,10 @@ def test_a_configuration_decodes_within_its_work_per_pixel(name: str, limit: flo
 @pytest.mark.slow
 def test_the_shipped_models_of_cae2026_cost_what_their_configurations_say() -> None:
     found = 0
-    for manifest in MODELS.glob(f"*/{bundles.MANIFEST}"):
-        facts = bundles.read_manifest(manifest.parent)
+    for manifest in MODELS.glob(f"*/{MANIFEST}"):
+        facts = read_manifest(manifest.parent)
         if facts["architecture"] == "cae2026":
-            files = {name: (manifest.parent / name).read_bytes() for name in bundles.FILES["cae2026"]}
+            files = {name: (manifest.parent / name).read_bytes() for name in FILES["cae2026"]}
             config = configs.from_dict(configs.upgraded(facts["training"]["config"]))
             counted = kilomacs_per_pixel(Cae2026Model(config))
             assert work.per_pixel(files, facts["stride"])["decode"] == pytest.approx(

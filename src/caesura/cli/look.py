@@ -12,6 +12,7 @@ import typer
 
 from caesura.errors import CaesuraError, ImageError
 from caesura.models import bundle, ladder
+from caesura.models.manifest import read_manifest
 from caesura.picture import files
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def info(
     data = files.read(path)
     header = container.read_header(data, max_pixels=container.MAX_SIDE**2)  # no pixels are allocated
     installed = [folder for folder, model_id in bundle.known() if model_id == header.model_id]
-    scale = bundle.read_manifest(installed[0])["quality_scale"] if installed else [(1, 1), (100, 100)]
+    scale = read_manifest(installed[0])["quality_scale"] if installed else [(1, 1), (100, 100)]
     facts = {
         "file": str(path),
         "bytes": len(data),

@@ -1,4 +1,4 @@
-"""Model bundles: a folder of ONNX graphs, integer tables, scale vectors and a manifest; frozen.
+"""Model bundles: a folder of ONNX graphs, integer tables, scale vectors and a manifest; found, verified, loaded.
 
     cae2017   manifest.json  analysis.onnx  synthesis.onnx  tables.npz  scales.npz  prior.npz
     cae2026   the same, and hyper_analysis.onnx  hyper_synthesis.onnx  means_0.onnx .. means_3.onnx
@@ -12,10 +12,7 @@ float parameters that the integers were made from: for training on, not for codi
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import itertools
-import json
 import math
 import os
 import zipfile
@@ -28,9 +25,21 @@ from typing import TYPE_CHECKING, Any
 
 from caesura import arguments
 from caesura.errors import ConfigError, ModelError
-from caesura.format.container import CELL
-from caesura.models import fitted
 from caesura.models.fitted import Fitted
+from caesura.models.manifest import (
+    CONTROL,
+    DETAIL,
+    FILES,
+    MANIFEST,
+    PREVIEW,
+    PRIOR,
+    SCALES,
+    TABLES,
+    bundle_id,
+    digest,
+    forecast_of,
+    read_manifest,
+)
 
 if TYPE_CHECKING:  # listing bundles must not wait for NumPy: `caesura info` starts without it
     import numpy as np
@@ -39,21 +48,6 @@ if TYPE_CHECKING:  # listing bundles must not wait for NumPy: `caesura info` sta
     from caesura.entropy.control import Control
     from caesura.entropy.tables import TableGrid
 
-FORMAT = "caesura-bundle-2"
-MANIFEST = "manifest.json"
-ANALYSIS, SYNTHESIS = "analysis.onnx", "synthesis.onnx"
-HYPER_ANALYSIS, HYPER_SYNTHESIS = "hyper_analysis.onnx", "hyper_synthesis.onnx"
-MEANS = ("means_0.onnx", "means_1.onnx", "means_2.onnx", "means_3.onnx")
-TABLES, SCALES, PRIOR = "tables.npz", "scales.npz", "prior.npz"
-CONTROL, DETAIL = "control.npz", "detail.npz"
-FILES = {  # by architecture, in the order of hashing
-    "cae2017": (ANALYSIS, SYNTHESIS, TABLES, SCALES, PRIOR),
-    "cae2026": (
-        *(ANALYSIS, SYNTHESIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, *MEANS),
-        *(TABLES, SCALES, CONTROL, DETAIL, PRIOR),
-    ),
-}
-PREVIEW = "preview.npz"  # a bundle may have it; no part of its id, since no file depends on it
 PREVIEW_SCALE = 8
 DEFAULT = "photo"
 TUNES = ("psnr",)  # the weights are the bundle NAME-TUNE
@@ -207,83 +201,6 @@ def user_models() -> Path:
     return Path(data) / "caesura" / "models"
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """A bundle's manifest, its required fields checked.
-
-    Raises:
-        ModelError: it cannot be read, or a field is missing or of the wrong type.
-    """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"model {folder}: the manifest cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ModelError(f"model {folder}: the manifest's format is not {FORMAT}")
-    for field, kind in _FIELDS.items():
-        if type(manifest.get(field)) is not kind:
-            raise ModelError(f"model {folder}: {field} is {manifest.get(field)!r}; {kind.__name__} expected")
-    if manifest["architecture"] not in FILES:
-        known = ", ".join(FILES)
-        raise ModelError(f"model {folder}: architecture is {manifest['architecture']!r}; known: {known}")
-    stride, halo = manifest["stride"], manifest["halo"]
-    if not (1 <= stride <= CELL and CELL % stride == 0 and 0 <= halo <= 16 * CELL and halo % stride == 0):
-        raise ModelError(f"model {folder}: stride {stride} and halo {halo} do not fit")
-    if not (0 < manifest["smallest_side"] <= CELL and manifest["smallest_side"] % stride == 0):
-        raise ModelError(f"model {folder}: smallest_side is {manifest['smallest_side']}")
-    if not 100 < manifest["ladder_top"] <= 10000:
-        raise ModelError(f"model {folder}: ladder_top is {manifest['ladder_top']}; 101 to 10000 is allowed")
-    if manifest["architecture"] == "cae2017" and manifest["ladder_top"] != 10000:
-        raise ModelError(
-            f"model {folder}: ladder_top is {manifest['ladder_top']}; 10000 without a detail layer"
-        )
-    _check_scale(folder, manifest["quality_scale"])
-    _forecast(folder, manifest)
-    return manifest
-
-
-def _forecast(folder: Path, manifest: dict[str, Any]) -> Fitted | None:
-    """The manifest's field `forecast`, which a bundle may have."""
-    if "forecast" not in manifest:
-        return None
-    try:
-        return fitted.read(manifest["forecast"], detail=manifest["ladder_top"] < 10000)
-    except ConfigError as error:
-        raise ModelError(f"model {folder}: {error}") from error
-
-
-_FIELDS = {
-    "name": str,
-    "id": int,
-    "architecture": str,
-    "stride": int,
-    "smallest_side": int,
-    "halo": int,
-    "quality_scale": list,
-    "ladder_top": int,
-    "files": dict,
-}
-
-
-def _check_scale(folder: Path, scale: list[Any]) -> None:
-    pairs = len(scale) >= 2 and all(
-        isinstance(p, list) and len(p) == 2 and all(type(v) in (int, float) and 1 <= v <= 100 for v in p)
-        for p in scale
-    )
-    if not pairs or any(a[0] >= b[0] or a[1] >= b[1] for a, b in itertools.pairwise(scale)):
-        raise ModelError(f"model {folder}: quality_scale is {scale}; rising pairs of 1 to 100 expected")
-
-
-def digest(content: bytes) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def bundle_id(architecture: str, file_digests: dict[str, str]) -> int:
-    """The id of a bundle whose files have these digests."""
-    listing = "".join(f"{name} {file_digests.get(name)}\n" for name in FILES[architecture])
-    return int.from_bytes(hashlib.sha256(listing.encode()).digest()[:4], "big")
-
-
 @lru_cache(maxsize=8)
 def _load(folder: Path, model_id: int) -> Bundle:
     """Load and verify; the id is part of the key, so that a bundle replaced on disk is loaded anew."""
@@ -352,7 +269,7 @@ def _load(folder: Path, model_id: int) -> Bundle:
         detail_log_step=steps,
         prior=files[PRIOR],
         preview=preview,
-        forecast=_forecast(folder, manifest),
+        forecast=forecast_of(folder, manifest),
         log_gain=log_gain,
         log_inverse=log_inverse,
         manifest=manifest,

@@ -12,9 +12,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from caesura.errors import ConfigError, DependencyError, ModelError
-from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.models.manifest import ANALYSIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, MEANS, SYNTHESIS
 from caesura.runtime.parallel import threads
 
 Float = NDArray[np.float32]
@@ -51,7 +51,7 @@ def analyse(pixels: NDArray[np.uint8], conditioning: Conditioning) -> Float:
     Returns:
         float32 (channels, H / stride, W / stride).
     """
-    return _run(conditioning, bundles.ANALYSIS, input=pixels)
+    return _run(conditioning, ANALYSIS, input=pixels)
 
 
 def synthesise(latents: Float, conditioning: Conditioning) -> NDArray[np.uint8]:
@@ -64,19 +64,19 @@ def synthesise(latents: Float, conditioning: Conditioning) -> NDArray[np.uint8]:
     Returns:
         uint8 (h * stride, w * stride, 3).
     """
-    return _run(conditioning, bundles.SYNTHESIS, input=latents)
+    return _run(conditioning, SYNTHESIS, input=latents)
 
 
 def hyper_analyse(scaled: Float, conditioning: Conditioning) -> Float:
     """Hyperlatents, float32 (D, h, w), of latents in quantization steps, float32 (channels, 4h, 4w)."""
-    return _run(conditioning, bundles.HYPER_ANALYSIS, input=scaled)
+    return _run(conditioning, HYPER_ANALYSIS, input=scaled)
 
 
 def hyper_synthesise(
     hyperlatents: NDArray[np.int32] | NDArray[np.int16], conditioning: Conditioning
 ) -> Float:
     """Features, float32 (F, 4h, 4w), of hyperlatents, integers (D, h, w)."""
-    return _run(conditioning, bundles.HYPER_SYNTHESIS, input=hyperlatents.astype(np.float32))
+    return _run(conditioning, HYPER_SYNTHESIS, input=hyperlatents.astype(np.float32))
 
 
 def means(number: int, features: Float, known: Float, conditioning: Conditioning) -> Float:
@@ -91,7 +91,7 @@ def means(number: int, features: Float, known: Float, conditioning: Conditioning
     Returns:
         float32 (channels, h, w), one of each cell of 2x2, in units of `known`.
     """
-    return _run(conditioning, bundles.MEANS[number], input=features, known=known)
+    return _run(conditioning, MEANS[number], input=features, known=known)
 
 
 def _run(conditioning: Conditioning, graph: str, **inputs: NDArray[Any]) -> NDArray[Any]:

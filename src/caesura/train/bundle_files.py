@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caesura.models import bundle
+from caesura.models.manifest import MANIFEST, read_manifest
 from caesura.picture import files
 
 
@@ -32,8 +33,8 @@ def amend(folder: Path, **fields: Any) -> None:
     Raises:
         ModelError: there is no manifest.
     """
-    manifest = bundle.read_manifest(folder) | fields
-    files.write(folder / bundle.MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode(), force=True)
+    manifest = read_manifest(folder) | fields
+    files.write(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode(), force=True)
     bundle.forget()
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from caesura.errors import ConfigError
-from caesura.models import bundle, ladder
+from caesura.models import ladder
+from caesura.models.manifest import FORMAT, MANIFEST, bundle_id, digest
 from caesura.train import architectures, start, work
 from caesura.train.bundle_files import replace_folder
 from caesura.train.cae2017 import export as cae2017
@@ -52,9 +53,9 @@ def export(
         facts, files = cae2017.facts(model), cae2017.files(model)
 
     scale = quality_scale(config.loss.betas, facts["ladder_top"] / 100)
-    digests = {file: bundle.digest(content) for file, content in files.items()}
+    digests = {file: digest(content) for file, content in files.items()}
     manifest = {
-        "format": bundle.FORMAT,
+        "format": FORMAT,
         "name": name,
         "licence": licence,
         "data": data,
@@ -64,9 +65,9 @@ def export(
         "figures": figures or {},
         "training": training,
         "files": digests,
-        "id": bundle.bundle_id(facts["architecture"], digests),
+        "id": bundle_id(facts["architecture"], digests),
     }
-    files[bundle.MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
+    files[MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
     replace_folder(destination, files)
     return destination
 

@@ -21,8 +21,9 @@ from caesura.coding.architectures import segment_coder
 from caesura.coding.base import MIN_EFFORT
 from caesura.errors import ConfigError
 from caesura.format.container import POSITION_MIN
-from caesura.models.bundle import PREVIEW, PREVIEW_SCALE, Bundle, digest, load, read_manifest
+from caesura.models.bundle import PREVIEW_SCALE, Bundle, load
 from caesura.models.conditioning import Conditioning
+from caesura.models.manifest import PREVIEW, digest, read_manifest
 from caesura.picture import files, loading, pixels
 from caesura.train.bundle_files import amend, npz
 from caesura.train.prepare import SUFFIXES

@@ -16,12 +16,11 @@ from onnx.reference import ReferenceEvaluator
 
 from caesura.entropy.passes import PASSES
 from caesura.errors import ModelError
-from caesura.models import bundle
+from caesura.models import bundle, manifest
+from caesura.models.manifest import ANALYSIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, MEANS, SYNTHESIS
 
 # Latents a side per unit of the graphs' dynamic dimensions.
-_CELL = {bundle.HYPER_ANALYSIS: bundle.HYPER, bundle.HYPER_SYNTHESIS: bundle.HYPER} | dict.fromkeys(
-    bundle.MEANS, 2
-)
+_CELL = {HYPER_ANALYSIS: bundle.HYPER, HYPER_SYNTHESIS: bundle.HYPER} | dict.fromkeys(MEANS, 2)
 _SIDE = 128  # pixels; counted on a square that every stride divides
 
 
@@ -44,8 +43,8 @@ def per_pixel(files: Mapping[str, bytes], stride: int) -> dict[str, float]:
     """
     graphs = {name: content for name, content in files.items() if name.endswith(".onnx")}
     control = None
-    if bundle.CONTROL in files:
-        with np.load(io.BytesIO(files[bundle.CONTROL])) as arrays:
+    if manifest.CONTROL in files:
+        with np.load(io.BytesIO(files[manifest.CONTROL])) as arrays:
             control = arrays["base"].shape[0], arrays["far"].shape[1]
     return totals(by_part(graphs, stride, control))
 
@@ -53,9 +52,9 @@ def per_pixel(files: Mapping[str, bytes], stride: int) -> dict[str, float]:
 def totals(parts: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """kMAC/pixel to encode and to decode, from the result of `by_part`."""
     work = {name: sum(kinds.values()) for name, kinds in parts.items()}
-    shared = sum(work.get(name, 0) for name in (bundle.HYPER_SYNTHESIS, *bundle.MEANS, CONTROL))
-    encode = work[bundle.ANALYSIS] + work.get(bundle.HYPER_ANALYSIS, 0) + shared
-    return {"encode": round(encode, 2), "decode": round(work[bundle.SYNTHESIS] + shared, 2)}
+    shared = sum(work.get(name, 0) for name in (HYPER_SYNTHESIS, *MEANS, CONTROL))
+    encode = work[ANALYSIS] + work.get(HYPER_ANALYSIS, 0) + shared
+    return {"encode": round(encode, 2), "decode": round(work[SYNTHESIS] + shared, 2)}
 
 
 def by_part(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN, TableGrid, quantize_probabilities
-from caesura.models import bundle
+from caesura.models.manifest import ANALYSIS, PRIOR, SCALES, SYNTHESIS, TABLES
 from caesura.train.bundle_files import npz
 from caesura.train.cae2017.model import Cae2017Model
 from caesura.train.cae2017.networks import STRIDE, Analysis, Synthesis
@@ -44,19 +44,17 @@ def files(model: Cae2017Model) -> dict[str, bytes]:
     rows, columns = Axis("rows", STRIDE), Axis("columns", STRIDE)
     pixels = torch.zeros(64, 48, 3, dtype=torch.uint8)
     return {
-        bundle.ANALYSIS: to_onnx(
+        ANALYSIS: to_onnx(
             _AnalysisGraph(model.analysis), {"input": pixels}, {"input": {0: rows, 1: columns}}
         ),
-        bundle.SYNTHESIS: to_onnx(
+        SYNTHESIS: to_onnx(
             _SynthesisGraph(model.synthesis),
             {"input": torch.zeros(channels, 8, 6)},
             {"input": {1: Axis("rows"), 2: Axis("columns")}},
         ),
-        bundle.TABLES: npz(vars(tables(model.prior, model.log_gain.detach()))),
-        bundle.SCALES: npz(
-            {name: getattr(model, name).detach().numpy() for name in ("log_gain", "log_inverse")}
-        ),
-        bundle.PRIOR: npz({k: v.detach().numpy() for k, v in model.prior.state_dict().items()}),
+        TABLES: npz(vars(tables(model.prior, model.log_gain.detach()))),
+        SCALES: npz({name: getattr(model, name).detach().numpy() for name in ("log_gain", "log_inverse")}),
+        PRIOR: npz({k: v.detach().numpy() for k, v in model.prior.state_dict().items()}),
     }
 
 

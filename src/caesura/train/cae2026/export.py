@@ -14,6 +14,18 @@ from caesura.entropy.control import FRACTION, INDICES
 from caesura.entropy.passes import parts
 from caesura.entropy.tables import TableGrid, quantize_probabilities
 from caesura.models import bundle
+from caesura.models.manifest import (
+    ANALYSIS,
+    CONTROL,
+    DETAIL,
+    HYPER_ANALYSIS,
+    HYPER_SYNTHESIS,
+    MEANS,
+    PRIOR,
+    SCALES,
+    SYNTHESIS,
+    TABLES,
+)
 from caesura.train.bundle_files import npz
 from caesura.train.cae2026.control import Control, fixed_bias, int8
 from caesura.train.cae2026.detail import ANCHORS, LOG_STEP
@@ -53,14 +65,14 @@ def files(model: Cae2026Model) -> dict[str, bytes]:
     kept = {k: v.numpy() for k, v in model.state_dict().items() if k.startswith(_PRIOR_PARTS)}
     return {
         **_graphs(model, anchors, latents),
-        bundle.TABLES: npz(vars(hyper_tables(model.hyper_prior, rows))),
-        bundle.SCALES: npz(scales),
-        bundle.CONTROL: npz(_control(model.control, model.shape, rows)),
-        bundle.DETAIL: npz(
+        TABLES: npz(vars(hyper_tables(model.hyper_prior, rows))),
+        SCALES: npz(scales),
+        CONTROL: npz(_control(model.control, model.shape, rows)),
+        DETAIL: npz(
             _control(model.detail.control, model.detail.shape, (ANCHORS - 1) * ROWS_PER_ANCHOR + 1)
             | {"log_step": np.array(LOG_STEP)}
         ),
-        bundle.PRIOR: _halved(kept),
+        PRIOR: _halved(kept),
     }
 
 
@@ -72,32 +84,32 @@ def _graphs(model: Cae2026Model, anchors: int, latents: int) -> dict[str, bytes]
     features = model.hyper_synthesis.leave.out_channels // 4
     hyperlatents = model.hyper_analysis.leave.out_channels
     made = {
-        bundle.ANALYSIS: to_onnx(
+        ANALYSIS: to_onnx(
             _AnalysisGraph(model),
             {"input": torch.zeros(64, 48, 3, dtype=torch.uint8)},
             {"input": {0: Axis("rows", STRIDE), 1: Axis("columns", STRIDE)}},
             settings,
         ),
-        bundle.SYNTHESIS: to_onnx(
+        SYNTHESIS: to_onnx(
             _SynthesisGraph(model),
             {"input": torch.zeros(latents, 4, 3)},
             {"input": plane},
             settings,
         ),
-        bundle.HYPER_ANALYSIS: to_onnx(
+        HYPER_ANALYSIS: to_onnx(
             _HyperAnalysisGraph(model),
             {"input": torch.zeros(latents, 8, 12)},
             {"input": {1: Axis("rows", 4), 2: Axis("columns", 4)}},
             settings,
         ),
-        bundle.HYPER_SYNTHESIS: to_onnx(
+        HYPER_SYNTHESIS: to_onnx(
             _HyperSynthesisGraph(model),
             {"input": torch.zeros(hyperlatents, 2, 3)},
             {"input": plane},
             settings,
         ),
     }
-    for number, name in enumerate(bundle.MEANS):
+    for number, name in enumerate(MEANS):
         inputs = {"input": torch.zeros(features, 8, 6), "known": torch.zeros(latents, 8, 6)}
         made[name] = to_onnx(_MeansGraph(model, number), inputs, {"input": pairs, "known": pairs}, settings)
     return made
