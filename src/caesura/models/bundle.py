@@ -1,4 +1,6 @@
-"""Model bundles: a folder of ONNX graphs, integer tables, scale vectors and a manifest; found, verified, loaded.
+"""Model bundles: found, verified and loaded.
+
+A folder of ONNX graphs, integer tables, scale vectors and a manifest; frozen.
 
     cae2017   manifest.json  analysis.onnx  synthesis.onnx  tables.npz  scales.npz  prior.npz
     cae2026   the same, and hyper_analysis.onnx  hyper_synthesis.onnx  means_0.onnx .. means_3.onnx
