@@ -16,7 +16,7 @@ import caesura
 from bench_helpers import PROGRAM
 from caesura import metrics
 from caesura.bench import codecs as known
-from caesura.bench import cvvdp, machine, photos, quality
+from caesura.bench import cvvdp, machine, photos, plot, quality
 from caesura.bench.caesura_codec import Caesura
 from caesura.bench.codecs import JPEG
 from caesura.bench.schema import Cost
@@ -45,16 +45,19 @@ def measured(root: Path, pictures: dict[str, Pixels], *options: object) -> Repor
 
 @pytest.fixture
 def no_costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No processes for costs, and few draws for an interval: both take seconds, and `whole` has them."""
+    """No processes for costs, few draws for an interval and one trial for a size: `whole` has them all."""
     monkeypatch.setattr("caesura.bench.costs.measure", lambda codec, *_: Cost(codec.name, 40, 40, 0.1))
     monkeypatch.setattr("caesura.bench.bd_rate.RESAMPLES", 10)
+    monkeypatch.setattr("caesura.bench.matched._TRIALS", 1)
 
 
 @pytest.fixture
 def rates_alone(no_costs: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No plots either, which take as long as all the rest; what is to be plotted is checked still."""
+    """Plots of a title alone: drawing takes as long as all the rest. What is to be drawn is checked still."""
     monkeypatch.setattr("caesura.bench.plot._axes", lambda *_: None)
-    monkeypatch.setattr("caesura.bench.plot._svg", lambda *_: "<svg></svg>")
+    monkeypatch.setattr(
+        "caesura.bench.plot._svg", lambda _, title, data: f"<svg><title>{title}</title></svg>"
+    )
     monkeypatch.setattr("caesura.bench.plot.scatter", lambda *_: None)
 
 
@@ -244,7 +247,12 @@ def test_models_and_efforts_stand_side_by_side(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_costs")
-def test_every_codec_measures_a_white_and_tiny_picture(tmp_path: Path) -> None:
+def test_every_codec_measures_a_white_and_tiny_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of the scatter plots those against one anchor are drawn; there is one for each codec.
+    draw = plot.scatter
+    monkeypatch.setattr(plot, "scatter", lambda name, *rest: draw(name, *rest) if "-0-" in name else None)
     pictures = {"white.png": np.full((8, 8, 3), 255, np.uint8)}
     report = measured(tmp_path, pictures, "--codecs", "jpeg,webp,avif speed 9")
     codings = sum(len(codec["settings"]) for codec in report.results["codecs"])
@@ -262,7 +270,7 @@ def test_published_curves_and_commands_of_the_user_are_beside(tmp_path: Path) ->
         tmp_path,
         {"photo.png": photo(40, 56)},
         *("--reference", tmp_path / "known.json"),
-        *("--external", f"mine@4,16,64={mine} {{in}} {{out}} {{q}} ; {mine} {{in}} {{out}}"),
+        *("--external", f"mine@4,64={mine} {{in}} {{out}} {{q}} ; {mine} {{in}} {{out}}"),
         *("--external", "far=no-such-program {in} {out} {q} ; no-such-program {in} {out}"),
         *("--anchor", "mine"),
     )
@@ -432,7 +440,7 @@ def test_a_report_goes_to_a_folder_only(picture: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_costs")
+@pytest.mark.usefixtures("rates_alone")
 def test_metrics_are_added_and_a_measurement_without_them_is_not_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -476,14 +484,26 @@ def test_metrics_that_are_not_there_are_refused(
     )
 
 
+LIBRARIES = ("imagecodecs", "matplotlib", "ssimulacra2", "bjontegaard")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("library", ["bjontegaard", "imagecodecs", "matplotlib", "ssimulacra2"])
-def test_bench_without_the_extra_says_what_to_install(library: str, picture: Path, tmp_path: Path) -> None:
+def test_bench_without_the_extra_says_what_to_install(picture: Path, tmp_path: Path) -> None:
+    """Nothing imports a library of the extra before it is looked for."""
     arguments = [picture.parent, "--out", tmp_path / "report", "--qualities", "50"]
-    outcome = process(library, "bench", *arguments, program=WITHOUT)
+    outcome = process(",".join(LIBRARIES), "bench", *arguments, program=WITHOUT)
     last = outcome.err.splitlines()[-1]
     assert outcome.status == 1
-    assert last == f"caesura: {library} is not installed; pip install 'caesura[bench]'"
+    assert last == f"caesura: {LIBRARIES[0]} is not installed; pip install 'caesura[bench]'"
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_each_library_of_the_extra_is_looked_for(
+    library: str, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    line = complaint(run("bench", picture.parent, "--out", tmp_path / "report", "--qualities", "50"))
+    assert line == f"caesura: {library} is not installed; pip install 'caesura[bench]'"
 
 
 @pytest.mark.slow
