@@ -477,7 +477,6 @@ def test_pages_have_safe_and_different_names() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+\.html", file) for file in files.values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
