@@ -24,16 +24,16 @@ from caesura.models.bundle import DEFAULT
 
 Pixels = NDArray[np.uint8]
 
-# Runs the command line in a process where a library cannot be imported.
+# Runs the command line in a process where libraries, separated by commas, cannot be imported.
 WITHOUT = """
 import sys
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == BLOCKED:
+        if name.split(".")[0] in BLOCKED:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-BLOCKED = sys.argv.pop(1)
+BLOCKED = sys.argv.pop(1).split(",")
 sys.meta_path.insert(0, Blocker())
 from caesura.cli import main
 main()

@@ -52,7 +52,7 @@ def of_name(codec: Codec) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("codec", [OURS, PAPER, *OTHERS], ids=of_name)
 def test_a_codecs_ladder_runs_from_small_and_rough_to_large_and_fine(codec: Codec, part: Pixels) -> None:
-    part = np.ascontiguousarray(part[:128, :128])
+    part = np.ascontiguousarray(part[:64, :64])
     sizes, psnrs = [], []
     for setting in codec.settings:
         data = codec.encode(part, setting)
@@ -189,7 +189,7 @@ def test_each_tuning_is_ahead_by_what_it_is_for(part: Pixels) -> None:
     points = {
         codec.tune: [
             (len(data), metrics.psnr(part, decoded), quality.ssimulacra2(part, decoded))
-            for data in (codec.encode(part, setting) for setting in codec.settings)
+            for data in (codec.encode(part, setting) for setting in codec.settings[::2])
             for decoded in [codec.decode(data)]
         ]
         for codec in (AVIF_PSNR, AVIF_IQ)
@@ -220,7 +220,7 @@ def test_avif_needs_a_libaom_that_knows_the_tuning(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("codec", [JPEG, WEBP, AVIF_PSNR], ids=of_name)
 @pytest.mark.parametrize("share", [0.05, 0.5])
 def test_a_file_within_a_size_fits_and_uses_most_of_it(codec: Codec, share: float, astronaut: Pixels) -> None:
-    pixels = np.ascontiguousarray(astronaut[:128, 160:288])
+    pixels = np.ascontiguousarray(astronaut[:96, 160:256])
     smallest, largest = (len(codec.encode(pixels, setting)) for setting in (0, 100))
     size = round(smallest + share * (largest - smallest))
     data = encode_within(codec, pixels, size, 0, 100)
@@ -242,6 +242,7 @@ def test_a_size_of_exactly_the_smallest_file_is_met(part: Pixels) -> None:
 
 @pytest.mark.slow
 def test_a_setting_between_whole_numbers_serves_our_codec(part: Pixels) -> None:
+    part = np.ascontiguousarray(part[:96, :96])
     size = (len(OURS.encode(part, 40)) + len(OURS.encode(part, 41))) // 2
     data = encode_within(OURS, part, size, 1, 100)
     assert len(data) <= size
@@ -252,6 +253,7 @@ def test_a_setting_between_whole_numbers_serves_our_codec(part: Pixels) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("codec", [OURS, JPEG, JPEG_2000, WEBP, JpegXl(3)], ids=of_name)
 def test_a_size_is_matched_in_few_trials_from_sizes_that_are_known(codec: Codec, part: Pixels) -> None:
+    part = np.ascontiguousarray(part[:128, :128])
     known = [(setting, len(codec.encode(part, setting))) for setting in codec.settings]
     size = (known[1][1] + known[2][1]) // 2
     data = encode_between(codec, part, size, known)

@@ -151,46 +151,58 @@ def browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def watched(browser: Browser, report: Path) -> Iterator[Open]:
-    """Opens a page of the report; at the end, nothing was asked of a network and nothing went wrong."""
-    wrong: list[str] = []
-    with contextlib.ExitStack() as stack:
+def watched(browser: Browser, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+    """A tab of its own, and what goes wrong in it or is asked of a network."""
+    with browser.new_context(**options) as context:
+        page, wrong = context.new_page(), []
+        page.set_default_timeout(5000)
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append(dialog.message))
+        page.on("request", lambda request: wrong.append(request.url) if _remote(request.url) else None)
+        page.on("requestfailed", lambda request: wrong.append(request.url))
+        yield page, wrong
 
-        def open_page(name: str = "index.html", *, width: int = 1600, **options: Any) -> Page:
-            context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-            stack.callback(context.close)
-            page = context.new_page()
-            page.set_default_timeout(5000)
-            page.on("console", lambda message: wrong.append(message.text))
-            page.on("pageerror", lambda error: wrong.append(str(error)))
-            page.on("dialog", lambda dialog: wrong.append(dialog.message))
-            page.on("request", lambda request: wrong.append(request.url) if _remote(request.url) else None)
-            page.on("requestfailed", lambda request: wrong.append(request.url))
-            page.goto((report / name).as_uri())
-            return page
 
-        yield open_page
-    assert wrong == []
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """A tab for one test after another: a new one takes longer than a page to load in it."""
+    with watched(browser) as opened:
+        yield opened
 
 
 @pytest.fixture
-def visit(browser: Browser, report: Path) -> Iterator[Open]:
-    """Opens pages for a test that changes them."""
-    with watched(browser, report) as open_page:
-        yield open_page
+def visit(tab: tuple[Page, list[str]], report: Path) -> Iterator[Open]:
+    """Loads pages for a test that changes them; at the end, nothing went wrong."""
+    page, wrong = tab
+    wrong.clear()
+
+    def load(name: str = "index.html", *, width: int = 1600) -> Page:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(media="screen", color_scheme="light")
+        page.goto((report / name).as_uri())
+        return page
+
+    yield load
+    page.evaluate("0")  # whatever went wrong before this has been told when it returns
+    assert wrong == []
 
 
 @pytest.fixture(scope="module")
 def index(browser: Browser, report: Path) -> Iterator[Page]:
     """index.html, opened once for the tests that look at it alone."""
-    with watched(browser, report) as open_page:
-        yield open_page()
+    with watched(browser, viewport={"width": 1600, "height": 900}) as (page, wrong):
+        page.goto((report / "index.html").as_uri())
+        yield page
+        page.evaluate("0")
+        assert wrong == []
 
 
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plots take most of the time; this is for tests of what is beside them."""
-    monkeypatch.setattr(plot, "curves", lambda *_: "<svg></svg>")
+    """Drawing takes most of the time; this is for tests of what is beside plots. Curves are checked still."""
+    monkeypatch.setattr(plot, "_axes", lambda *_: None)
+    monkeypatch.setattr(plot, "_svg", lambda *_: "<svg></svg>")
     monkeypatch.setattr(plot, "scatter", lambda *_: "<svg></svg>")
 
 
@@ -221,22 +233,18 @@ def column(page: Page, title: str) -> list[str]:
     ],
 )
 def test_pages_fit_their_window_and_show_colours(
-    visit: Open, name: str, width: int, schemes: Sequence[Scheme], tmp_path: Path
+    visit: Open, name: str, width: int, schemes: Sequence[Scheme]
 ) -> None:
     page = visit(name, width=width)
     for scheme in schemes:
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        shot = np.asarray(Image.open(_shot(page, tmp_path / "page.png")).convert("RGB"))
+        image = page.screenshot(full_page=True, type="jpeg", quality=90)  # a PNG takes twice the time
+        shot = np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))
         assert shot.shape[1] == width
         light = shot[:, :4].mean() > 128
         assert light == (scheme == "light")
         assert (np.ptp(shot[::3, ::3].astype(int), axis=2) > 60).sum() > 100  # curves have colours
-
-
-def _shot(page: Page, path: Path) -> Path:
-    page.screenshot(path=path, full_page=True)
-    return path
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
@@ -265,27 +273,29 @@ def _contrast(one: list[float], other: list[float]) -> float:
 
 
 @pytest.mark.parametrize("name", ["index.html", "pictures/first.html"])
-def test_printed_pages_have_no_controls(visit: Open, name: str, tmp_path: Path) -> None:
-    page = visit(name, width=690, color_scheme="dark")
+def test_printed_pages_have_no_controls(visit: Open, name: str) -> None:
+    page = visit(name, width=690)
+    page.emulate_media(color_scheme="dark")
     page.emulate_media(media="print", color_scheme="light")
     for selector in ("select", "input[type=range]", ".legend button", "nav", "#readout"):
         assert page.locator(f"{selector}:visible").count() == 0, selector
     assert page.locator("svg.plot:visible").count() >= 4
     assert page.evaluate("document.documentElement.scrollWidth") <= 690
     assert page.pdf(format="A4").startswith(b"%PDF")
-    _shot(page, tmp_path / "print.png")
 
 
-def test_without_a_script_the_figures_are_there(visit: Open) -> None:
-    page = visit(java_script_enabled=False)
-    assert page.locator("#curves svg.plot:visible").count() == 4
-    assert page.locator("#scatters svg.plot:visible").count() == 2
-    assert page.locator("#tables tbody tr:visible").count() == len(CODECS)
-    page.locator("#mean-mse").check()
-    assert page.locator(".of-mse svg").is_visible()
-    page = visit("pictures/first.html", java_script_enabled=False)
-    assert page.locator(".gallery img:visible").count() == len(CODECS) + 1
-    assert not page.locator("#slide").is_visible()
+def test_without_a_script_the_figures_are_there(browser: Browser, report: Path) -> None:
+    with watched(browser, java_script_enabled=False) as (page, wrong):
+        page.goto((report / "index.html").as_uri())
+        assert page.locator("#curves svg.plot:visible").count() == 4
+        assert page.locator("#scatters svg.plot:visible").count() == 2
+        assert page.locator("#tables tbody tr:visible").count() == len(CODECS)
+        page.locator("#mean-mse").check()
+        assert page.locator(".of-mse svg").is_visible()
+        page.goto((report / "pictures" / "first.html").as_uri())
+        assert page.locator(".gallery img:visible").count() == len(CODECS) + 1
+        assert not page.locator("#slide").is_visible()
+    assert wrong == []
 
 
 def test_names_are_text(visit: Open) -> None:
@@ -467,7 +477,6 @@ def test_pages_have_safe_and_different_names() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+\.html", file) for file in files.values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -482,7 +491,7 @@ def test_pages_have_safe_and_different_names() -> None:
     ],
 )
 def test_other_results_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    folder = save(tmp_path, made() | change)
+    folder = save(tmp_path, made_small() | change)
     (folder / "index.html").write_text("an older page")
     with pytest.raises(ConfigError, match=message):
         html.write(folder)
@@ -516,7 +525,7 @@ def test_a_sample_that_cannot_be_shown_is_named(file: str, message: str, tmp_pat
         html.write(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize("empty", [("bd",), ("samples",), ("published", "missing"), ("costs",), ("points",)])
 def test_what_was_not_measured_is_left_out(empty: tuple[str, ...], tmp_path: Path) -> None:
     folder = save(tmp_path, made_small() | {name: [] for name in empty})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
+import runpy
 import sys
 import threading
 from pathlib import Path
@@ -18,7 +18,7 @@ from rich.console import Console
 from bench_helpers import hurry
 from caesura import codec
 from caesura.bench import machine, speed
-from caesura.bench.speed import peak, pictures, process, stages, symbols, tables, timing
+from caesura.bench.speed import peak, pictures, stages, symbols, tables, timing
 from caesura.coding import rounding
 from caesura.entropy import control, grouped
 from caesura.errors import ConfigError, FormatError, ModelError
@@ -27,17 +27,20 @@ from caesura.models import bundle as bundles
 from caesura.runtime import transform
 
 TINY, LESS_TINY = 0.004, 0.01
+BALLAST = 1 << 29  # bytes that our process holds, which must not count as memory of its children
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, speed.Speed, str]:
-    """A folder of a run, what it found, and what it printed."""
+    """A folder of a run, what it found, and what it printed; it runs beside `BALLAST`."""
     folder = tmp_path_factory.mktemp("speed") / "out"
+    ballast = np.ones(BALLAST, np.uint8)
     shown = io.StringIO()
     console = Console(file=shown, width=160)
     with pytest.MonkeyPatch.context() as patch:
         hurry(patch)
         (found,) = speed.run(folder, sizes=(TINY, LESS_TINY), threads=(1, 2), repeats=1, console=console)
+    del ballast
     return folder, found, shown.getvalue()
 
 
@@ -243,21 +246,23 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_progress_ends_where_it_said() -> None:
+def test_progress_ends_where_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "_TURNS", 1)  # a step is a picture of a round, however often it is coded
     steps = []
     timing.measure("photo", (TINY, LESS_TINY), (1,), 2, lambda: steps.append(1))
     assert len(steps) == timing.rounds((TINY, LESS_TINY), 2)
 
 
-@pytest.mark.slow
-def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "caesura.bench.speed", str(tmp_path / "out"), "--repeats", "0"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.strip() == "error: repeats is 0; 1 to 1000 is allowed"
+def test_the_command_says_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["speed", str(tmp_path / "out"), "--repeats", "0"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("caesura.bench.speed", run_name="__main__")
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.strip() == "error: repeats is 0; 1 to 1000 is allowed"
 
 
-@pytest.mark.slow
-def test_the_memory_of_a_process_is_its_own() -> None:
-    ballast = np.ones(1 << 30, np.uint8)  # ours, when the children are started
-    assert all(0 <= one.peak < ballast.nbytes / 2**30 for one in process.fresh(TINY))
+def test_the_memory_of_a_process_is_its_own(written: tuple[Path, speed.Speed, str]) -> None:
+    _, found, _ = written
+    assert all(0 <= one.peak < BALLAST / 2**30 for one in found.alone)

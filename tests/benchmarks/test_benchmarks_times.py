@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from bench_helpers import hurry
 from benchmarks import times
 from caesura.bench import codecs, machine, speed
 from caesura.bench.codecs import JPEG
+from caesura.bench.speed import process, timing
+from caesura.bench.speed.process import Fresh
 from cli_helpers import drawn
 from train_helpers import save
 
@@ -119,6 +122,9 @@ def test_the_page_says_the_machine_and_how_busy_it_was(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurry(monkeypatch)
+    monkeypatch.setattr(speed, "run", functools.partial(speed.run, repeats=1))
+    monkeypatch.setattr(timing, "_TURNS", 1)
+    monkeypatch.setattr(process, "fresh", lambda size, _: [Fresh("encode", size, 0.2, 0.1, 0.1)])
     monkeypatch.setattr(machine.OtherLoad, "used", lambda _: 0.02)
     monkeypatch.setattr("sys.argv", ["times", str(photos), "--docs", str(tmp_path / "docs"), "--quick"])
     times.main()

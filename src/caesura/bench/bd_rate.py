@@ -70,14 +70,13 @@ def interval(anchor: tuple[Float, Float], test: tuple[Float, Float]) -> tuple[fl
     pictures = len(anchor[0])
     if pictures < 2:
         return None
-    draws = (
-        np.random.default_rng(_SEED).multinomial(pictures, [1 / pictures] * pictures, RESAMPLES) / pictures
-    )
+    draws = np.random.default_rng(_SEED).multinomial(pictures, [1 / pictures] * pictures, RESAMPLES)
+    draws, times = np.unique(draws, axis=0, return_counts=True)  # few pictures give few different ones
     (anchor_rate, anchor_quality), (test_rate, test_quality) = (
-        (draws @ rate, draws @ quality) for rate, quality in (anchor, test)
+        (draws / pictures @ rate, draws / pictures @ quality) for rate, quality in (anchor, test)
     )
     found = []
-    for number in range(RESAMPLES):
+    for number in range(len(draws)):
         difference = bd_rate(
             list(zip(anchor_rate[number], anchor_quality[number], strict=True)),
             list(zip(test_rate[number], test_quality[number], strict=True)),
@@ -85,7 +84,7 @@ def interval(anchor: tuple[Float, Float], test: tuple[Float, Float]) -> tuple[fl
         if difference is None:
             return None
         found.append(difference)
-    low, high = np.percentile(found, (2.5, 97.5))
+    low, high = np.percentile(np.repeat(found, times), (2.5, 97.5))
     return float(low), float(high)
 
 
