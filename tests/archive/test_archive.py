@@ -220,11 +220,11 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(ray_here: None, tmp_p
 def test_a_driver_that_ends_leaves_what_the_next_goes_on_with(
     number: int, status: int, own: bool, ray_here: None, tmp_path: Path
 ) -> None:
-    """The driver's Ray ends with it, or is a cluster that stays."""
+    """The driver's Ray ends with it, and has no stdout as the driver has none, or is a cluster that stays."""
     source, out = photos(tmp_path / "in", 60), tmp_path / "out"
     options = ("encode", source, out, "--batch", 1, "--workers", 1, "-q", 50)
     command = [sys.executable, "-m", "caesura.cli", "archive", *map(str, options)]
-    command += [] if own else ["--address", address()]
+    command = ["sh", "-c", 'exec "$@" 1>&-', "sh", *command] if own else [*command, "--address", address()]
     with heeding_ctrl_c():
         child = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
     with child:
@@ -417,9 +417,8 @@ def test_an_archive_is_made_whatever_becomes_of_the_lines(
     where: str, as_json: str, status: int, tmp_path: Path
 ) -> None:
     source, out = photos(tmp_path / "in", 2), tmp_path / "out"
-    # Where stdout and stderr are closed, the processes of its Ray have none either; else there is no Ray.
-    program = "-m caesura.cli" if ">&-" in where else f'"{archive_helpers.__file__}"'
-    command = f'"{sys.executable}" {program} archive encode "{source}" "{out}" -j 1 --batch 1 {as_json}'
+    program = f'"{sys.executable}" "{archive_helpers.__file__}"'
+    command = f'{program} archive encode "{source}" "{out}" -j 1 --batch 1 {as_json}'
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
         ["sh", "-c", f"{command} {where}"], env=environment, capture_output=True, check=False
