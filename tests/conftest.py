@@ -8,6 +8,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.manifest import FILES, MANIFEST, bundle_id, digest
+from caesura.runtime import transform
 from cli_helpers import coded, drawn
 from train_helpers import save
 
@@ -62,6 +64,8 @@ def _only_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         if SIDE_BY_SIDE:
             patch.setenv("CAESURA_THREADS", "1")
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
+        # Every quality has sessions of its own, and tests use many qualities in turn.
+        patch.setattr(transform, "_session", lru_cache(maxsize=256)(transform._session.__wrapped__))
         yield
 
 

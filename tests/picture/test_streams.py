@@ -1,4 +1,4 @@
-"""`-` for stdin and stdout, and the progress bar on a terminal; in processes of their own."""
+"""`-` for stdin and stdout, and the progress bar on a terminal; in processes where these are the point."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 import caesura
+from caesura import cli
 from cli_helpers import complaint, drawn, files, opened, run, strict_json, succeeded
 from train_helpers import save
 
@@ -23,6 +25,21 @@ def piped(*arguments: object, given: bytes = b"") -> tuple[int, bytes, str]:
     command = [sys.executable, "-m", "caesura.cli", *map(str, arguments)]
     done = subprocess.run(command, input=given, capture_output=True, check=False)
     return done.returncode, done.stdout, done.stderr.decode()
+
+
+def streamed(*arguments: object, given: bytes = b"") -> tuple[int, bytes, str]:
+    """As `piped`, in this process."""
+    out, err, status = io.TextIOWrapper(io.BytesIO(), write_through=True), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["caesura", *map(str, arguments)])
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    return status, out.buffer.getvalue(), err.getvalue()  # type: ignore[attr-defined]
 
 
 def on_a_terminal(*arguments: object, stdout: int | None = None) -> tuple[int, str]:
@@ -45,51 +62,49 @@ def on_a_terminal(*arguments: object, stdout: int | None = None) -> tuple[int, s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("output", [[], ["-o", "-"]])
-def test_a_picture_goes_through_pipes(output: list[str], picture: Path) -> None:
-    status, data, said = piped("encode", "-", *output, given=picture.read_bytes())
+@pytest.mark.parametrize(("output", "command"), [([], piped), (["-o", "-"], streamed)])
+def test_a_picture_goes_through_pipes(
+    output: list[str], command: Callable[..., tuple[int, bytes, str]], picture: Path
+) -> None:
+    status, data, said = command("encode", "-", *output, given=picture.read_bytes())
     assert (status, data) == (0, caesura.encode(drawn(40, 56)))
     assert said == f"stdout  {len(data)} bytes  {8 * len(data) / (40 * 56):.3f} bpp\n"
-    status, back, said = piped("decode", "-", *output, given=data)
+    status, back, said = command("decode", "-", *output, given=data)
     assert (status, said) == (0, "stdout  56 x 40\n")
     with Image.open(io.BytesIO(back)) as decoded:
         assert decoded.format == "PNG"
         assert np.array_equal(np.asarray(decoded), caesura.decode_array(data))
 
 
-@pytest.mark.slow
 def test_stdout_takes_the_format_asked_for(file: Path) -> None:
-    status, back, _ = piped("decode", file, "-o", "-", "--format", "webp")
+    status, back, _ = streamed("decode", file, "-o", "-", "--format", "webp")
     assert status == 0
     with Image.open(io.BytesIO(back)) as decoded:
         assert decoded.format == "WEBP"
 
 
-@pytest.mark.slow
 def test_stdin_goes_into_a_file(file: Path, tmp_path: Path) -> None:
-    status, out, _ = piped("decode", "-", "-o", tmp_path / "new" / "a.jpg", given=file.read_bytes())
+    status, out, _ = streamed("decode", "-", "-o", tmp_path / "new" / "a.jpg", given=file.read_bytes())
     assert status == 0
     assert out.decode() == f"{tmp_path / 'new' / 'a.jpg'}  56 x 40\n"
     with Image.open(tmp_path / "new" / "a.jpg") as decoded:
         assert decoded.format == "JPEG"
 
 
-@pytest.mark.slow
 def test_a_file_made_of_stdin_is_kept_unless_forced(file: Path, picture: Path) -> None:
     before = file.read_bytes()
-    status, _, said = piped("encode", "-", "-o", file, "-q", 10, given=picture.read_bytes())
+    status, _, said = streamed("encode", "-", "-o", file, "-q", 10, given=picture.read_bytes())
     assert status == 1
     assert "is there already; --force replaces it" in said
     assert file.read_bytes() == before
-    assert piped("encode", "-", "-o", file, "-q", 10, "-f", given=picture.read_bytes())[0] == 0
+    assert streamed("encode", "-", "-o", file, "-q", 10, "-f", given=picture.read_bytes())[0] == 0
     assert file.read_bytes() == caesura.encode(drawn(40, 56), quality=10)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["encode", "decode"])
 @pytest.mark.parametrize("given", [b"", b"neither"])
 def test_what_is_neither_is_one_line_and_nothing_on_stdout(command: str, given: bytes) -> None:
-    status, out, said = piped(command, "-", given=given)
+    status, out, said = streamed(command, "-", given=given)
     assert (status, out) == (1, b"")
     assert said.startswith("caesura: stdin")
     assert said.count("\n") == 1
@@ -110,10 +125,9 @@ def test_stdin_does_not_go_into_a_folder(tmp_path: Path) -> None:
     assert "a file name is needed for the output of stdin" in line
 
 
-@pytest.mark.slow
 def test_json_and_a_picture_do_not_share_stdout(picture: Path) -> None:
     assert "-o FILE is needed" in complaint(run("encode", picture, "-o", "-", "--json"))
-    status, out, _ = piped(
+    status, out, _ = streamed(
         "encode", "-", "-o", picture.with_suffix(".cae"), "--json", given=picture.read_bytes()
     )
     assert status == 0
