@@ -290,6 +290,7 @@ def test_tar_shards_keep_the_rest_of_their_samples(ray_here: None, tmp_path: Pat
     assert len(rows(tmp_path / "back")) == 6
 
 
+@pytest.mark.slow
 def test_tables_keep_their_other_columns(without_ray: None, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     pictures = [png(place) for place in range(5)]
@@ -327,6 +328,7 @@ def test_tables_keep_their_other_columns(without_ray: None, tmp_path: Path) -> N
 # What lies in DST already may be somebody's only copy.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["files", "tar", "parquet"])
 def test_what_is_not_the_archives_is_kept(to: str, without_ray: None, tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 4), tmp_path / "out"
@@ -409,6 +411,7 @@ def test_a_shard_of_the_same_name_is_kept(tmp_path: Path) -> None:
     assert (out / f"shard-{unit.id}.tar").read_bytes() == b"somebody's"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "as_json", "status"),
     [("1>/dev/full", "", 0), ("1>&- 2>&-", "", 0), ("1>/dev/full", "--json", 1)],
@@ -428,6 +431,7 @@ def test_an_archive_is_made_whatever_becomes_of_the_lines(
     assert (b"caesura: stdout: No space left on device" in done.stderr) == bool(as_json)
 
 
+@pytest.mark.slow
 def test_an_archive_begun_anew_removes_its_own_shards(without_ray: None, tmp_path: Path) -> None:
     source, out = photos(tmp_path / "in", 4), tmp_path / "out"
     succeeded(run("archive", "encode", source, out, "--to", "tar", "--batch", 2, "--workers", 1))

@@ -78,6 +78,7 @@ def test_a_region_and_a_preview(coded: Path, tmp_path: Path) -> None:
     assert opened(small).shape == (32, 32, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [

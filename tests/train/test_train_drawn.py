@@ -33,6 +33,7 @@ def test_pictures_may_have_any_side(side: int) -> None:
         assert picture.dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_a_picture_depends_on_the_generator_alone(pictures: list[Pixels]) -> None:
     for number in range(50):
         np.testing.assert_array_equal(drawn(np.random.default_rng((0, number)), 64), pictures[number])
