@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+from PIL import Image
 
 from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.manifest import FILES, MANIFEST, bundle_id, digest
 from caesura.runtime import transform
 from cli_helpers import coded, drawn
-from train_helpers import save
 
 # Nothing here depends on how busy the machine is, and in CI nothing on chance.
 settings.register_profile(
@@ -179,7 +179,10 @@ def _npz(arrays: dict[str, Any]) -> bytes:
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
     """A drawn PNG in a folder of its own."""
-    return save(tmp_path / "in" / "picture.png", drawn(40, 56))
+    path = tmp_path / "in" / "picture.png"
+    path.parent.mkdir()
+    Image.fromarray(drawn(40, 56)).save(path)
+    return path
 
 
 @pytest.fixture
