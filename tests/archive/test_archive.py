@@ -220,7 +220,7 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(ray_here: None, tmp_p
 def test_a_driver_that_ends_leaves_what_the_next_goes_on_with(
     number: int, status: int, own: bool, ray_here: None, tmp_path: Path
 ) -> None:
-    """The driver's Ray ends with it, and has no stdout as the driver has none, or is a cluster that stays."""
+    """With `own`, the driver starts Ray itself, without stdout; else it uses a cluster that outlives it."""
     source, out = photos(tmp_path / "in", 60), tmp_path / "out"
     options = ("encode", source, out, "--batch", 1, "--workers", 1, "-q", 50)
     command = [sys.executable, "-m", "caesura.cli", "archive", *map(str, options)]

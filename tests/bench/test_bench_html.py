@@ -184,7 +184,7 @@ def visit(tab: tuple[Page, list[str]], report: Path) -> Iterator[Open]:
         return page
 
     yield load
-    page.evaluate("0")  # whatever went wrong before this has been told when it returns
+    page.evaluate("0")  # events of the page arrive before its answer
     assert wrong == []
 
 
