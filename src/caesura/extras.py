@@ -6,7 +6,7 @@ import importlib
 
 from caesura.errors import DependencyError
 
-BENCH = ("imagecodecs", "jinja2", "matplotlib", "ssimulacra2", "bjontegaard")  # those that import fastest first
+BENCH = ("imagecodecs", "jinja2", "matplotlib", "ssimulacra2", "bjontegaard")  # fastest import first
 RAY = ("fsspec", "pyarrow", "ray", "pandas")
 TRAIN = ("torch", "lightning_fabric")
 EXPORT = ("torch", "onnx", "onnxscript")
