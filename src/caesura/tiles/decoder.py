@@ -102,23 +102,12 @@ class Decoder:
             taken = []
             while waiting and waiting[0].rows.kept.start < ahead:
                 taken.append(waiting.popleft())
-            found = each(partial(self._latents, data), taken, self._layers.work)
-            for segment, decoded in zip(taken, found, strict=True):
-                if decoded is None:
-                    lost.append(segment)
-                else:
-                    self._layers.mosaic.put(segment, decoded.latents)
-                kept = decoded if self._conditioning.above_ladder else None
-                magnitudes[segment.number] = None if kept is None else kept.magnitudes
+            # A method of its own, so that rows that are forgotten take no memory while others are decoded.
+            magnitudes |= self._put_latents(data, taken, lost)
             while lost and lost[0].rows.kept.start < end:
                 segment = lost.pop(0)
                 channels = self._conditioning.bundle.channels
                 self._layers.mosaic.put(segment, self._layers.mosaic.guess(segment, channels))
-            del (
-                found,
-                decoded,
-                kept,
-            )  # so that rows that are forgotten take no memory while others are decoded
             blocks = grid.blocks(strip, self._block)
             made = each(partial(self._pixels, data, magnitudes), blocks, self._layers.work)
             parts = {number: pixels for block in made for number, pixels in block}
@@ -132,6 +121,25 @@ class Decoder:
         """The picture from top to bottom, a row of segments at a time, uint8 (h, width, channels)."""
         for _, row in itertools.groupby(self.parts(data), key=lambda part: part[0][0].start):
             yield np.concatenate([pixels for _, pixels in row], axis=1)
+
+    def _put_latents(
+        self, data: Sequence[SegmentData | None], segments: Sequence[Segment], lost: list[Segment]
+    ) -> dict[int, Magnitudes]:
+        """Decode segments into the mosaic, and append to `lost` those that are to be concealed.
+
+        Returns:
+            What the detail layer of each needs, above the ladder; None for others.
+        """
+        magnitudes: dict[int, Magnitudes] = {}
+        decoded = each(partial(self._latents, data), segments, self._layers.work)
+        for segment, found in zip(segments, decoded, strict=True):
+            if found is None:
+                lost.append(segment)
+            else:
+                self._layers.mosaic.put(segment, found.latents)
+            used = found is not None and self._conditioning.above_ladder
+            magnitudes[segment.number] = found.magnitudes if used else None
+        return magnitudes
 
     def _latents(self, data: Sequence[SegmentData | None], segment: Segment) -> Decoded | None:
         """A segment's latents; None if they are to be concealed."""
