@@ -350,7 +350,7 @@ def test_training_has_the_coders_indices_before_they_are_rounded(flagship: Bundl
     coder, chosen = Indices(control, hyper, 1, symbols.shape[1:]), np.zeros(symbols.shape, np.uint8)
     for number in range(PASSES):
         for part in parts(number, channels):
-            chosen[part.at] = coder.index(number, part)
+            chosen[part.at] = coder.index(part)
             coder.update(part, symbols[part.at])
 
     with torch.no_grad():

@@ -166,12 +166,13 @@ def found(case: Case, *, late: bool = False) -> Integers:
     for number in range(PASSES):
         made = parts(number, control.channels)
         for part in made:
-            chosen = indices.index(number, part)
+            chosen = indices.index(part)
             assert chosen.dtype == np.uint8
             assert chosen.shape == symbols[part.at].shape
             result[part.at] = chosen
             if not late:
-                indices.update(part, symbols[part.at])
+                nonzero = indices.update(part, symbols[part.at])
+                np.testing.assert_array_equal(nonzero, np.flatnonzero(symbols[part.at]))
         for part in made if late else []:
             indices.update(part, symbols[part.at])
     np.testing.assert_array_equal(indices.magnitudes, size_of(symbols))

@@ -108,7 +108,7 @@ def test_small_pictures_are_one_segment_and_others_have_allowed_ones(height: int
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quality", [20, 95])
-@pytest.mark.parametrize("shape", [(65, 64), (64, 130), (150, 200), (1, 300), (300, 1)])
+@pytest.mark.parametrize("shape", [(65, 64), (64, 130), (150, 200), (1, 300), (300, 1), (190, 256)])
 def test_segments_of_any_number_give_the_picture(
     either: Bundle, coffee: Pixels, shape: tuple[int, int], quality: float
 ) -> None:

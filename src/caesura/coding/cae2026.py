@@ -124,12 +124,13 @@ class Cae2026:
         for number in range(PASSES):
             latents.start_pass(number)
             in_pass = parts(number, bundle.channels)
-            indices = each(partial(latents.indices.index, number), in_pass, latents.values.size)
+            indices = each(latents.indices.index, in_pass, latents.values.size)
             symbols = grouped.pop_pass(popper, indices, control.tables)
             pairs = list(zip(in_pass, symbols, strict=True))
             each(lambda pair: latents.update(*pair), pairs, latents.values.size)
         popper.finish()
-        return latents.decoded
+        # Without a detail layer, nothing depends on the magnitudes.
+        return latents.decoded if self._conditioning.above_ladder else Decoded(latents.values, None)
 
     def synthesise(self, latents: Float) -> NDArray[np.uint8]:
         """See `base.SegmentCoder`."""
@@ -137,21 +138,25 @@ class Cae2026:
 
     def _quantized(self, hyperlatents: Symbols, scaled: Float, rate_weight: float | Float) -> Encoded:
         """The symbols of latents in quantization steps; `rate_weight` is one, or float32 shaped alike."""
-        weights = np.broadcast_to(np.float32(rate_weight), scaled.shape)
+        weights = np.float32(rate_weight)
         latents = ProgressiveLatents(hyperlatents, self._conditioning, scaled.shape[1:])
 
-        def quantized(number: int, part: Part) -> tuple[Symbols, NDArray[np.uint8]]:
-            indices = latents.indices.index(number, part)
-            residuals = scaled[part.at] - latents.mean(part)
-            symbols = rounding.optimised(residuals, indices, latents.control, weights[part.at])
-            symbols[indices == 0] = 0
+        def quantized(part: Part) -> tuple[Symbols, NDArray[np.uint8]]:
+            indices = latents.indices.index(part)
+            coded = np.flatnonzero(indices > 0)
+            values = (scaled[part.at] - latents.mean(part)).reshape(-1)[coded]
+            weight = weights[part.at].reshape(-1)[coded] if weights.ndim else weights
+            symbols = np.zeros(indices.shape, np.int32)
+            symbols.reshape(-1)[coded] = rounding.optimised(
+                values, indices.reshape(-1)[coded], latents.control, weight
+            )
             latents.update(part, symbols)
             return symbols, indices
 
         passes = []
         for number in range(PASSES):
             latents.start_pass(number)
-            passes.append(each(partial(quantized, number), parts(number, len(scaled)), scaled.size))
+            passes.append(each(quantized, parts(number, len(scaled)), scaled.size))
         return Encoded(hyperlatents, latents, passes)
 
 
@@ -194,9 +199,13 @@ class ProgressiveLatents:
 
     def update(self, part: Part, symbols: Symbols) -> None:
         """Add the symbols of a part."""
-        inverse_gain = self.conditioning.inverse_gain[part.channels]
-        self.values[part.at] = (symbols + self.mean(part)) * inverse_gain
-        self.indices.update(part, symbols)
+        mean, inverse_gain = self.mean(part), self.conditioning.inverse_gain[part.channels]
+        values = mean * inverse_gain
+        nonzero = self.indices.update(part, symbols)  # few
+        # Computed in float64, in which integers and float32 are added.
+        moved = symbols.reshape(-1)[nonzero] + mean.reshape(-1)[nonzero]
+        values.reshape(-1)[nonzero] = moved * inverse_gain.reshape(-1)[nonzero // mean[0].size]
+        self.values[part.at] = values
 
 
 def control_of(conditioning: Conditioning) -> Control:
@@ -209,4 +218,6 @@ def control_of(conditioning: Conditioning) -> Control:
 def _padded(latents: Float) -> Float:
     """Latents whose last row and column are repeated up to whole hyperlatents."""
     bottom, right = (-side % HYPER for side in latents.shape[1:])
+    if not bottom and not right:
+        return latents
     return np.pad(latents, ((0, 0), (0, bottom), (0, right)), mode="edge")

@@ -47,7 +47,7 @@ def encode(rgb: Pixels, base: Pixels, magnitudes: NDArray[np.uint8], conditionin
     coded = []
     for number in range(PASSES):
         in_pass = parts(number, BANDS)
-        coded.append([(symbols[part.at], indices.index(number, part)) for part in in_pass])
+        coded.append([(symbols[part.at], indices.index(part)) for part in in_pass])
         for part in in_pass:
             indices.update(part, symbols[part.at])
     pusher = Pusher()
@@ -67,7 +67,7 @@ def decode(payload: bytes, base: Pixels, magnitudes: NDArray[np.uint8], conditio
     indices = Indices(control, magnitudes, row, symbols.shape[1:])
     for number in range(PASSES):
         in_pass = parts(number, BANDS)
-        chosen = [indices.index(number, part) for part in in_pass]
+        chosen = [indices.index(part) for part in in_pass]
         for part, found in zip(in_pass, grouped.pop_pass(popper, chosen, control.tables), strict=True):
             symbols[part.at] = found
             indices.update(part, found)

@@ -29,7 +29,7 @@ def optimised(
     values: NDArray[np.float32],
     indices: NDArray[np.uint8],
     control: Control,
-    rate_weight: float | NDArray[np.float32],
+    rate_weight: float | np.float32 | NDArray[np.float32],
 ) -> NDArray[np.int32]:
     """The nearest symbol or the one below it in magnitude, whichever costs less in rate and distortion.
 

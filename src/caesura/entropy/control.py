@@ -12,12 +12,13 @@ partial sum can reach it is checked when the weights are loaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.entropy.passes import PASSES, Part, parts, pass_of
+from caesura.entropy.passes import CORNERS, PASSES, Part, parts, pass_of
 from caesura.entropy.tables import Table
 from caesura.errors import ModelError
 
@@ -96,6 +97,30 @@ class Control:
         """Positions per input position, each way."""
         return int(self.base.shape[-1])
 
+    def base_of(self, part: Part) -> NDArray[np.float32]:
+        """`base` of a part: float32 (k/2 k/2 C/4, D), the positions in a corner's plane first."""
+        return self._matrices[part.number][part.corner][0]
+
+    def far_of(self, part: Part) -> NDArray[np.float32]:
+        """`far` of a part: float32 (C / 4, number C / 4), the groups of earlier passes in order."""
+        return self._matrices[part.number][part.corner][1]
+
+    @cached_property
+    def _matrices(self) -> list[list[tuple[NDArray[np.float32], NDArray[np.float32]]]]:
+        """`base_of` and `far_of` by pass and corner."""
+        ordered = [parts(number, self.channels) for number in range(PASSES)]
+
+        def matrices(part: Part) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            base = self.base[:, part.channels, part.row :: 2, part.column :: 2].transpose(2, 3, 1, 0)
+            seen = [ordered[earlier][part.corner].channels for earlier in range(part.number)]
+            far = [self.far[part.number - 1, part.channels, channels] for channels in seen]
+            return (
+                np.ascontiguousarray(base, np.float32).reshape(-1, len(self.base)),
+                np.concatenate(far, axis=1).astype(np.float32) if far else np.zeros((0, 0), np.float32),
+            )
+
+        return [[matrices(part) for part in in_pass] for in_pass in ordered]
+
     def largest_sum(self) -> int:
         """A bound of every partial sum's absolute value, for any inputs and symbols, in any order."""
         bias = np.abs(self.bias.astype(np.int64)).max(0)
@@ -108,7 +133,10 @@ class Control:
 class Indices:
     """The indices of one plane, pass after pass; encoder and decoder go through the same calls.
 
-    for number in range(PASSES): for part in parts(number, C): index(number, part), then update(part, symbols)
+    for number in range(PASSES): index(part) of all parts(number, C), then update(part, symbols) of them
+
+    Each corner of the cells of 2x2 is kept as a plane of its own, so that no step reads or writes every other
+    element. At odd sides these planes are completed to whole cells, where magnitudes are zero.
     """
 
     def __init__(
@@ -122,60 +150,92 @@ class Indices:
             row: of the bias.
             shape: (h, w) of the plane; at most (hh, ww) times `control.below`.
         """
-        self._control = control
-        (rows, columns), below, channels = shape, control.below, control.channels
-        depth, high, wide = inputs.shape
-        flat = np.clip(inputs, -control.limit, control.limit).reshape(depth, -1).astype(np.float32)
-        self._sums = np.empty((channels, rows, columns), np.float32)
-        bias = control.bias[row].astype(np.float32)[:, None, None]
-        for down in range(below):
-            for right in range(below):
-                here = self._sums[:, down::below, right::below]
-                weights = control.base[:, :, down, right].T.astype(np.float32)
-                spread = (weights @ flat).reshape(channels, high, wide)
-                here[:] = spread[:, : here.shape[1], : here.shape[2]] + bias
-        self._magnitudes = np.zeros((channels, rows + 2, columns + 2), np.float32)
+        self._control, self._shape = control, shape
+        flat = np.clip(inputs, -control.limit, control.limit).reshape(len(inputs), -1)
+        self._inputs, self._inputs_shape = flat.astype(np.float32), inputs.shape[1:]
+        # With half a step, so that rounding down rounds to the nearest.
+        self._bias = (control.bias[row] + (1 << FRACTION >> 1)).astype(np.float32)[:, None, None]
+        rows, columns = self._cells = -(-shape[0] // 2), -(-shape[1] // 2)
+        # By corner and pass, for `far`: what is known of a corner is one matrix.
+        group = control.channels // PASSES
+        self._known = np.zeros((PASSES, PASSES, group, rows, columns), np.float32)
+        # By corner, for `near`: a row above and below and a column between the rows, all zero. A neighbour of
+        # every element is then a slice of the flat plane; one element before and after make room for it.
+        self._width = columns + 1
+        self._around = np.zeros((PASSES, control.channels, (rows + 2) * self._width + 2), np.int16)
 
-    def index(self, number: int, part: Part) -> NDArray[np.uint8]:
-        """Indices of one part of pass `number`: uint8, shaped like the part."""
-        sums = self._sums[part.at]
-        if number and sums.size:
-            sums = sums + self._near(number, part, sums.shape)
-            self._far(number, part, sums)
-        indices = np.floor((sums + (1 << FRACTION >> 1)) * (1 / (1 << FRACTION)))
-        clipped: NDArray[np.uint8] = indices.clip(self._control.lowest, INDICES - 1).astype(np.uint8)
-        return clipped
+    def index(self, part: Part) -> NDArray[np.uint8]:
+        """Indices of a part: uint8, shaped like it."""
+        sums = self._base(part)
+        if part.number:
+            sums += self._near(part)
+            known = self._known[part.corner, : part.number].reshape(-1, sums[0].size)
+            sums += (self._control.far_of(part) @ known).reshape(sums.shape)
+        sums *= 1 / (1 << FRACTION)
+        # The smallest index is not below 0, where rounding down and cutting off are the same.
+        indices: NDArray[np.uint8] = sums.clip(self._control.lowest, INDICES - 1, out=sums).astype(np.uint8)
+        rows, columns = self._sides(part)
+        return indices[:, :rows, :columns]
 
-    def update(self, part: Part, symbols: NDArray[np.int32]) -> None:
-        """Add the symbols of a part, int32, shaped like it."""
-        channels, rows, columns = part.at
-        inner = self._magnitudes[channels, 1:-1, 1:-1]
-        inner[:, rows, columns] = magnitude(symbols)
+    def update(self, part: Part, symbols: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Add the symbols of a part, int32, shaped like it.
+
+        Returns:
+            Offsets of the symbols that are not zero, int64, in the flat part.
+        """
+        flat = symbols.reshape(-1)
+        nonzero = np.flatnonzero(flat != 0)
+        magnitudes = np.zeros(symbols.shape, np.uint8)
+        magnitudes.reshape(-1)[nonzero] = magnitude(flat[nonzero])
+        rows, columns = self._sides(part)
+        self._known[part.corner, part.number, :, :rows, :columns] = magnitudes
+        around = self._around[part.corner, part.channels, 1 + self._width : -1 - self._width]
+        around.reshape(len(around), -1, self._width)[:, :rows, :columns] = magnitudes
+        return nonzero
 
     @property
     def magnitudes(self) -> NDArray[np.uint8]:
         """Magnitudes of all symbols so far, zero elsewhere: uint8 (C, h, w)."""
-        return self._magnitudes[:, 1:-1, 1:-1].astype(np.uint8)
+        magnitudes = np.empty((self._control.channels, *self._shape), np.uint8)
+        for number in range(PASSES):
+            for part in parts(number, self._control.channels):
+                rows, columns = self._sides(part)
+                magnitudes[part.at] = self._known[part.corner, number, :, :rows, :columns]
+        return magnitudes
 
-    def _near(self, number: int, part: Part, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        weights = self._control.near[number - 1, part.channels].astype(np.float32)
-        _, high, wide = shape
-        total = np.zeros(shape, np.float32)
-        for down in range(3):
-            for right in range(3):
-                if pass_of(part.group, part.row + down - 1, part.column + right - 1) >= number:
-                    continue  # not known yet
-                top, left = part.row + down, part.column + right
-                seen = self._magnitudes[part.channels, top : top + 2 * high : 2, left : left + 2 * wide : 2]
-                total += weights[:, down, right, None, None] * seen[:, :high, :wide]
-        return total
+    def _sides(self, part: Part) -> tuple[int, int]:
+        """Rows and columns of a part."""
+        rows, columns = self._shape
+        return (rows - part.row + 1) // 2, (columns - part.column + 1) // 2
 
-    def _far(self, number: int, part: Part, sums: NDArray[np.float32]) -> None:
-        """Add the contribution of groups of earlier passes at the same positions."""
-        weights = self._control.far[number - 1, part.channels].astype(np.float32)
-        for earlier in range(number):
-            known = next(p for p in parts(earlier, self._control.channels) if p.corner == part.corner)
-            channels, rows, columns = known.at
-            seen = self._magnitudes[channels, 1:-1, 1:-1][:, rows, columns]
-            flat = weights[:, channels] @ seen.reshape(len(seen), -1)
-            sums += flat.reshape(sums.shape)
+    def _base(self, part: Part) -> NDArray[np.float32]:
+        """Bias and `base` of a part: float32 (C / 4, rows, columns)."""
+        spread = self._control.base_of(part) @ self._inputs
+        bias, below = self._bias[part.channels], self._control.below // 2
+        high, wide = self._inputs_shape
+        spread = spread.reshape(below, below, len(bias), high, wide)
+        sums = np.empty((len(bias), high, below, wide, below), np.float32)
+        for down in range(below):
+            # Columns first: whole rows are then copied at once, in a third of the time.
+            strip = np.empty((len(bias), high, wide, below), np.float32)
+            for right in range(below):
+                np.add(spread[down, right], bias, out=strip[..., right])
+            sums[:, :, down] = strip
+        rows, columns = self._cells
+        return sums.reshape(len(bias), high * below, -1)[:, :rows, :columns]
+
+    def _near(self, part: Part) -> NDArray[np.int16]:
+        """The contribution of neighbours of the same channel; 8 times 128 times 30 fits into 16 bits."""
+        rows, columns = self._cells
+        near = self._control.near[part.number - 1, part.channels].astype(np.int16)
+        total = np.zeros((len(near), rows * self._width), np.int16)
+        product = np.empty_like(total)
+        for down, right in np.ndindex(3, 3):
+            row, column = part.row + down - 1, part.column + right - 1
+            if pass_of(part.group, row, column) >= part.number:
+                continue  # not known yet
+            corner = CORNERS.index((row % 2, column % 2))
+            start = 1 + (1 + row // 2) * self._width + column // 2
+            seen = self._around[corner, part.channels, start : start + total.shape[1]]
+            total += np.multiply(seen, near[:, down, right, None], out=product)
+        return total.reshape(len(total), rows, self._width)[..., :columns]

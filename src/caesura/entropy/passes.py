@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PASSES = 4
-_CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))  # offsets; diagonal neighbours come before the others
+CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))  # offsets; diagonal neighbours come before the others
 
 
 class Part(NamedTuple):
     """What one corner codes in one pass.
 
     Attributes:
+        number: of the pass, 0 to 3.
         corner: 0 to 3.
         group: of channels, 0 to 3.
         channels: the group's channels.
@@ -24,6 +25,7 @@ class Part(NamedTuple):
         at: index of the part in an array (channels, h, w).
     """
 
+    number: int
     corner: int
     group: int
     channels: slice
@@ -41,11 +43,11 @@ def parts(number: int, channels: int) -> list[Part]:
     size = channels // PASSES
     groups = [corner ^ number for corner in range(PASSES)]
     return [
-        Part(corner, group, slice(group * size, (group + 1) * size), *offset)
-        for corner, (group, offset) in enumerate(zip(groups, _CORNERS, strict=True))
+        Part(number, corner, group, slice(group * size, (group + 1) * size), *offset)
+        for corner, (group, offset) in enumerate(zip(groups, CORNERS, strict=True))
     ]
 
 
 def pass_of(group: int, row: int, column: int) -> int:
     """The pass that codes a group of channels at a position."""
-    return group ^ _CORNERS.index((row % 2, column % 2))
+    return group ^ CORNERS.index((row % 2, column % 2))

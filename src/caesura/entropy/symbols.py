@@ -19,8 +19,8 @@ _LENGTHS = 32  # bit lengths of an escaped distance are coded uniformly below th
 def push(pusher: Pusher, symbols: NDArray[np.int32], table: Table) -> None:
     """Push symbols, int32 (n,) in SYMBOL_MIN .. SYMBOL_MAX."""
     indices = symbols - table.low
-    outside = (indices < 0) | (indices >= table.escape)
-    if outside.any():
+    if len(indices) and (indices.min() < 0 or indices.max() >= table.escape):
+        outside = (indices < 0) | (indices >= table.escape)
         _push_distances(pusher, symbols[outside], table)
         indices = np.where(outside, table.escape, indices)
     pusher.indices(np.ascontiguousarray(indices, np.int32), table)
@@ -34,8 +34,8 @@ def pop(popper: Popper, count: int, table: Table) -> NDArray[np.int32]:
     """
     indices = popper.indices(count, table)
     symbols = indices + table.low
-    outside = indices == table.escape
-    if outside.any():
+    if count and indices.max() == table.escape:
+        outside = indices == table.escape
         symbols[outside] = _pop_distances(popper, int(outside.sum()), table)
     return symbols.astype(np.int32, copy=False)
 

@@ -93,7 +93,8 @@ class Decoder:
         Raises:
             FormatError: a segment is not what the encoder gives for this header and model.
         """
-        waiting, magnitudes = deque(self._needed), {}
+        waiting = deque(self._needed)
+        magnitudes: dict[int, Magnitudes] = {}
         lost: list[Segment] = []
         for strip in grid.strips(self._segments, self._block):
             end = strip[-1].rows.window.stop
@@ -128,17 +129,17 @@ class Decoder:
         """Decode segments into the mosaic, and append to `lost` those that are to be concealed.
 
         Returns:
-            What the detail layer of each needs, above the ladder; None for others.
+            The magnitudes of each, see `Decoded`; None for those that are to be concealed.
         """
         magnitudes: dict[int, Magnitudes] = {}
         decoded = each(partial(self._latents, data), segments, self._layers.work)
         for segment, found in zip(segments, decoded, strict=True):
             if found is None:
                 lost.append(segment)
+                magnitudes[segment.number] = None
             else:
                 self._layers.mosaic.put(segment, found.latents)
-            used = found is not None and self._conditioning.above_ladder
-            magnitudes[segment.number] = found.magnitudes if used else None
+                magnitudes[segment.number] = found.magnitudes
         return magnitudes
 
     def _latents(self, data: Sequence[SegmentData | None], segment: Segment) -> Decoded | None:

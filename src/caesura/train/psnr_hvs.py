@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from caesura.train.transfer import constant
 
 BLOCK = 8
-CHROMA_WEIGHT = 0.4
+CHROMA_WEIGHT = 0.2
 
 # fmt: off
 # Contrast sensitivity of each coefficient, rows and columns of frequencies (Ponomarenko et al. 2007).
@@ -35,7 +35,7 @@ _YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786,
 
 
 def weighted_error(original: Tensor, restored: Tensor) -> Tensor:
-    """Mean of the squared, weighted differences: of luma, plus 0.4 of both chromas.
+    """Mean of the squared, weighted differences: of luma, plus 0.2 of both chromas.
 
     Args:
         original, restored: float32 (N, 3, H, W), sRGB in [0, 1]; H and W multiples of 8.

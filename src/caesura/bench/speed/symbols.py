@@ -107,7 +107,7 @@ def _cae2026(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Ca
         for number in range(PASSES):
             in_pass = parts(number, shape[0])
             for part in in_pass:
-                indices.index(number, part)
+                indices.index(part)
             for part, (symbols, _) in zip(in_pass, encoded.passes[number], strict=True):
                 indices.update(part, symbols)
 
