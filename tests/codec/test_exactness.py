@@ -121,7 +121,6 @@ class Reference:
         rate = next(tensor for tensor in model.graph.initializer if tensor.name == "mix")
         assert mix is not None
         rate.CopyFrom(onnx.numpy_helper.from_array(np.frombuffer(mix, np.float32), "mix"))
-        self._outputs = model.graph.output
         for node in model.graph.node:  # weights are stored in half precision
             if node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.FLOAT:
                 node.attribute[0].i = onnx.TensorProto.DOUBLE
@@ -130,10 +129,6 @@ class Reference:
                 values = onnx.numpy_helper.to_array(tensor).astype(np.float64)
                 tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
         self._evaluator = ReferenceEvaluator(model)
-
-    def get_outputs(self) -> list[Any]:
-        shapes = [[d.dim_value for d in output.type.tensor_type.shape.dim] for output in self._outputs]
-        return [type("Output", (), {"shape": shape}) for shape in shapes]
 
     def run(self, names: None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in feeds.items()}
@@ -220,7 +215,6 @@ class Disturbed:
 
     def __init__(self, session: Any, disturb: Disturb) -> None:
         self._session, self._disturb = session, disturb
-        self.get_outputs = session.get_outputs
 
     def run(self, names: None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         return [self._disturb(output).astype(output.dtype) for output in self._session.run(names, feeds)]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.entropy.passes import CORNERS, PASSES, Part, parts, pass_of
+from caesura.entropy.passes import PASSES, Part, coded_neighbours, parts
 from caesura.entropy.tables import Table
 from caesura.errors import ModelError
 
@@ -230,12 +230,8 @@ class Indices:
         near = self._control.near[part.number - 1, part.channels].astype(np.int16)
         total = np.zeros((len(near), rows * self._width), np.int16)
         product = np.empty_like(total)
-        for down, right in np.ndindex(3, 3):
-            row, column = part.row + down - 1, part.column + right - 1
-            if pass_of(part.group, row, column) >= part.number:
-                continue  # not known yet
-            corner = CORNERS.index((row % 2, column % 2))
-            start = 1 + (1 + row // 2) * self._width + column // 2
-            seen = self._around[corner, part.channels, start : start + total.shape[1]]
-            total += np.multiply(seen, near[:, down, right, None], out=product)
+        for one in coded_neighbours(part.number, part.corner):
+            start = 1 + (1 + one.rows) * self._width + one.columns
+            seen = self._around[one.corner, part.channels, start : start + total.shape[1]]
+            total += np.multiply(seen, near[:, one.down, one.right, None], out=product)
         return total.reshape(len(total), rows, self._width)[..., :columns]

@@ -7,6 +7,8 @@ on the groups of earlier passes.
 
 from __future__ import annotations
 
+import itertools
+from functools import lru_cache
 from typing import NamedTuple
 
 PASSES = 4
@@ -38,16 +40,46 @@ class Part(NamedTuple):
         return self.channels, slice(self.row, None, 2), slice(self.column, None, 2)
 
 
-def parts(number: int, channels: int) -> list[Part]:
+class Neighbour(NamedTuple):
+    """A neighbour of a part's positions.
+
+    Attributes:
+        down, right: its position in the 3x3 around them, 0 to 2.
+        corner: its corner of its cell, 0 to 3.
+        rows, columns: how many cells further its cell is, -1 to 1.
+    """
+
+    down: int
+    right: int
+    corner: int
+    rows: int
+    columns: int
+
+
+@lru_cache(maxsize=64)
+def parts(number: int, channels: int) -> tuple[Part, ...]:
     """The four parts of pass `number`, 0 to 3; `channels` is a multiple of 4."""
     size = channels // PASSES
     groups = [corner ^ number for corner in range(PASSES)]
-    return [
+    return tuple(
         Part(number, corner, group, slice(group * size, (group + 1) * size), *offset)
         for corner, (group, offset) in enumerate(zip(groups, CORNERS, strict=True))
-    ]
+    )
 
 
 def pass_of(group: int, row: int, column: int) -> int:
     """The pass that codes a group of channels at a position."""
     return group ^ CORNERS.index((row % 2, column % 2))
+
+
+@lru_cache(maxsize=PASSES**2)
+def coded_neighbours(number: int, corner: int) -> tuple[Neighbour, ...]:
+    """The neighbours, of the same channel, that are coded before what `corner` codes in pass `number`."""
+    group, (first_row, first_column) = corner ^ number, CORNERS[corner]
+    found = []
+    for down, right in itertools.product(range(3), range(3)):
+        row, column = first_row + down - 1, first_column + right - 1
+        if pass_of(group, row, column) < number:
+            theirs = CORNERS.index((row % 2, column % 2))
+            found.append(Neighbour(down, right, theirs, row // 2, column // 2))
+    return tuple(found)

@@ -13,13 +13,14 @@ from caesura.entropy.coder import Popper, Pusher
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN, Table
 from caesura.errors import FormatError
 
+_least, _largest = np.minimum.reduce, np.maximum.reduce  # less overhead than the methods: runs are short
 _LENGTHS = 32  # bit lengths of an escaped distance are coded uniformly below this; 17 is the longest needed
 
 
 def push(pusher: Pusher, symbols: NDArray[np.int32], table: Table) -> None:
     """Push symbols, int32 (n,) in SYMBOL_MIN .. SYMBOL_MAX."""
     indices = symbols - table.low
-    if len(indices) and (indices.min() < 0 or indices.max() >= table.escape):
+    if len(indices) and (_least(indices) < 0 or _largest(indices) >= table.escape):
         outside = (indices < 0) | (indices >= table.escape)
         _push_distances(pusher, symbols[outside], table)
         indices = np.where(outside, table.escape, indices)
@@ -34,10 +35,10 @@ def pop(popper: Popper, count: int, table: Table) -> NDArray[np.int32]:
     """
     indices = popper.indices(count, table)
     symbols = indices + table.low
-    if count and indices.max() == table.escape:
+    if count and _largest(indices) == table.escape:
         outside = indices == table.escape
         symbols[outside] = _pop_distances(popper, int(outside.sum()), table)
-    return symbols.astype(np.int32, copy=False)
+    return symbols
 
 
 def _push_distances(pusher: Pusher, escaped: NDArray[np.int32], table: Table) -> None:

@@ -7,7 +7,7 @@ integers of at least 1 that sum to 2**24, so a table means the same on every mac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class Table:
     low: int
     frequencies: NDArray[np.int64]
 
-    @property
+    @cached_property
     def escape(self) -> int:
         """Index of the escape: symbols covered are low .. low + escape - 1."""
         return len(self.frequencies) - 1

@@ -40,6 +40,7 @@ from caesura.models.manifest import (
     bundle_id,
     digest,
     forecast_of,
+    read_id,
     read_manifest,
 )
 
@@ -131,11 +132,11 @@ def load(model: str | Path | Bundle = DEFAULT) -> Bundle:
         return model
     for folder in folders():
         if folder.name == str(model):
-            return _load(folder, read_manifest(folder)["id"])
+            return _load(folder, read_id(folder))
     folder = Path(model)
     with contextlib.suppress(OSError):  # a name may be longer than paths are
         if (folder / MANIFEST).is_file():
-            return _load(folder.resolve(), read_manifest(folder)["id"])
+            return _load(folder.resolve(), read_id(folder))
     names = ", ".join(sorted({f.name for f in folders()})) or "none"
     raise ModelError(f"model {str(model)!r} is not known; known: {names}, or the path of a bundle's folder")
 
@@ -192,7 +193,7 @@ def known() -> Iterator[tuple[Path, int]]:
     """Folder and id of each bundle found whose manifest can be read; a damaged one hides no other."""
     for folder in folders():
         try:
-            yield folder, read_manifest(folder)["id"]
+            yield folder, read_id(folder)
         except ModelError:
             continue
 

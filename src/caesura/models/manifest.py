@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,35 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: it cannot be read, or a field is missing or of the wrong type.
     """
+    return _checked(folder, _read(folder))
+
+
+def read_id(folder: Path) -> int:
+    """The id in a bundle's manifest, which is checked whenever it has changed.
+
+    Raises:
+        ModelError: as `read_manifest` does.
+    """
+    return _id_in(folder, _read(folder))
+
+
+@lru_cache(maxsize=64)
+def _id_in(folder: Path, content: bytes) -> int:
+    found: int = _checked(folder, content)["id"]
+    return found
+
+
+def _read(folder: Path) -> bytes:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise ModelError(f"model {folder}: the manifest cannot be read: {error}") from error
+
+
+def _checked(folder: Path, content: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(content.decode("utf-8"))
+    except ValueError as error:
         raise ModelError(f"model {folder}: the manifest cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"model {folder}: the manifest's format is not {FORMAT}")

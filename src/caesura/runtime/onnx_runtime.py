@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.runtime import onnx_file
 from caesura.runtime.parallel import threads
+from caesura.runtime.shared_session import ANCHOR_WEIGHTS, SharedSession
 
-_SESSIONS = 64  # kept loaded
+_SESSIONS = 1024  # kept; all but the first of a graph hold the weights of a rate alone, 0.1 to 1.3 MB
+_GRAPHS = 64
+_ALONE = 2  # sessions for one ladder position; the shared one takes as long to load as two
 _AS_INPUT = b"as input"
-_ANCHOR_WEIGHTS = "mix"  # the input's name in the graphs
 _DEVICES: dict[str, list[Any]] = {
     "cpu": ["CPUExecutionProvider"],
     # Without TF32, whose 10 bits would move pixels by more than other machines' rounding does, and without
@@ -51,7 +55,7 @@ def run(conditioning: Conditioning, graph: str, feeds: dict[str, NDArray[Any]]) 
     if bundle.is_conditioned:
         folded = _AS_INPUT if conditioning.as_input else weights.tobytes()
         if conditioning.as_input:
-            feeds = feeds | {_ANCHOR_WEIGHTS: weights}
+            feeds = feeds | {ANCHOR_WEIGHTS: weights}
     session = _session(bundle, graph, folded, threads(), device())
     try:
         output: NDArray[Any] = session.run(None, feeds)[0]
@@ -77,30 +81,71 @@ def device() -> str:
     return name
 
 
+class Session(Protocol):
+    """A graph that can be run: `onnxruntime.InferenceSession`, or what stands for it."""
+
+    def run(self, names: None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The outputs for arrays by input name."""
+
+
 @lru_cache(maxsize=_SESSIONS)
-def _session(
-    bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str
-) -> onnxruntime.InferenceSession:
+def _session(bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str) -> Session:
     """A graph loaded for anchor weights, float32 bytes, which the runtime folds into its constants.
 
     Or for all, `_AS_INPUT`, to be given them as it runs. None for a graph that takes none.
     """
-    _share_memory()
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    if weights is not None and weights != _AS_INPUT and device == "cpu":
+        return _graph(bundle, graph, threads).at(weights)
+    session: Session = _load(bundle, graph, weights, threads, device)
+    return session
+
+
+class _Graph:
+    """A graph for all ladder positions: loaded for each of the first, and once for all others."""
+
+    def __init__(self, bundle: Bundle, graph: str, threads: int) -> None:
+        self._bundle, self._graph, self._threads = bundle, graph, threads
+        self._lock, self._loaded = threading.Lock(), 0
+        self._shared: SharedSession | None = None
+
+    def at(self, weights: bytes) -> Session:
+        """The graph at anchor weights; the result of a run is the same to the last bit either way."""
+        with self._lock:
+            if self._loaded == _ALONE:
+                # The library raises many kinds of exception; sessions for one position each do as well.
+                with contextlib.suppress(Exception):
+                    anchors = len(self._bundle.log_gain)
+                    self._shared = SharedSession(self._bundle.graphs[self._graph], anchors, self._load_model)
+            self._loaded += 1
+        if self._shared is not None:
+            return self._shared.at(np.frombuffer(weights, np.float32))
+        session: Session = _load(self._bundle, self._graph, weights, self._threads, "cpu")
+        return session
+
+    def _load_model(self, model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+        return onnxruntime.InferenceSession(model, _set(options, self._threads), providers=_DEVICES["cpu"])
+
+
+@lru_cache(maxsize=_GRAPHS)
+def _graph(bundle: Bundle, graph: str, threads: int) -> _Graph:
+    return _Graph(bundle, graph, threads)
+
+
+def _load(
+    bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str
+) -> onnxruntime.InferenceSession:
+    """Load a graph; see `_session`."""
+    options = _set(onnxruntime.SessionOptions(), threads)
     model, anchors = bundle.graphs[graph], len(bundle.log_gain)
     if weights is not None:
         constant = (
             np.zeros(anchors, np.float32) if weights == _AS_INPUT else np.frombuffer(weights, np.float32)
         )
         options.add_external_initializers(
-            [_ANCHOR_WEIGHTS], [onnxruntime.OrtValue.ortvalue_from_numpy(constant)]
+            [ANCHOR_WEIGHTS], [onnxruntime.OrtValue.ortvalue_from_numpy(constant)]
         )
     if weights == _AS_INPUT:
-        model += _input(_ANCHOR_WEIGHTS, anchors)
+        model += onnx_file.inputs({ANCHOR_WEIGHTS: (anchors,)})
     try:
         session = onnxruntime.InferenceSession(model, options, providers=_DEVICES[device])
     except Exception as error:  # the library raises many kinds, none with a common base but this
@@ -110,30 +155,21 @@ def _session(
     return session
 
 
-def _input(name: str, length: int) -> bytes:
-    """Bytes that, appended to a serialized ONNX model, declare an input of its graph, float32 (length,).
-
-    Concatenated protocol buffer messages are merged and their lists joined: this is a model with nothing but
-    a graph with nothing but an input. An initializer of that name is then the input's default.
-    """
-
-    def field(number: int, value: bytes) -> bytes:
-        return bytes([number << 3 | 2, len(value)]) + value
-
-    def integer(number: int, value: int) -> bytes:
-        return bytes([number << 3, value])
-
-    shape = field(1, integer(1, length))  # TensorShapeProto: dim, dim_value
-    kind = field(1, integer(1, 1) + field(2, shape))  # TypeProto: tensor_type of elem_type FLOAT and shape
-    value = field(1, name.encode()) + field(2, kind)  # ValueInfoProto
-    return field(7, field(11, value))  # ModelProto: graph; GraphProto: input
+def _set(options: onnxruntime.SessionOptions, threads: int) -> onnxruntime.SessionOptions:
+    _share_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
 
 
 def _forked() -> None:
     """A forked process lacks the threads of its parent's sessions: using one hangs, ending one crashes."""
-    global _session  # noqa: PLW0603 - a cache of its own; the parent's is kept and never touched
-    _of_parents.append(_session)
+    global _graph, _session  # noqa: PLW0603 - caches of its own; the parent's are kept and never touched
+    _of_parents.append((_graph, _session))
     _session = lru_cache(maxsize=_SESSIONS)(_session.__wrapped__)
+    _graph = lru_cache(maxsize=_GRAPHS)(_graph.__wrapped__)
 
 
 _of_parents: list[Any] = []

@@ -65,7 +65,7 @@ def one_blas_thread() -> Iterator[None]:
     global _blas_limit, _blas_users  # noqa: PLW0603 - as the setting is
     with _blas_lock:
         if not _blas_users:
-            _blas_limit = _in_a_thread(lambda: _blas().limit(limits=1, user_api="blas"))
+            _blas_limit = _for_all_threads(lambda: _blas().limit(limits=1, user_api="blas"))
         _blas_users += 1
     try:
         yield
@@ -73,11 +73,20 @@ def one_blas_thread() -> Iterator[None]:
         with _blas_lock:
             _blas_users -= 1
             if not _blas_users:
-                _in_a_thread(_blas_limit.restore_original_limits)
+                _for_all_threads(_blas_limit.restore_original_limits)
 
 
-def _in_a_thread(call: Callable[[], Result]) -> Result:
-    """Call in a thread that ends at once: while the thread that set a limit lives, it holds for it alone."""
+def _for_all_threads(call: Callable[[], Result]) -> Result:
+    """Call what sets a limit.
+
+    With OpenMP a limit holds for the thread alone that sets it, while that lives: it is set in one that ends.
+    """
+    if all(
+        library["threading_layer"] in ("pthreads", "disabled")
+        for library in _blas().info()
+        if library["user_api"] == "blas"
+    ):
+        return call()
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result()
 

@@ -1,0 +1,216 @@
+"""Serialized ONNX models, read and taken apart without the package onnx, which coding does not need.
+
+A message of protocol buffers is a sequence of fields, each a number, a wire type and a value. Concatenated
+messages are merged, and their lists joined: appending a model with nothing but a graph with nothing but an
+input declares that input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Field numbers of onnx.proto.
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 2, 5, 11, 12
+_NODE_INPUT, _NODE_OUTPUT = 1, 2
+_VALUE_NAME, _VALUE_TYPE = 1, 2
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
+_FLOAT = 1
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+class Field(NamedTuple):
+    """A field of a message.
+
+    Attributes:
+        number: which one it is.
+        value: an integer, or bytes.
+        whole: the field as it is in the message.
+    """
+
+    number: int
+    value: int | memoryview
+    whole: memoryview
+
+
+class Divided(NamedTuple):
+    """A graph in two: what depends on one input alone, and the rest.
+
+    Attributes:
+        head: a model, from that input to `between`.
+        tail: a model in which the tensors of `between` are missing, see `initializers`.
+        between: names of the float tensors that the rest takes from the head.
+    """
+
+    head: bytes
+    tail: bytes
+    between: list[str]
+
+
+def fields(message: bytes | memoryview) -> Iterator[Field]:
+    """The fields of a message, in order."""
+    view, at = memoryview(message), 0
+    while at < len(view):
+        start = at
+        key, at = _read_varint(view, at)
+        number, kind = key >> 3, key & 7
+        value: int | memoryview
+        if kind == _VARINT:
+            value, at = _read_varint(view, at)
+        else:
+            if kind == _BYTES:
+                size, at = _read_varint(view, at)
+            else:
+                size = {_FIXED64: 8, _FIXED32: 4}[kind]
+            value, at = view[at : at + size], at + size
+        yield Field(number, value, view[start:at])
+
+
+def inputs(shapes: Mapping[str, Iterable[int]]) -> bytes:
+    """Declares inputs of a graph, float32, by name; an initializer of that name is then the default."""
+    return _graph(_bytes(_GRAPH_INPUT, _value(name, shape)) for name, shape in shapes.items())
+
+
+def initializers(tensors: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """Adds initializers to a graph, by name."""
+    return _graph(_bytes(_GRAPH_INITIALIZER, _tensor(name, tensor)) for name, tensor in tensors.items())
+
+
+def float_initializers(model: bytes) -> dict[str, NDArray[np.float32]]:
+    """The initializers of a model's graph that are float32 arrays, by name."""
+    found = {}
+    for initializer in _of_graph(model, _GRAPH_INITIALIZER):
+        parts = list(fields(_message(initializer)))
+        raw = [_message(part) for part in parts if part.number == _TENSOR_RAW]
+        if raw and any(part.number == _TENSOR_TYPE and part.value == _FLOAT for part in parts):
+            found[_name(initializer, _TENSOR_NAME)] = np.frombuffer(raw[0], "<f4").reshape(_dims(parts))
+    return found
+
+
+def divide(model: bytes, name: str, length: int) -> Divided:
+    """Divide a model's graph at what depends on the input or initializer `name`, float32 (length,), alone."""
+    nodes = [(node, *_ends(node)) for node in _of_graph(model, _GRAPH_NODE)]
+    own = {_name(value, _VALUE_NAME) for value in _of_graph(model, _GRAPH_INPUT)} - {name}
+    dependent = {name}  # on `name`, and on no other input
+    for _, taken, given in nodes:
+        if not own.isdisjoint(taken):
+            own.update(given)
+        elif not dependent.isdisjoint(taken):
+            dependent.update(given)
+    in_tail = [node for node in nodes if dependent.isdisjoint(node[2])]
+    taken_there = {taken for node in in_tail for taken in node[1]}
+    between = sorted(taken_there & dependent)
+    outputs = [_bytes(_GRAPH_OUTPUT, _value(name, None)) for name in between]
+    head = _cut(model, [node for node in nodes if own.isdisjoint(node[2])], set(between), name)
+    results = {_name(value, _VALUE_NAME) for value in _of_graph(model, _GRAPH_OUTPUT)}
+    tail = _cut(model, in_tail, results, name)
+    kept = [f.whole for f in _of_graph(model, _GRAPH_INPUT) if _name(f, _VALUE_NAME) != name]
+    kept += [f.whole for f in _of_graph(model, _GRAPH_OUTPUT)]
+    return Divided(head + inputs({name: (length,)}) + _graph(outputs), tail + _graph(kept), between)
+
+
+_Node = tuple[Field, list[str], list[str]]
+
+
+def _cut(model: bytes, nodes: list[_Node], wanted: set[str], without: str) -> bytes:
+    """A model of those nodes that `wanted` depends on, and their initializers; no inputs and outputs."""
+    kept, needed = [], set(wanted)
+    for node in reversed(nodes):
+        if not needed.isdisjoint(node[2]):
+            kept.append(bytes(node[0].whole))
+            needed.update(node[1])
+    kept.reverse()
+    tensors = _of_graph(model, _GRAPH_INITIALIZER)
+    kept += [bytes(one.whole) for one in tensors if _name(one, _TENSOR_NAME) in needed - {without}]
+    around = b"".join(field.whole for field in fields(model) if field.number != _MODEL_GRAPH)
+    titles = [field.whole for field in _graph_fields(model) if field.number == _GRAPH_NAME]
+    return around + _graph([*titles, *kept])
+
+
+def _graph_fields(model: bytes) -> Iterator[Field]:
+    for field in fields(model):
+        if field.number == _MODEL_GRAPH:
+            yield from fields(_message(field))
+
+
+def _of_graph(model: bytes, number: int) -> list[Field]:
+    return [field for field in _graph_fields(model) if field.number == number]
+
+
+def _ends(node: Field) -> tuple[list[str], list[str]]:
+    """Names of a node's inputs and outputs."""
+    parts = list(fields(_message(node)))
+    taken = [str(_message(part), "utf-8") for part in parts if part.number == _NODE_INPUT]
+    return taken, [str(_message(part), "utf-8") for part in parts if part.number == _NODE_OUTPUT]
+
+
+def _name(field: Field, number: int) -> str:
+    return next(str(_message(part), "utf-8") for part in fields(_message(field)) if part.number == number)
+
+
+def _dims(parts: Iterable[Field]) -> list[int]:
+    dims: list[int] = []
+    for part in parts:
+        if part.number == _TENSOR_DIMS and isinstance(part.value, int):
+            dims.append(part.value)
+        elif part.number == _TENSOR_DIMS:  # packed
+            view, at = _message(part), 0
+            while at < len(view):
+                size, at = _read_varint(view, at)
+                dims.append(size)
+    return dims
+
+
+def _message(field: Field) -> memoryview:
+    assert isinstance(field.value, memoryview)
+    return field.value
+
+
+def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = view[at]
+        value |= (byte & 127) << shift
+        shift, at = shift + 7, at + 1
+        if byte < 128:
+            return value, at
+
+
+def _varint(value: int) -> bytes:
+    made = bytearray()
+    while value > 127:
+        made.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*made, value])
+
+
+def _integer(number: int, value: int) -> bytes:
+    return _varint(number << 3 | _VARINT) + _varint(value)
+
+
+def _bytes(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
+
+
+def _graph(parts: Iterable[bytes | memoryview]) -> bytes:
+    """A model with a graph of these fields."""
+    return _bytes(_MODEL_GRAPH, b"".join(parts))
+
+
+def _value(name: str, shape: Iterable[int] | None) -> bytes:
+    """A float32 value: its name, its type and, unless None, its shape."""
+    kind = _integer(1, _FLOAT)  # TypeProto.Tensor: elem_type
+    if shape is not None:
+        kind += _bytes(2, b"".join(_bytes(1, _integer(1, side)) for side in shape))  # shape: dim, dim_value
+    return _bytes(_VALUE_NAME, name.encode()) + _bytes(_VALUE_TYPE, _bytes(1, kind))
+
+
+def _tensor(name: str, tensor: NDArray[np.float32]) -> bytes:
+    dims = b"".join(_integer(_TENSOR_DIMS, side) for side in tensor.shape)
+    content = _integer(_TENSOR_TYPE, _FLOAT) + _bytes(_TENSOR_NAME, name.encode())
+    return dims + content + _bytes(_TENSOR_RAW, tensor.astype("<f4").tobytes())

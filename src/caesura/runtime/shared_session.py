@@ -1,0 +1,108 @@
+"""One session of ONNX Runtime for all ladder positions of a graph.
+
+The anchor weights scale some of the graph's convolution weights, and nothing else depends on them. Folded
+into the constants, they make a session for one position, which takes 5 to 30 ms to load. Given as an input,
+they keep the runtime from its fastest kernels, which want constant weights, put in an order of their own.
+
+Here the optimizer is given the offset of each weight in the place of the weight. In the graph that it makes,
+these numbers tell where every weight went, and the tensors that hold them are declared as inputs. A run is
+given the weights of its position in that order: the same kernels and numbers as in a session for it alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from caesura.runtime import onnx_file
+
+ANCHOR_WEIGHTS = "mix"  # the input's name in the graphs
+
+_EXACT = 1 << 24  # float32 holds the integers up to it
+
+Float = NDArray[np.float32]
+Load = Callable[[bytes, onnxruntime.SessionOptions], onnxruntime.InferenceSession]
+
+
+class AtPosition(NamedTuple):
+    """A shared session with the weights of one ladder position, run as a session is."""
+
+    session: onnxruntime.InferenceSession
+    weights: dict[str, Float]
+
+    def run(self, names: None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The outputs for arrays by input name."""
+        outputs: list[NDArray[Any]] = self.session.run(names, feeds | self.weights)
+        return outputs
+
+
+class SharedSession:
+    """A graph, loaded for all ladder positions."""
+
+    def __init__(self, model: bytes, anchors: int, load: Load) -> None:
+        """Load.
+
+        Args:
+            model: serialized, with the anchor weights as an initializer.
+            anchors: the number of anchor weights.
+            load: makes a session of a model and options.
+
+        Raises:
+            ValueError: the weights that depend on the position cannot be followed through the optimizer.
+        """
+        divided = onnx_file.divide(model, ANCHOR_WEIGHTS, anchors)
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.disable_prepacking", "1")  # as when constants are folded
+        self._scale, self._between = load(divided.head, options), divided.between
+        scaled = self._scale.run(self._between, {ANCHOR_WEIGHTS: np.zeros(anchors, np.float32)})
+        stops = np.cumsum([one.size for one in scaled])
+        if stops[-1] > _EXACT:
+            raise ValueError(f"{stops[-1]} weights depend on the ladder position; up to {_EXACT} are allowed")
+        offsets = [
+            np.arange(stop - one.size, stop, dtype=np.float32).reshape(one.shape)
+            for stop, one in zip(stops, scaled, strict=True)
+        ]
+        placed = onnx_file.initializers(dict(zip(self._between, offsets, strict=True)))
+        optimized = _optimized(divided.tail + placed, load)
+        self._order = _with_offsets(onnx_file.float_initializers(optimized), offsets)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is done
+        shapes = {name: order.shape for name, order in self._order.items()}
+        self._session = load(optimized + onnx_file.inputs(shapes), options)
+
+    def at(self, anchor_weights: Float) -> AtPosition:
+        """The session at a ladder position."""
+        scaled = self._scale.run(self._between, {ANCHOR_WEIGHTS: anchor_weights})
+        flat = np.concatenate([one.reshape(-1) for one in scaled])
+        return AtPosition(self._session, {name: flat[order] for name, order in self._order.items()})
+
+
+def _with_offsets(tensors: dict[str, Float], offsets: list[Float]) -> dict[str, NDArray[np.int64]]:
+    """The tensors that hold the same numbers as one of `offsets`, each once, in any order; as integers."""
+    found, missing = {}, set(range(len(offsets)))
+    for name, tensor in tensors.items():
+        for number, expected in enumerate(offsets):
+            if tensor.size == expected.size and np.array_equal(
+                np.sort(tensor, axis=None), expected.reshape(-1)
+            ):
+                found[name] = tensor.astype(np.int64)
+                missing.discard(number)
+    if missing:
+        raise ValueError(f"{len(missing)} of {len(offsets)} tensors are not in the optimized graph")
+    return found
+
+
+def _optimized(model: bytes, load: Load) -> bytes:
+    """The model as the runtime's optimizer leaves it for this processor."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(path)
+        load(model, options)
+        return path.read_bytes()
