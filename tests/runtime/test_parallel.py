@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,7 +51,7 @@ def test_a_setting_that_is_no_number_or_too_large_is_refused(
 def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAESURA_THREADS", "")
     monkeypatch.setenv("CAESURA_DEVICE", "")
-    assert parallel.threads() == 0
+    assert parallel.threads() == parallel.processors()
     assert onnx_runtime.device() == "cpu"
 
 
@@ -117,3 +119,33 @@ def test_work_within_work_is_done_in_one_thread(monkeypatch: pytest.MonkeyPatch)
         lambda _: len(set(parallel.each(lambda _: threading.get_ident(), range(4), size))), [1, 2], size
     )
     assert nested == [1, 1]
+
+
+# ---- processors
+
+
+def test_processors_are_those_that_the_process_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "_CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 4, 5, 9}, raising=False)
+
+    def found() -> int:
+        parallel._quota.cache_clear()
+        return parallel.processors()
+
+    try:
+        assert found() == 5
+        for granted, expected in (("max", 5), ("250000", 3), ("100000", 1), ("20000", 1), ("900000", 5)):
+            (tmp_path / "cpu.max").write_text(f"{granted} 100000\n")
+            assert found() == expected
+        (tmp_path / "cpu.max").write_text("nonsense")
+        assert found() == 5
+        (tmp_path / "cpu.max").unlink()
+        (tmp_path / "cpu").mkdir()
+        (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("50000\n")
+        for granted, expected in (("-1", 5), ("200000", 4)):
+            (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{granted}\n")
+            assert found() == expected
+    finally:
+        parallel._quota.cache_clear()

@@ -21,6 +21,7 @@ from caesura.archive.reading import Reader
 from caesura.archive.units import Done
 from caesura.archive.work import Finished, Work, Worker
 from caesura.errors import CaesuraError, ConfigError
+from caesura.runtime.parallel import processors
 
 _OBJECT_STORE = 512 << 20  # bytes of shared memory, for a run on one machine
 _ENVIRONMENT = {
@@ -55,7 +56,7 @@ def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterat
     if ours:
         local: dict[str, Any] = {
             "address": "local",
-            "num_cpus": (workers or os.cpu_count() or 1) + 1,  # one for the readers
+            "num_cpus": (workers or processors()) + 1,  # one for the readers
             "object_store_memory": _OBJECT_STORE,
             "include_dashboard": False,
         }
@@ -68,12 +69,12 @@ def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterat
             raise ConfigError(f"address {address!r}: {str(error).splitlines()[0]}{hint}") from error
     try:
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        processors, devices = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
-        room = max(1, processors - 1)
+        there, devices = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
+        room = max(1, there - 1)
         if gpus:  # a fraction is of one GPU; 1e-9 so that ten workers of 0.1 fit
             room = min(room, int(devices / gpus) if gpus >= 1 else int(devices) * int(1 / gpus + 1e-9))
         if room < (workers or 1):
-            found = f"{processors} processors" + (f" and {devices:g} GPUs" if gpus else "")
+            found = f"{there} processors" + (f" and {devices:g} GPUs" if gpus else "")
             raise ConfigError(f"workers is {workers or 1}; {room} are allowed in a cluster of {found}")
         yield workers or room
     finally:

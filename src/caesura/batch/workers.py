@@ -39,7 +39,7 @@ def side_by_side(work: Work, tasks: Sequence[Task], jobs: int) -> Generator[Outc
         jobs: largest number of processes; they divide the processor cores among them.
     """
     jobs = min(jobs, len(tasks))
-    threads = max(1, (parallel.threads() or os.cpu_count() or 1) // jobs)
+    threads = max(1, parallel.threads() // jobs)
     waiting = deque(tasks)
     busy: dict[Connection, _Worker] = {}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -54,7 +53,7 @@ class Codec(Protocol):
 
 def threads() -> int:
     """Maximum number of threads of a codec: CAESURA_THREADS, or the number of processors."""
-    return parallel.threads() or os.cpu_count() or 1
+    return parallel.threads()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ them again, so that other load on the machine affects all of them alike. Qualiti
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from caesura.bench.external import External
 from caesura.bench.photos import Photo
 from caesura.bench.schema import Point
 from caesura.errors import CaesuraError
+from caesura.runtime.parallel import processors
 
 ENOUGH = 0.5  # seconds; a coding is repeated until its times add up to this
 TINY = 64  # side in pixels of the picture that is coded first, untimed, to load libraries and models
@@ -149,7 +149,7 @@ def timed(
 def _qualities(
     todo: list[Coding], pixels: Pixels, more: optional_metrics.Measures
 ) -> Iterator[tuple[Coding, quality.Quality]]:
-    workers = 1 if pixels.shape[0] * pixels.shape[1] > _LARGE else os.cpu_count() or 1
+    workers = 1 if pixels.shape[0] * pixels.shape[1] > _LARGE else processors()
     pool = ThreadPoolExecutor(workers)
     try:
         found = pool.map(lambda coding: quality.measure(pixels, coding.decoded, more), todo)

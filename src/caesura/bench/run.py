@@ -5,7 +5,6 @@ pictures x codecs x settings -> points -> mean curves -> BD-rates; costs; pictur
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +27,7 @@ from caesura.coding.base import DEFAULT_EFFORT
 from caesura.errors import ConfigError, DependencyError
 from caesura.models import ladder
 from caesura.picture import files
+from caesura.runtime.parallel import processors
 
 ANCHOR = codecs.JPEG.name
 QUALITIES = (1, 12, 24, 36, 48, 60, 72, 86, 100)
@@ -105,7 +105,7 @@ def bench(plan: Plan, console: Console) -> Results:
         cache = Cache(plan.destination)
     except OSError as error:
         raise files.FileError(f"{plan.destination}: {error.strerror or error}") from error
-    threads = plan.threads or os.cpu_count() or 1
+    threads = plan.threads or processors()
     here = machine.describe()
     results = Results(
         command=plan.command,

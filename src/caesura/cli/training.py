@@ -38,6 +38,7 @@ def prepare(
     """
     from rich.progress import Progress
 
+    from caesura.runtime.parallel import processors
     from caesura.train.prepare import prepare as pack
 
     try:
@@ -53,7 +54,7 @@ def prepare(
             side=side,
             coverage=coverage,
             seed=seed,
-            workers=jobs or os.cpu_count() or 1,
+            workers=jobs or processors(),
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     for name, reason in report.skipped.items():
@@ -100,6 +101,7 @@ def train(
     extras.need("train", extras.TRAIN)
     from rich.progress import Progress
 
+    from caesura.runtime.parallel import processors
     from caesura.train import cache, loop
     from caesura.train import config as configs
     from caesura.train import start as starts
@@ -116,7 +118,7 @@ def train(
         progress.update(task, completed=done, total=total)
 
     try:
-        pack = cache.pack_of(data, settings.train.crop, workers=os.cpu_count() or 1, progress=show)
+        pack = cache.pack_of(data, settings.train.crop, workers=processors(), progress=show)
     finally:
         progress.stop()
     last = loop.train(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -18,6 +21,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_THREADS = 1024
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _MOST_DIGITS, _SHOWN = 9, 20
 _WORTH_THREADS = 1 << 21
 _thread = threading.local()
@@ -26,7 +30,9 @@ _blas_limit: Any = None
 
 
 def threads() -> int:
-    """The setting CAESURA_THREADS, 0, the default, for all processors; 1 where `each` is at work already.
+    """How many threads to use: the setting CAESURA_THREADS, where 0, the default, stands for `processors`.
+
+    1 where `each` is at work already.
 
     Raises:
         ConfigError: it is not a whole number up to MAX_THREADS.
@@ -36,7 +42,24 @@ def threads() -> int:
     if not setting.isdecimal() or len(setting) > _MOST_DIGITS or int(setting) > MAX_THREADS:
         allowed = f"a whole number up to {MAX_THREADS} is allowed, 0 for all processors"
         raise ConfigError(f"CAESURA_THREADS is {setting[:_SHOWN]!r}; {allowed}")
-    return 1 if getattr(_thread, "at_work", False) else int(setting)
+    return 1 if getattr(_thread, "at_work", False) else int(setting) or processors()
+
+
+def processors() -> int:
+    """How many processors this process may use, by its affinity and by the limit of its container."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(allowed, _quota())))
+
+
+@lru_cache(maxsize=1)
+def _quota() -> float:
+    """Processors that a container's control group grants, infinite without a limit."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # versions 2 and 1
+        with contextlib.suppress(OSError, ValueError):
+            found = " ".join((_CONTROL_GROUP / name).read_text() for name in names)
+            quota, period = (float(number) for number in found.replace("max", "inf").split())
+            return quota / period if quota > 0 else math.inf
+    return math.inf
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], size: int) -> list[Result]:
@@ -47,7 +70,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], size: int) -> li
         items: what to work on.
         size: elements of arrays that all of it goes through; few are not worth a thread.
     """
-    workers = min(threads() or os.cpu_count() or 1, len(items))
+    workers = min(threads(), len(items))
     if workers <= 1 or size < _WORTH_THREADS:
         return [work(item) for item in items]
     with ThreadPoolExecutor(workers, initializer=_set_to_work) as pool:

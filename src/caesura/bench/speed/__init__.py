@@ -9,7 +9,6 @@ interleaved repeats. speed.md, speed.png and speed.json are written to OUT.
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,6 +25,7 @@ from caesura.bench.speed.timing import median
 from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
 from caesura.models import ladder
+from caesura.runtime.parallel import processors
 
 __all__ = ["SIZES", "Speed", "large", "measure", "median", "processors", "rows", "run"]
 
@@ -166,11 +166,6 @@ def large(direction: str) -> tuple[float, float]:
     """Seconds and peak GiB of the first "encode" or "decode" of 12 megapixels in a separate process."""
     (one,) = (one for one in process.fresh(_FRESH[-1]) if one.direction == direction)
     return one.first, one.peak
-
-
-def processors() -> int:
-    """The number of processors."""
-    return os.cpu_count() or 1
 
 
 def _machine() -> dict[str, str | int]:
