@@ -25,7 +25,7 @@ from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.ratecontrol.search import Target, search
-from caesura.runtime import transform
+from caesura.runtime import onnx_runtime
 from caesura.tiles import target as targets
 
 TARGETS = (
@@ -86,7 +86,7 @@ def _cost(picture: Pixels, target: Target, bundle: Bundle) -> tuple[float, int, 
 
 
 def _timed(call: Callable[[], T]) -> tuple[float, T]:
-    transform._session.cache_clear()
+    onnx_runtime._session.cache_clear()
     start = time.perf_counter()
     result = call()
     return time.perf_counter() - start, result

@@ -21,7 +21,7 @@ from PIL import Image
 from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.manifest import FILES, MANIFEST, bundle_id, digest
-from caesura.runtime import transform
+from caesura.runtime import onnx_runtime
 from cli_helpers import coded, drawn
 
 # Nothing here depends on how busy the machine is, and in CI nothing on chance.
@@ -65,7 +65,7 @@ def _only_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
             patch.setenv("CAESURA_THREADS", "1")
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
         # Every quality has sessions of its own, and tests use many qualities in turn.
-        patch.setattr(transform, "_session", lru_cache(maxsize=256)(transform._session.__wrapped__))
+        patch.setattr(onnx_runtime, "_session", lru_cache(maxsize=256)(onnx_runtime._session.__wrapped__))
         yield
 
 

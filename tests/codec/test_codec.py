@@ -38,7 +38,7 @@ from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.manifest import ANALYSIS, TABLES
 from caesura.picture.pixels import to_image, to_pixels
-from caesura.runtime import transform
+from caesura.runtime import onnx_runtime
 from container_helpers import layers
 from symbols import symbols_of
 
@@ -216,10 +216,10 @@ def use_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
 
     def use(threads: str) -> None:
         monkeypatch.setenv("CAESURA_THREADS", threads)
-        transform._session.cache_clear()
+        onnx_runtime._session.cache_clear()
 
     yield use
-    transform._session.cache_clear()
+    onnx_runtime._session.cache_clear()
 
 
 @pytest.mark.slow

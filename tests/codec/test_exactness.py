@@ -20,7 +20,7 @@ from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.format import container
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.runtime import transform
+from caesura.runtime import onnx_runtime, transform
 from container_helpers import layers
 from entropy_helpers import of_pass
 from symbols import Stream, decoded
@@ -79,7 +79,7 @@ def assert_within_one_level(pixels: Pixels, expected: Pixels) -> None:
 
 # ---- configurations
 
-_MAKE_SESSION = transform._session.__wrapped__  # sessions below are not those that other tests share
+_MAKE_SESSION = onnx_runtime._session.__wrapped__  # sessions below are not those that other tests share
 
 
 @functools.cache
@@ -91,7 +91,7 @@ def _sessions(name: str) -> Callable[[Bundle, str, bytes | None, int, str], Any]
 def threads(count: int) -> Configure:
     def configure(patch: pytest.MonkeyPatch) -> None:
         patch.setenv("CAESURA_THREADS", str(count))
-        patch.setattr(transform, "_session", _sessions(f"{count} threads"))
+        patch.setattr(onnx_runtime, "_session", _sessions(f"{count} threads"))
 
     return configure
 
@@ -106,7 +106,7 @@ def unoptimized(patch: pytest.MonkeyPatch) -> None:
         return made
 
     patch.setattr(onnxruntime, "SessionOptions", options)
-    patch.setattr(transform, "_session", _sessions("unoptimized"))
+    patch.setattr(onnx_runtime, "_session", _sessions("unoptimized"))
 
 
 class Reference:
@@ -143,7 +143,7 @@ class Reference:
 
 
 def double_precision(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(transform, "_session", functools.cache(Reference))
+    patch.setattr(onnx_runtime, "_session", functools.cache(Reference))
 
 
 @functools.cache
@@ -228,8 +228,8 @@ class Disturbed:
 
 def disturbed(disturb: Disturb) -> Configure:
     def configure(patch: pytest.MonkeyPatch) -> None:
-        usual = transform._session
-        patch.setattr(transform, "_session", lambda *key: Disturbed(usual(*key), disturb))
+        usual = onnx_runtime._session
+        patch.setattr(onnx_runtime, "_session", lambda *key: Disturbed(usual(*key), disturb))
 
     return configure
 

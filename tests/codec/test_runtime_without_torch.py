@@ -122,7 +122,7 @@ def test_only_archives_name_a_package_of_theirs(library: str) -> None:
 @pytest.mark.parametrize(
     ("library", "module"),
     [
-        ("onnxruntime", "runtime/transform.py"),
+        ("onnxruntime", "runtime/onnx_runtime.py"),
         ("constriction", "entropy/coder.py"),
         ("ray", "archive/engine.py"),
     ],

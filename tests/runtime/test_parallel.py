@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info
 
 import caesura
 from caesura.errors import ConfigError
-from caesura.runtime import parallel, transform
+from caesura.runtime import onnx_runtime, parallel
 
 
 @pytest.mark.parametrize("setting", ["0", "1", "2", "7"])
@@ -50,7 +50,7 @@ def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAESURA_THREADS", "")
     monkeypatch.setenv("CAESURA_DEVICE", "")
     assert parallel.threads() == 0
-    assert transform.device() == "cpu"
+    assert onnx_runtime.device() == "cpu"
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from caesura.errors import ConfigError, DependencyError
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.runtime import transform
+from caesura.runtime import onnx_runtime, transform
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -163,10 +163,10 @@ def test_weights_as_an_input_give_the_same_but_for_rounding(
 
 
 def test_a_graph_with_weights_as_an_input_is_loaded_once(coffee: Pixels, flagship: Bundle) -> None:
-    transform._session.cache_clear()
+    onnx_runtime._session.cache_clear()
     for position in (500, 2500, 4500):
         transform.analyse(coffee[:64, :64], Conditioning(flagship, position, as_input=True))
-    assert transform._session.cache_info().currsize == 1
+    assert onnx_runtime._session.cache_info().currsize == 1
 
 
 # Devices
@@ -214,7 +214,7 @@ def test_on_a_gpu_products_are_of_whole_floats(monkeypatch: pytest.MonkeyPatch, 
     expected = analyse(pixels, bundle)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", OnGpu)
-    monkeypatch.setattr(transform, "_session", functools.cache(transform._session.__wrapped__))
+    monkeypatch.setattr(onnx_runtime, "_session", functools.cache(onnx_runtime._session.__wrapped__))
     monkeypatch.setenv("CAESURA_DEVICE", "cuda")
     np.testing.assert_array_equal(analyse(pixels, bundle), expected)
     (((name, options), rest),) = asked
