@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.runtime.onnx_protobuf import ANCHOR_WEIGHTS, graph_input
 from caesura.runtime.parallel import threads
 
 _SESSIONS = 64  # kept loaded
 _AS_INPUT = b"as input"
-_ANCHOR_WEIGHTS = "mix"  # the input's name in the graphs
 _DEVICES: dict[str, list[Any]] = {
     "cpu": ["CPUExecutionProvider"],
     # Without TF32, whose 10 bits would move pixels by more than other machines' rounding does, and without
@@ -51,7 +51,7 @@ def run(conditioning: Conditioning, graph: str, feeds: dict[str, NDArray[Any]]) 
     if bundle.is_conditioned:
         folded = _AS_INPUT if conditioning.as_input else weights.tobytes()
         if conditioning.as_input:
-            feeds = feeds | {_ANCHOR_WEIGHTS: weights}
+            feeds = feeds | {ANCHOR_WEIGHTS: weights}
     session = _session(bundle, graph, folded, threads(), device())
     try:
         output: NDArray[Any] = session.run(None, feeds)[0]
@@ -97,10 +97,10 @@ def _session(
             np.zeros(anchors, np.float32) if weights == _AS_INPUT else np.frombuffer(weights, np.float32)
         )
         options.add_external_initializers(
-            [_ANCHOR_WEIGHTS], [onnxruntime.OrtValue.ortvalue_from_numpy(constant)]
+            [ANCHOR_WEIGHTS], [onnxruntime.OrtValue.ortvalue_from_numpy(constant)]
         )
     if weights == _AS_INPUT:
-        model += _input(_ANCHOR_WEIGHTS, anchors)
+        model += graph_input(ANCHOR_WEIGHTS, anchors)
     try:
         session = onnxruntime.InferenceSession(model, options, providers=_DEVICES[device])
     except Exception as error:  # the library raises many kinds, none with a common base but this
@@ -108,25 +108,6 @@ def _session(
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():  # it would go on without
         raise DependencyError("CAESURA_DEVICE is 'cuda'; CUDA's libraries or a GPU are missing")
     return session
-
-
-def _input(name: str, length: int) -> bytes:
-    """Bytes that, appended to a serialized ONNX model, declare an input of its graph, float32 (length,).
-
-    Concatenated protocol buffer messages are merged and their lists joined: this is a model with nothing but
-    a graph with nothing but an input. An initializer of that name is then the input's default.
-    """
-
-    def field(number: int, value: bytes) -> bytes:
-        return bytes([number << 3 | 2, len(value)]) + value
-
-    def integer(number: int, value: int) -> bytes:
-        return bytes([number << 3, value])
-
-    shape = field(1, integer(1, length))  # TensorShapeProto: dim, dim_value
-    kind = field(1, integer(1, 1) + field(2, shape))  # TypeProto: tensor_type of elem_type FLOAT and shape
-    value = field(1, name.encode()) + field(2, kind)  # ValueInfoProto
-    return field(7, field(11, value))  # ModelProto: graph; GraphProto: input
 
 
 def _forked() -> None:

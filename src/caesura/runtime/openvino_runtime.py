@@ -1,0 +1,153 @@
+"""Graphs run by OpenVINO; its only importer, imported where it is used.
+
+A graph is loaded once for all rates and sizes: it takes the anchor weights as an input, which costs up to 3%
+of its time, and any height and width, up to 10%. Loading it for each rate or size would cost more. It is run
+in bf16 where the processor has instructions for it, otherwise in fp32.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+from collections import deque
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from openvino import opset8
+from openvino.frontend import FrontEndManager
+
+from caesura.errors import ModelError
+from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
+from caesura.picture import files
+from caesura.runtime import onnx_protobuf
+from caesura.runtime.onnx_protobuf import ANCHOR_WEIGHTS
+from caesura.runtime.parallel import threads
+
+_GRAPHS = 16  # kept loaded
+
+
+def run(conditioning: Conditioning, graph: str, feeds: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """The output of a bundle's graph for arrays by input name; as `onnx_runtime.run`, but for rounding.
+
+    Args:
+        conditioning: the model at a ladder position.
+        graph: file name, see `manifest`.
+        feeds: contiguous arrays; the anchor weights are added here.
+    """
+    bundle = conditioning.bundle
+    if bundle.is_conditioned:
+        feeds = feeds | {ANCHOR_WEIGHTS: conditioning.anchor_weights}
+    key = bundle, graph, threads(), precision()
+    free = _free_requests(*key)
+    try:
+        request = free.pop()
+    except IndexError:  # all are at work in other threads, or there is none yet
+        request = _load(*key).create_infer_request()
+    try:
+        output: NDArray[Any] = request.infer(feeds, share_inputs=True)[0]
+    except Exception as error:  # the library raises RuntimeError alone
+        if "alloc" in str(error).lower() or "memory" in str(error).lower():
+            raise MemoryError(f"{graph}: {error}") from error
+        raise
+    finally:
+        free.append(request)
+    return output
+
+
+def precision() -> str:
+    """The precision of graphs: "bf16" where the processor has instructions for it, otherwise "f32"."""
+    return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+
+
+@lru_cache(maxsize=_GRAPHS)
+def _free_requests(bundle: Bundle, graph: str, threads: int, precision: str) -> deque[Any]:
+    """Requests of a graph that run nothing now. Each runs one input at a time, and keeps its graph loaded."""
+    del bundle, graph, threads, precision
+    return deque()
+
+
+def _load(bundle: Bundle, graph: str, threads: int, precision: str) -> openvino.CompiledModel:
+    """A graph that has `threads` threads for itself, 0 for all processors."""
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # other graphs and processes use the same processors
+    }
+    path = _cache_path(bundle.graphs[graph], settings)
+    with contextlib.suppress(Exception):  # not there, damaged, or of no use here
+        content = path.read_bytes()
+        digest, compiled = content[:_DIGEST], content[_DIGEST:]
+        if hashlib.sha256(compiled).digest() == digest:
+            return _core().import_model(compiled, "CPU", settings)
+    try:
+        loaded = _core().compile_model(_model(bundle, graph), "CPU", settings)
+    except Exception as error:  # RuntimeError, as all of the library's
+        raise ModelError(f"model {bundle.name}: {graph} cannot be loaded: {error}") from error
+    with contextlib.suppress(Exception):  # the cache only saves time
+        compiled = loaded.export_model().getvalue()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, hashlib.sha256(compiled).digest() + compiled, force=True)
+    return loaded
+
+
+def _model(bundle: Bundle, graph: str) -> openvino.Model:
+    """A graph as the library represents it, with the anchor weights as an input."""
+    content = bundle.graphs[graph]
+    reader = FrontEndManager().load_by_framework("onnx")
+    if not bundle.is_conditioned:
+        return reader.convert(reader.load(io.BytesIO(content)))
+    # The weights are an initializer outside the file. The library replaces only one that is an input by
+    # values, and makes a constant of them, which is made an input here.
+    anchors = len(bundle.log_gain)
+    read = reader.load(io.BytesIO(content + onnx_protobuf.graph_input(ANCHOR_WEIGHTS, anchors)))
+    read.set_tensor_value(read.get_place_by_tensor_name(ANCHOR_WEIGHTS), np.zeros(anchors, np.float32))
+    model = reader.convert(read)
+    parameter = opset8.parameter([anchors], np.float32, name=ANCHOR_WEIGHTS)
+    parameter.output(0).get_tensor().set_names({ANCHOR_WEIGHTS})
+    (constant,) = (node for node in model.get_ops() if node.get_friendly_name() == ANCHOR_WEIGHTS)
+    for target in constant.output(0).get_target_inputs():
+        target.replace_source_output(parameter.output(0))
+    model.add_parameters([parameter])
+    return model
+
+
+# Loading a compiled graph takes a third of the time of compiling it.
+
+_DIGEST = hashlib.sha256().digest_size
+
+
+def _cache_path(graph: bytes, settings: dict[str, Any]) -> Path:
+    """Where a compiled graph is kept for later processes: a digest of all that it depends on is its name."""
+    machine = [
+        _core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+    ]
+    described = repr((openvino.get_version(), machine, os.cpu_count(), settings)).encode()
+    name = hashlib.sha256(hashlib.sha256(graph).digest() + described).hexdigest()[:32]
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "caesura" / "openvino" / name
+
+
+@lru_cache(maxsize=1)
+def _core() -> openvino.Core:
+    return openvino.Core()
+
+
+def _forked() -> None:
+    """A forked process lacks the threads of its parent's graphs; as in `onnx_runtime`."""
+    global _free_requests, _core  # noqa: PLW0603 - caches of its own; the parent's are kept and never touched
+    _of_parents.extend([_free_requests, _core])
+    _free_requests = lru_cache(maxsize=_GRAPHS)(_free_requests.__wrapped__)
+    _core = lru_cache(maxsize=1)(_core.__wrapped__)
+
+
+_of_parents: list[Any] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
