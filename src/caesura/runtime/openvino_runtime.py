@@ -32,6 +32,9 @@ from caesura.runtime.parallel import threads
 
 _GRAPHS = 16  # kept loaded
 
+is_usable = True
+"""Whether graphs can be run: not in a process that was forked from one that had loaded some."""
+
 
 def run(conditioning: Conditioning, graph: str, feeds: dict[str, NDArray[Any]]) -> NDArray[Any]:
     """The output of a bundle's graph for arrays by input name; as `onnx_runtime.run`, but for rounding.
@@ -61,6 +64,7 @@ def run(conditioning: Conditioning, graph: str, feeds: dict[str, NDArray[Any]]) 
     return output
 
 
+@lru_cache(maxsize=1)
 def precision() -> str:
     """The precision of graphs: "bf16" where the processor has instructions for it, otherwise "f32"."""
     return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
@@ -141,13 +145,13 @@ def _core() -> openvino.Core:
 
 
 def _forked() -> None:
-    """A forked process lacks the threads of its parent's graphs; as in `onnx_runtime`."""
-    global _free_requests, _core  # noqa: PLW0603 - caches of its own; the parent's are kept and never touched
-    _of_parents.extend([_free_requests, _core])
-    _free_requests = lru_cache(maxsize=_GRAPHS)(_free_requests.__wrapped__)
+    """A forked process lacks the threads of its parent's graphs, and the library would wait for them."""
+    global is_usable, _core  # noqa: PLW0603 - what the parent has loaded is kept and never touched
+    is_usable = not _free_requests.cache_info().currsize
+    _of_parent.append(_core)
     _core = lru_cache(maxsize=1)(_core.__wrapped__)
 
 
-_of_parents: list[Any] = []
+_of_parent: list[Any] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)

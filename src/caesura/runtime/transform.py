@@ -72,5 +72,6 @@ def _run(conditioning: Conditioning, graph: str, **inputs: NDArray[Any]) -> NDAr
     if choice.of_graph(conditioning, graph) == OPENVINO and onnx_runtime.device() == "cpu":
         from caesura.runtime import openvino_runtime
 
-        return openvino_runtime.run(conditioning, graph, feeds)
+        if openvino_runtime.is_usable:
+            return openvino_runtime.run(conditioning, graph, feeds)
     return onnx_runtime.run(conditioning, graph, feeds)
