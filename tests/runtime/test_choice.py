@@ -153,5 +153,6 @@ def test_worker_processes() -> None:
 def test_an_archives_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("CAESURA_THREADS", "CAESURA_DEVICE"):  # workers set them for their process
         monkeypatch.setenv(variable, "")
-    Worker(Work(Decode(), str(tmp_path), str(tmp_path / "out"), "tar", ".png"))
+    job = Decode("PNG", None, 1, False, False, 1 << 28)
+    Worker(Work(job, str(tmp_path), str(tmp_path / "out"), "tar", ".png"))
     assert choice.for_picture(MEDIUM) == OPENVINO
