@@ -106,6 +106,27 @@ def test_what_openvino_encodes_decodes_to_the_same_symbols(
     assert_same_symbols(data, on, PRECISIONS[precision])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["photo", "photo-psnr", "cae2017"])
+def test_a_photographs_pixels_at_the_lowest_quality(
+    astronaut: Pixels, model: str, precision: str, on: Callable[[str], None]
+) -> None:
+    data = caesura.encode(astronaut, quality=1, model=model)
+    expected = caesura.decode_array(data)
+    on("openvino")
+    assert levels_apart(caesura.decode_array(data), expected) <= PRECISIONS[precision]
+
+
+@pytest.mark.parametrize("model", ["photo", "photo-psnr"])
+def test_the_linear_part_is_outside_a_graph_in_bf16(model: str) -> None:
+    bundle = bundles.load(model)
+    weights = openvino_runtime._linear_weights(bundle, SYNTHESIS, 1, "bf16")
+    assert weights is not None
+    assert weights.shape == (3 * bundle.stride**2, bundle.channels)
+    assert openvino_runtime._linear_weights(bundle, SYNTHESIS, 1, "f32") is None
+    assert openvino_runtime._linear_weights(bundle, ANALYSIS, 1, "bf16") is None
+
+
 def test_bf16_is_not_fp32(
     coffee: Pixels, either: Bundle, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
