@@ -64,6 +64,8 @@ def _only_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         if SIDE_BY_SIDE:
             patch.setenv("CAESURA_THREADS", "1")
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache-home")))
+        patch.setenv("CAESURA_RUNTIME", "onnxruntime")  # whatever is installed, and the processor
         # Every quality has sessions of its own, and tests use many qualities in turn.
         patch.setattr(onnx_runtime, "_session", lru_cache(maxsize=256)(onnx_runtime._session.__wrapped__))
         yield

@@ -16,3 +16,10 @@ def fragile(task: Task) -> Outcome:
     if task.source.name == "crashed":
         os._exit(3)
     return Outcome(task, summary=os.environ["CAESURA_THREADS"])
+
+
+def expecting(task: Task) -> Outcome:
+    """Says whether its process expects many pictures."""
+    from caesura.runtime import choice
+
+    return Outcome(task, summary="many" if choice._many else "one")

@@ -29,6 +29,7 @@ from caesura.format import container
 from caesura.format.container import MAX_PIXELS, Header
 from caesura.picture import channels
 from caesura.picture.pixels import to_rgb
+from caesura.runtime import choice
 
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels
 Pixels = NDArray[np.uint8]
@@ -111,6 +112,7 @@ class CaeDataset:
         """
         location = self._locations[operator.index(number)]
         _one_thread_in_workers()
+        choice.expect_many()
         try:
             data = self._read(location)
             region = self.region

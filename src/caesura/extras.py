@@ -9,6 +9,7 @@ from caesura.errors import DependencyError
 BENCH = ("imagecodecs", "jinja2", "matplotlib", "ssimulacra2", "bjontegaard")  # fastest import first
 RAY = ("fsspec", "pyarrow", "ray", "pandas")
 TRAIN = ("torch", "lightning_fabric")
+OPENVINO = ("openvino",)
 EXPORT = ("torch", "onnx", "onnxscript")
 
 

@@ -97,6 +97,13 @@ def test_the_number_of_threads_is_put_back_where_there_was_none(monkeypatch: pyt
     assert "CAESURA_THREADS" not in os.environ
 
 
+def test_the_runtime_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CAESURA_RUNTIME")
+    with machine.codec_runtime("openvino"):
+        assert os.environ["CAESURA_RUNTIME"] == "openvino"
+    assert "CAESURA_RUNTIME" not in os.environ
+
+
 def test_all_is_done_in_the_callers_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set()
     index = control.Indices.index
@@ -173,9 +180,11 @@ def test_symbols_that_are_certainly_zero_are_told_apart(model: str) -> None:
 @pytest.mark.slow
 def test_shares_sum_to_one_and_every_case_is_there(written: tuple[Path, speed.Speed, str]) -> None:
     _, found, _ = written
-    assert len(found.rates) == 2 * 2 * 2  # sizes, directions, threads
+    runtimes = timing.runtimes()
+    assert len(found.rates) == 2 * 2 * 2 * len(runtimes)  # sizes, directions, threads
+    assert {one.runtime for one in found.rates} == {one.runtime for one in found.splits} == set(runtimes)
     assert all(one.seconds > 0 and one.repeats == 3 for one in found.rates)
-    assert len(found.splits) == 2 * 2
+    assert len(found.splits) == 2 * 2 * len(runtimes)
     for split in found.splits:
         assert sum(split.shares.values()) == pytest.approx(1)
         assert all(share > 0 for share in split.shares.values())

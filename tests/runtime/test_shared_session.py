@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -21,10 +22,7 @@ Feeds = dict[str, NDArray[Any]]
 POSITIONS = (100, 777, 3000, 7200)
 
 
-def load(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+load = functools.partial(onnx_runtime._make, threads=1)
 
 
 def feeds_of(graph: str, bundle: Bundle) -> Feeds:
@@ -131,15 +129,13 @@ def test_files_of_many_rates_decode_as_in_a_fresh_process(coffee: NDArray[np.uin
 def test_a_divided_graph_is_the_graph(flagship: Bundle) -> None:
     """Scaled by the head, the tail gives what the whole graph gives."""
     graph, weights = HYPER_SYNTHESIS, Conditioning(flagship, 3210).anchor_weights
-    divided = onnx_file.divide(flagship.graphs[graph], shared_session.ANCHOR_WEIGHTS, len(weights))
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.disable_prepacking", "1")  # else the last bits may differ
-    scaled = load(divided.head, options).run(divided.between, {shared_session.ANCHOR_WEIGHTS: weights})
+    divided = onnx_file.divide(flagship.graphs[graph], onnx_file.ANCHOR_WEIGHTS, len(weights))
+    scaled = load(divided.head, prepacks=False).run(divided.between, {onnx_file.ANCHOR_WEIGHTS: weights})
     assert all(one.dtype == np.float32 for one in scaled)
     model = divided.tail + onnx_file.initializers(dict(zip(divided.between, scaled, strict=True)))
     feeds = feeds_of(graph, flagship)
     expected = onnx_runtime._load(flagship, graph, weights.tobytes(), 1, "cpu").run(None, feeds)[0]
-    np.testing.assert_array_equal(load(model, onnxruntime.SessionOptions()).run(None, feeds)[0], expected)
+    np.testing.assert_array_equal(load(model).run(None, feeds)[0], expected)
 
 
 def test_initializers_come_back() -> None:

@@ -31,7 +31,7 @@ from caesura.format.chunks import SIGNATURE
 from caesura.format.container import read_header
 from caesura.models.ladder import DEFAULT_QUALITY
 from caesura.picture.files import STREAM, Source, exists_message
-from caesura.runtime import onnx_runtime
+from caesura.runtime import choice, onnx_runtime
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -97,6 +97,7 @@ class Worker:
         os.environ["CAESURA_THREADS"] = "1"  # since there is one worker per core
         os.environ["CAESURA_DEVICE"] = "cuda" if work.gpus else "cpu"
         onnx_runtime.device()  # raises if the device cannot be used
+        choice.expect_many()
         self._work = work
         self._source, self._destination = Store(work.source), Store(work.destination)
         self._manifest = Manifest(self._destination)

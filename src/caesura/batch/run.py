@@ -54,6 +54,10 @@ def _outcomes(
     elif min(options.jobs, len(todo)) > 1:
         yield from workers.side_by_side(functools.partial(run_task, job), todo, options.jobs)
     else:
+        if len(todo) > 1:
+            from caesura.runtime import choice  # imports NumPy
+
+            choice.expect_many()
         yield from (run_task(job, task, progress) for task in todo)
 
 

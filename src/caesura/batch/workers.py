@@ -107,6 +107,9 @@ def _serve(work: Work, threads: int, connection: Connection) -> None:
     os.environ["CAESURA_THREADS"] = str(threads)
     for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when NumPy and PyTorch are imported
         os.environ.setdefault(library, str(threads))
+    from caesura.runtime import choice  # imports NumPy
+
+    choice.expect_many()
     while not _stopping.is_set():
         try:
             task = connection.recv()

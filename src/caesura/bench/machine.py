@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from caesura.bench.schema import Machine
@@ -65,18 +65,27 @@ def load_text(others: float | None, cores: int) -> str:
     return used if is_idle(others) else f"times from a busy machine: {used}"
 
 
-@contextmanager
-def codec_threads(number: int) -> Iterator[None]:
+def codec_threads(number: int) -> AbstractContextManager[None]:
     """Set CAESURA_THREADS within the block: codecs read it, and child processes inherit it."""
-    before = os.environ.get("CAESURA_THREADS")
-    os.environ["CAESURA_THREADS"] = str(number)
+    return _setting("CAESURA_THREADS", str(number))
+
+
+def codec_runtime(name: str) -> AbstractContextManager[None]:
+    """Set CAESURA_RUNTIME within the block."""
+    return _setting("CAESURA_RUNTIME", name)
+
+
+@contextmanager
+def _setting(variable: str, value: str) -> Iterator[None]:
+    before = os.environ.get(variable)
+    os.environ[variable] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ["CAESURA_THREADS"]
+            del os.environ[variable]
         else:
-            os.environ["CAESURA_THREADS"] = before
+            os.environ[variable] = before
 
 
 def _processor() -> str:

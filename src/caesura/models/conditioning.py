@@ -13,6 +13,7 @@ from caesura.models import ladder
 from caesura.models.bundle import Bundle
 
 Float = NDArray[np.float32]
+ONNX_RUNTIME, OPENVINO = "onnxruntime", "openvino"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +25,13 @@ class Conditioning:
         ladder_position: in hundredths, 100 to 10000.
         as_input: networks are given `anchor_weights` at each run instead of being loaded for them. One
             loading then serves all ladder positions, and each run takes an eighth longer.
+        runtime: of analysis and synthesis, ONNX_RUNTIME or OPENVINO; see `runtime.choice`.
     """
 
     bundle: Bundle
     ladder_position: int
     as_input: bool = False
+    runtime: str = ONNX_RUNTIME
 
     @property
     def above_ladder(self) -> bool:

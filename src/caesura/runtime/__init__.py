@@ -1,1 +1,1 @@
-"""ONNX Runtime sessions and threads."""
+"""The networks, their runtimes, and threads."""

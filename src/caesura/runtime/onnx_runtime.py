@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from functools import lru_cache
-from typing import Any, Protocol
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -16,8 +17,9 @@ from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.runtime import onnx_file
+from caesura.runtime.onnx_file import ANCHOR_WEIGHTS
 from caesura.runtime.parallel import threads
-from caesura.runtime.shared_session import ANCHOR_WEIGHTS, SharedSession
+from caesura.runtime.shared_session import Session, SharedSession
 
 _SESSIONS = 1024  # kept; all but the first of a graph hold the weights of a rate alone, 0.1 to 1.3 MB
 _GRAPHS = 64
@@ -81,13 +83,6 @@ def device() -> str:
     return name
 
 
-class Session(Protocol):
-    """A graph that can be run: `onnxruntime.InferenceSession`, or what stands for it."""
-
-    def run(self, names: None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The outputs for arrays by input name."""
-
-
 @lru_cache(maxsize=_SESSIONS)
 def _session(bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str) -> Session:
     """A graph loaded for anchor weights, float32 bytes, which the runtime folds into its constants.
@@ -114,16 +109,13 @@ class _Graph:
             if self._loaded == _ALONE:
                 # The library raises many kinds of exception; sessions for one position each do as well.
                 with contextlib.suppress(Exception):
-                    anchors = len(self._bundle.log_gain)
-                    self._shared = SharedSession(self._bundle.graphs[self._graph], anchors, self._load_model)
+                    model, anchors = self._bundle.graphs[self._graph], len(self._bundle.log_gain)
+                    self._shared = SharedSession(model, anchors, partial(_make, threads=self._threads))
             self._loaded += 1
         if self._shared is not None:
             return self._shared.at(np.frombuffer(weights, np.float32))
         session: Session = _load(self._bundle, self._graph, weights, self._threads, "cpu")
         return session
-
-    def _load_model(self, model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-        return onnxruntime.InferenceSession(model, _set(options, self._threads), providers=_DEVICES["cpu"])
 
 
 @lru_cache(maxsize=_GRAPHS)
@@ -135,19 +127,16 @@ def _load(
     bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str
 ) -> onnxruntime.InferenceSession:
     """Load a graph; see `_session`."""
-    options = _set(onnxruntime.SessionOptions(), threads)
     model, anchors = bundle.graphs[graph], len(bundle.log_gain)
+    constant = None
     if weights is not None:
         constant = (
             np.zeros(anchors, np.float32) if weights == _AS_INPUT else np.frombuffer(weights, np.float32)
         )
-        options.add_external_initializers(
-            [ANCHOR_WEIGHTS], [onnxruntime.OrtValue.ortvalue_from_numpy(constant)]
-        )
     if weights == _AS_INPUT:
         model += onnx_file.inputs({ANCHOR_WEIGHTS: (anchors,)})
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=_DEVICES[device])
+        session = _make(model, threads=threads, device=device, anchor_weights=constant)
     except Exception as error:  # the library raises many kinds, none with a common base but this
         raise ModelError(f"model {bundle.name}: {graph} cannot be loaded: {error}") from error
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():  # it would go on without
@@ -155,13 +144,33 @@ def _load(
     return session
 
 
-def _set(options: onnxruntime.SessionOptions, threads: int) -> onnxruntime.SessionOptions:
+def _make(
+    model: bytes,
+    *,
+    threads: int,
+    device: str = "cpu",
+    anchor_weights: NDArray[np.float32] | None = None,
+    prepacks: bool = True,
+    optimizes: bool = True,
+    saves_to: Path | None = None,
+) -> onnxruntime.InferenceSession:
+    """Make a session; see `shared_session.Load`."""
     _share_memory()
+    options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    return options
+    if anchor_weights is not None:
+        constant = onnxruntime.OrtValue.ortvalue_from_numpy(anchor_weights)
+        options.add_external_initializers([ANCHOR_WEIGHTS], [constant])
+    if not prepacks:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    if not optimizes:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if saves_to is not None:
+        options.optimized_model_filepath = str(saves_to)
+    return onnxruntime.InferenceSession(model, options, providers=_DEVICES[device])
 
 
 def _forked() -> None:

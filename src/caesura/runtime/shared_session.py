@@ -12,34 +12,52 @@ given the weights of its position in that order: the same kernels and numbers as
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from caesura.runtime import onnx_file
-
-ANCHOR_WEIGHTS = "mix"  # the input's name in the graphs
+from caesura.runtime.onnx_file import ANCHOR_WEIGHTS
 
 _EXACT = 1 << 24  # float32 holds the integers up to it
 
 Float = NDArray[np.float32]
-Load = Callable[[bytes, onnxruntime.SessionOptions], onnxruntime.InferenceSession]
+
+
+class Session(Protocol):
+    """A graph that can be run: `onnxruntime.InferenceSession`, or what stands for it."""
+
+    def run(self, names: list[str] | None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The outputs, all or those named, for arrays by input name."""
+
+
+class Load(Protocol):
+    """Makes sessions of serialized models."""
+
+    def __call__(
+        self, model: bytes, *, prepacks: bool = True, optimizes: bool = True, saves_to: Path | None = None
+    ) -> Session:
+        """Make one.
+
+        Args:
+            model: serialized.
+            prepacks: put constants in a kernel's own order while loading.
+            optimizes: otherwise the graph is run as it is.
+            saves_to: a file for the optimized model.
+        """
 
 
 class AtPosition(NamedTuple):
     """A shared session with the weights of one ladder position, run as a session is."""
 
-    session: onnxruntime.InferenceSession
+    session: Session
     weights: dict[str, Float]
 
-    def run(self, names: None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The outputs for arrays by input name."""
-        outputs: list[NDArray[Any]] = self.session.run(names, feeds | self.weights)
-        return outputs
+    def run(self, names: list[str] | None, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """See `Session`."""
+        return self.session.run(names, feeds | self.weights)
 
 
 class SharedSession:
@@ -57,9 +75,8 @@ class SharedSession:
             ValueError: the weights that depend on the position cannot be followed through the optimizer.
         """
         divided = onnx_file.divide(model, ANCHOR_WEIGHTS, anchors)
-        options = onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.disable_prepacking", "1")  # as when constants are folded
-        self._scale, self._between = load(divided.head, options), divided.between
+        # As constants are folded: on prepacked ones, other kernels may give other last bits.
+        self._scale, self._between = load(divided.head, prepacks=False), divided.between
         scaled = self._scale.run(self._between, {ANCHOR_WEIGHTS: np.zeros(anchors, np.float32)})
         stops = np.cumsum([one.size for one in scaled])
         if stops[-1] > _EXACT:
@@ -71,10 +88,8 @@ class SharedSession:
         placed = onnx_file.initializers(dict(zip(self._between, offsets, strict=True)))
         optimized = _optimized(divided.tail + placed, load)
         self._order = _with_offsets(onnx_file.float_initializers(optimized), offsets)
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is done
         shapes = {name: order.shape for name, order in self._order.items()}
-        self._session = load(optimized + onnx_file.inputs(shapes), options)
+        self._session = load(optimized + onnx_file.inputs(shapes), optimizes=False)  # it is done
 
     def at(self, anchor_weights: Float) -> AtPosition:
         """The session at a ladder position."""
@@ -102,7 +117,5 @@ def _optimized(model: bytes, load: Load) -> bytes:
     """The model as the runtime's optimizer leaves it for this processor."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimized.onnx"
-        options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(path)
-        load(model, options)
+        load(model, saves_to=path)
         return path.read_bytes()

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.models.conditioning import Conditioning
+from caesura.models.conditioning import OPENVINO, Conditioning
 from caesura.models.manifest import ANALYSIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, MEANS, SYNTHESIS
-from caesura.runtime import onnx_runtime
+from caesura.runtime import choice, onnx_runtime
 
 Float = NDArray[np.float32]
 
@@ -69,4 +69,9 @@ def means(number: int, features: Float, known: Float, conditioning: Conditioning
 
 def _run(conditioning: Conditioning, graph: str, **inputs: NDArray[Any]) -> NDArray[Any]:
     feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+    if choice.of_graph(conditioning, graph) == OPENVINO and onnx_runtime.device() == "cpu":
+        from caesura.runtime import openvino_runtime
+
+        if openvino_runtime.is_usable:
+            return openvino_runtime.run(conditioning, graph, feeds)
     return onnx_runtime.run(conditioning, graph, feeds)

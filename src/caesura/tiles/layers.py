@@ -16,6 +16,7 @@ from caesura.format.container import CELL, Header
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.picture import pixels
+from caesura.runtime import choice
 from caesura.tiles.grid import Grid, Mosaic, Segment
 from caesura.tiles.source import in_pixels
 
@@ -49,7 +50,8 @@ class Layers:
         cls, header: Header, bundle: Bundle, effort: int = DEFAULT_EFFORT, *, as_input: bool = False
     ) -> Layers:
         """The layers of a header's picture, with its model; `as_input` as for `Conditioning`."""
-        conditioning = Conditioning(bundle, header.ladder_position, as_input)
+        runtime = choice.for_picture(header.width * header.height)
+        conditioning = Conditioning(bundle, header.ladder_position, as_input, runtime)
         return cls(header, conditioning, segment_coder(conditioning, effort))
 
     def base(self, segment: Segment) -> Pixels:

@@ -2,8 +2,9 @@
 
     python -m caesura.bench.speed [OUT] [--model NAME ...] [--all] [--sizes 0.1,0.4,...] [--repeats N]
 
-Pictures of 0.1 to 24 megapixels are coded with one thread and with all processors; figures are medians of
-interleaved repeats. speed.md, speed.png and speed.json are written to OUT.
+Pictures of 0.1 to 24 megapixels are coded with one thread and with all processors, by ONNX Runtime and, where
+it is installed, by OpenVINO; figures are medians of interleaved repeats. OUT gets speed.md, speed.png and
+speed.json.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from caesura.bench.speed.timing import median
 from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
 from caesura.models import ladder
+from caesura.models.conditioning import ONNX_RUNTIME
 from caesura.runtime.parallel import processors
 
 __all__ = ["SIZES", "Speed", "large", "measure", "median", "processors", "rows", "run"]
@@ -154,7 +156,7 @@ def rows(found: Speed | None = None) -> list[tuple[str, str, str]]:
     lines = [("start-up of `caesura info`", f"{found.start_up:.3f} s", str(process.INFO_REPEATS))]
     memory = {(one.direction, one.megapixels): one.peak for one in found.alone}
     for one in found.rates:
-        if one.threads == most:
+        if one.threads == most and one.runtime == ONNX_RUNTIME:
             text = f"{one.seconds:.3f} s, {one.speed:.2f} MP/s"
             if one.megapixels > 1 and (gibibytes := memory.get((one.direction, one.megapixels))):
                 text += f", peak {gibibytes:.2f} GiB"
@@ -175,7 +177,7 @@ def _machine() -> dict[str, str | int]:
         "processors": processors(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: version(name) for name in ("caesura", "onnxruntime", "numpy", "constriction")},
+        **{name: version(name) for name in ("caesura", *timing.runtimes(), "numpy", "constriction")},
     }
 
 

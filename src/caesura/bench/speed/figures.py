@@ -16,8 +16,8 @@ class Speed:
         model, id: of the bundle.
         machine: the machine and the versions of libraries.
         others: mean number of processors that other programs used meanwhile; None if not known.
-        rates: speed by size, direction and threads.
-        splits: seconds of each stage with one thread.
+        rates: speed by size, direction, runtime and threads.
+        splits: seconds of each stage with one thread, by runtime.
         peak: multiply-accumulates per second of float32 matrix products, by number of threads.
         work: complexity of the model.
         coding: speed of entropy coding.

@@ -60,14 +60,15 @@ def markdown(found: Sequence[Speed]) -> str:
 
 def _rates(found: Speed) -> Table:
     rows = []
-    of_case = {(one.megapixels, one.threads, one.direction): one for one in found.rates}
-    for megapixels, threads in dict.fromkeys((one.megapixels, one.threads) for one in found.rates):
-        pair = [of_case[megapixels, threads, direction] for direction in DIRECTIONS]
+    of_case = {(one.megapixels, one.threads, one.runtime, one.direction): one for one in found.rates}
+    for megapixels, threads, runtime in dict.fromkeys(case[:3] for case in sorted(of_case, key=_size_first)):
+        pair = [of_case[megapixels, threads, runtime, direction] for direction in DIRECTIONS]
         shares = [found.peak_share(one.direction, one.speed, threads) for one in pair]
         rows.append(
             [
                 f"{megapixels:.2f} MP ({pair[0].width}x{pair[0].height})",
                 str(threads),
+                runtime,
                 *(f"{one.speed:.2f}" for one in pair),
                 *(f"{share:.0%}" for share in shares),
                 str(pair[0].repeats),
@@ -79,11 +80,18 @@ def _rates(found: Speed) -> Table:
     )
     return Table(
         f"Speed of {found.model}, quality 50",
-        ["picture", "threads", "encode MP/s", "decode MP/s", "encode, of peak", "decode, of peak", "repeats"],
+        [
+            *("picture", "threads", "runtime", "encode MP/s", "decode MP/s"),
+            *("encode, of peak", "decode, of peak", "repeats"),
+        ],
         rows,
         "Peak: multiplications of the networks, without those that overlapping windows repeat, as a share of "
         f"the machine's peak in float32 matrix products: {peaks}.",
     )
+
+
+def _size_first(case: tuple[float, int, str, str]) -> tuple[float, int, str]:
+    return case[:3]
 
 
 def _splits(found: Speed) -> Table:
@@ -94,15 +102,24 @@ def _splits(found: Speed) -> Table:
             [
                 f"{split.megapixels:.2f} MP",
                 split.direction,
+                split.runtime,
+                f"{1e3 * sum(split.seconds.values()) / split.megapixels:.0f}",
                 *(f"{part:.1%}" for part in split.shares.values()),
                 f"{share:.0%}",
             ]
         )
     return Table(
         f"Time of {found.model} by stage, one thread",
-        ["picture", "direction", *stages.STAGES, "share of peak within the transform"],
+        [
+            "picture",
+            "direction",
+            "runtime",
+            "ms per megapixel",
+            *stages.STAGES,
+            "share of peak within the transform",
+        ],
         rows,
-        "Transform: ONNX graphs; entropy: table indices, rounding, coder; container: parsing, checksums, "
+        "Transform: the networks; entropy: table indices, rounding, coder; container: parsing, checksums, "
         "metadata; rest: padding, scaling, copies.",
     )
 
@@ -158,13 +175,13 @@ def picture(found: Sequence[Speed]) -> bytes:
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
     for axis, direction in zip(axes, DIRECTIONS, strict=False):
         for one in found:
-            for threads in sorted({rate.threads for rate in one.rates}):
+            for runtime, threads in sorted({(rate.runtime, rate.threads) for rate in one.rates}):
                 points = sorted(
                     (rate.megapixels, rate.speed)
                     for rate in one.rates
-                    if rate.direction == direction and rate.threads == threads
+                    if (rate.direction, rate.runtime, rate.threads) == (direction, runtime, threads)
                 )
-                label = f"{one.model}, {threads} thread{'s' * (threads > 1)}"
+                label = f"{one.model}, {runtime}, {threads} thread{'s' * (threads > 1)}"
                 axis.plot(*zip(*points, strict=True), marker="o", label=label)
         axis.set(xscale="log", title=direction, xlabel="megapixels", ylabel="megapixels per second")
         axis.set_ylim(bottom=0)
@@ -182,7 +199,9 @@ def _bars(axis: matplotlib.axes.Axes, found: Sequence[Speed]) -> None:
     bars = []
     for one in found:
         largest = max(split.megapixels for split in one.splits)
-        bars += [(one.model, split) for split in one.splits if split.megapixels == largest]
+        bars += [
+            (f"{one.model}\n{split.runtime}", split) for split in one.splits if split.megapixels == largest
+        ]
     names = [f"{model}\n{split.direction}" for model, split in bars]
     below = [0.0] * len(bars)
     for stage in stages.STAGES:

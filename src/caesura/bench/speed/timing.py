@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from caesura import codec
-from caesura.bench.machine import codec_threads
+from caesura.bench.machine import codec_runtime, codec_threads
 from caesura.bench.speed import pictures, stages
 from caesura.bench.speed.process import DIRECTIONS
+from caesura.models.conditioning import ONNX_RUNTIME, OPENVINO
 
 Advance = Callable[[], None]
 
@@ -27,6 +30,7 @@ class Rate:
         threads: CAESURA_THREADS.
         seconds: median of the repeats.
         repeats: their number.
+        runtime: CAESURA_RUNTIME.
     """
 
     direction: str
@@ -36,6 +40,7 @@ class Rate:
     threads: int
     seconds: float
     repeats: int
+    runtime: str = ONNX_RUNTIME
 
     @property
     def speed(self) -> float:
@@ -51,11 +56,13 @@ class Split:
         direction: "encode" or "decode".
         megapixels: of the picture.
         seconds: by stage, medians of repeats.
+        runtime: CAESURA_RUNTIME.
     """
 
     direction: str
     megapixels: float
     seconds: dict[str, float]
+    runtime: str = ONNX_RUNTIME
 
     @property
     def shares(self) -> dict[str, float]:
@@ -76,7 +83,7 @@ def measure(
     repeats: int,
     advance: Advance = lambda: None,
 ) -> tuple[list[Rate], list[Split]]:
-    """Encode and decode a picture of each size with each number of threads; repeats are interleaved.
+    """Encode and decode a picture of each size with each runtime and number of threads, interleaved.
 
     Args:
         model: a bundle's name or folder.
@@ -89,8 +96,8 @@ def measure(
     splits: list[Split] = []
     photos = [pictures.photo(*pictures.shape(size)) for size in sizes]
     files = [codec.encode(photo, model=model) for photo in photos]
-    times: dict[tuple[int, str, int], list[float]] = {}
-    parts: dict[tuple[int, str], list[dict[str, float]]] = {}
+    times: dict[tuple[int, str, str, int], list[float]] = {}
+    parts: dict[tuple[int, str, str], list[dict[str, float]]] = {}
     smallest = min(range(len(sizes)), key=lambda number: sizes[number])
     for turn in range(repeats + 1):  # the first round, with one picture, loads the graphs
         for number, (photo, data) in enumerate(zip(photos, files, strict=True)):
@@ -103,31 +110,36 @@ def measure(
                 advance()
                 continue
             for _ in range(_TURNS if small else 1):
-                for direction in DIRECTIONS:
+                for direction, runtime in itertools.product(DIRECTIONS, runtimes()):
                     for count in threads:
-                        with codec_threads(count):
+                        with codec_threads(count), codec_runtime(runtime):
                             seconds = _seconds(calls[direction])
                         if turn:
-                            times.setdefault((number, direction, count), []).append(seconds)
-                    with stages.measured() as clock:
+                            times.setdefault((number, direction, runtime, count), []).append(seconds)
+                    with codec_runtime(runtime), stages.measured() as clock:
                         calls[direction]()
                     if turn:
-                        parts.setdefault((number, direction), []).append(clock.seconds)
+                        parts.setdefault((number, direction, runtime), []).append(clock.seconds)
             advance()
-    for (number, direction, count), found in times.items():
+    for (number, direction, runtime, count), found in times.items():
         height, width, _ = photos[number].shape
         size = (height * width / 1e6, width, height)
-        rates.append(Rate(direction, *size, count, statistics.median(found), len(found)))
-    for (number, direction), found_parts in parts.items():
+        rates.append(Rate(direction, *size, count, statistics.median(found), len(found), runtime))
+    for (number, direction, runtime), found_parts in parts.items():
         middle = {stage: statistics.median(one[stage] for one in found_parts) for stage in stages.STAGES}
         height, width, _ = photos[number].shape
-        splits.append(Split(direction, height * width / 1e6, middle))
+        splits.append(Split(direction, height * width / 1e6, middle, runtime))
     return rates, splits
 
 
 def rounds(sizes: Sequence[float], repeats: int) -> int:
     """The number of steps of `measure`."""
     return (repeats + 1) * len(sizes)
+
+
+def runtimes() -> list[str]:
+    """The runtimes that are installed."""
+    return [ONNX_RUNTIME, *([OPENVINO] if find_spec("openvino") else [])]
 
 
 def median(call: Callable[[], object], repeats: int) -> float:
