@@ -189,13 +189,13 @@ class ProgressiveLatents:
 
     def start_pass(self, number: int) -> None:
         """Start pass `number`, when the symbols of all passes before it are there."""
-        self._means = transform.means(number, self._features, self._known, self.conditioning)
+        means = transform.means(number, self._features, self._known, self.conditioning)
+        self._means = np.multiply(means, self.conditioning.gain, out=means)
 
     def mean(self, part: Part) -> Float:
         """Means of a part of the pass, in quantization steps."""
         _, rows, columns = self.values[part.at].shape
-        mean: Float = self._means[part.channels, :rows, :columns] * self.conditioning.gain[part.channels]
-        return mean
+        return self._means[part.channels, :rows, :columns]
 
     def update(self, part: Part, symbols: Symbols) -> None:
         """Add the symbols of a part."""

@@ -158,7 +158,8 @@ class Indices:
         rows, columns = self._cells = -(-shape[0] // 2), -(-shape[1] // 2)
         # By corner and pass, for `far`: what is known of a corner is one matrix.
         group = control.channels // PASSES
-        self._known = np.zeros((PASSES, PASSES, group, rows, columns), np.float32)
+        whole = shape == (2 * rows, 2 * columns)  # all of it is written before it is read
+        self._known = (np.empty if whole else np.zeros)((PASSES, PASSES, group, rows, columns), np.float32)
         # By corner, for `near`: a row above and below and a column between the rows, all zero. A neighbour of
         # every element is then a slice of the flat plane; one element before and after make room for it.
         self._width = columns + 1
@@ -195,7 +196,7 @@ class Indices:
 
     @property
     def magnitudes(self) -> NDArray[np.uint8]:
-        """Magnitudes of all symbols so far, zero elsewhere: uint8 (C, h, w)."""
+        """Magnitudes of all symbols, after the last pass: uint8 (C, h, w)."""
         magnitudes = np.empty((self._control.channels, *self._shape), np.uint8)
         for number in range(PASSES):
             for part in parts(number, self._control.channels):
