@@ -320,7 +320,7 @@ def reach(network: nn.Module, example: Tensor, position: tuple[int, int]) -> tup
 
 def test_the_halo_is_that_of_the_transform_that_sees_further(exported: Exported) -> None:
     model, halo, cell = exported.model, exported.bundle.halo, range(96, 112)
-    assert halo == 16 * SYNTHESIS_SEES
+    assert halo == exported.bundle.synthesis_halo == 16 * SYNTHESIS_SEES
     first, last = reach(model.analysis, torch.rand(1, 3, 208, 208), (6, 6))
     assert cell.start - 16 * ANALYSIS_SEES <= first < cell.start - 16 * (ANALYSIS_SEES - 1)
     assert cell.stop + 16 * (ANALYSIS_SEES - 1) < last + 1 <= cell.stop + 16 * ANALYSIS_SEES

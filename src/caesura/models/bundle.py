@@ -70,6 +70,7 @@ class Bundle:
         stride: pixels per latent in each direction.
         smallest_side: the transforms take no picture with a shorter side; pictures are padded to it.
         halo: pixels on each side of a tile within which the transforms see the tile's border.
+        synthesis_halo: the same of the synthesis alone, at most `halo`.
         quality_scale: pairs of quality and ladder position, see `ladder`.
         ladder_top: the ladder position at which the ladder ends, in hundredths.
         graphs: serialized ONNX graphs, by file name.
@@ -91,6 +92,7 @@ class Bundle:
     stride: int
     smallest_side: int
     halo: int
+    synthesis_halo: int
     quality_scale: list[tuple[float, float]]
     ladder_top: int
     graphs: Mapping[str, bytes]
@@ -263,6 +265,7 @@ def _load(folder: Path, model_id: int) -> Bundle:
         stride=manifest["stride"],
         smallest_side=manifest["smallest_side"],
         halo=manifest["halo"],
+        synthesis_halo=manifest.get("synthesis_halo", manifest["halo"]),
         quality_scale=[(quality, own) for quality, own in manifest["quality_scale"]],
         ladder_top=manifest["ladder_top"],
         graphs={name: content for name, content in files.items() if name.endswith(".onnx")},

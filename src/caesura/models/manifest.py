@@ -89,6 +89,11 @@ def _checked(folder: Path, content: bytes) -> dict[str, Any]:
     stride, halo = manifest["stride"], manifest["halo"]
     if not (1 <= stride <= CELL and CELL % stride == 0 and 0 <= halo <= 16 * CELL and halo % stride == 0):
         raise ModelError(f"model {folder}: stride {stride} and halo {halo} do not fit")
+    seen = manifest.get("synthesis_halo", halo)
+    if type(seen) is not int or not 0 <= seen <= halo or seen % stride:
+        raise ModelError(
+            f"model {folder}: synthesis_halo is {seen!r}; a multiple of {stride} up to {halo} is allowed"
+        )
     if not (0 < manifest["smallest_side"] <= CELL and manifest["smallest_side"] % stride == 0):
         raise ModelError(f"model {folder}: smallest_side is {manifest['smallest_side']}")
     if not 100 < manifest["ladder_top"] <= 10000:

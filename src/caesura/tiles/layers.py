@@ -42,6 +42,7 @@ class Layers:
         rows, columns = pixels.grid(header.height, header.width, bundle.stride, bundle.smallest_side)
         side, halo = header.cells * CELL // bundle.stride, bundle.halo // bundle.stride
         self.grid = Grid(rows, columns, side, halo)
+        self._synthesised = Grid(rows, columns, side, bundle.synthesis_halo // bundle.stride)
         self.mosaic = Mosaic(side)
         self.work = rows * columns * bundle.channels
 
@@ -56,8 +57,9 @@ class Layers:
 
     def base(self, segment: Segment) -> Pixels:
         """A segment's pixels by its latents and those around it, uint8 (H, W, 3), padded to whole latents."""
-        window = self.coder.synthesise(self.mosaic.window(segment))
-        return window[self.in_pixels(segment.rows.inner), self.in_pixels(segment.columns.inner)]
+        seen = self._synthesised.merged([segment])
+        window = self.coder.synthesise(self.mosaic.window(seen))
+        return window[self.in_pixels(seen.rows.inner), self.in_pixels(seen.columns.inner)]
 
     def coloured(self, segment: Segment, rgb: Pixels) -> Pixels:
         """A segment's colours, uint8 (h, w, colours), cropped to the picture."""

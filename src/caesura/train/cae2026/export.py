@@ -46,13 +46,14 @@ _PRIOR_PARTS = ("hyper_prior.", "control.", "shape.", "detail.")
 
 def facts(model: Cae2026Model) -> dict[str, Any]:
     """The manifest's fields."""
-    transforms = model.analysis, model.synthesis
-    reach = max(BLOCK * len(network.fine) + STRIDE * len(network.coarse) for network in transforms)
+    reaches = [BLOCK * len(one.fine) + STRIDE * len(one.coarse) for one in (model.analysis, model.synthesis)]
+    analysis_halo, synthesis_halo = (-(-reach // STRIDE) * STRIDE for reach in reaches)
     return {
         "architecture": "cae2026",
         "stride": STRIDE,
         "smallest_side": STRIDE,
-        "halo": -(-reach // STRIDE) * STRIDE,
+        "halo": max(analysis_halo, synthesis_halo),
+        "synthesis_halo": synthesis_halo,
         "ladder_top": LADDER_TOP,
     }
 
