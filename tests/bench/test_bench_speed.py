@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -209,6 +210,26 @@ def test_json_markdown_and_a_picture_are_written(written: tuple[Path, speed.Spee
         picture.load()
         assert picture.width > picture.height
     assert sorted(path.name for path in folder.iterdir()) == ["speed.json", "speed.md", "speed.png"]
+
+
+def rate(direction: str, threads: int, seconds: float) -> timing.Rate:
+    return timing.Rate(direction, 12.0, 4000, 3000, threads, seconds, 3)
+
+
+def test_speed_by_threads_follows_from_the_serial_share(written: tuple[Path, speed.Speed, str]) -> None:
+    """Of 12 segments in strips of 8 and 4; a quarter of the decoder's time is serial."""
+    encode = [rate("encode", 1, 8.0), rate("encode", 2, 4.0)]
+    decode = [rate("decode", 1, 4.0), rate("decode", 2, 2.5)]
+    found = dataclasses.replace(written[1], rates=[*written[1].rates, *encode, *decode])
+    (table,) = (table for table in tables.of(found) if "by threads" in table.title)
+    assert table.rows == [
+        ["encode", "onnxruntime", "0.0%", "1.50", "3.00", "(6.0)", "(9.0)", "(9.0)"],
+        ["decode", "onnxruntime", "25.0%", "3.00", "4.80", "(6.9)", "(8.0)", "(8.0)"],
+    ]
+
+
+def test_a_picture_of_one_segment_has_no_speed_by_threads(written: tuple[Path, speed.Speed, str]) -> None:
+    assert not [table for table in tables.of(written[1]) if "by threads" in table.title]
 
 
 def test_the_share_of_the_peak_is_work_times_speed(written: tuple[Path, speed.Speed, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,8 +15,13 @@ from caesura.bench.machine import load_text
 from caesura.bench.speed import stages
 from caesura.bench.speed.figures import Speed
 from caesura.bench.speed.process import DIRECTIONS, INFO_REPEATS
+from caesura.format.container import CELL
+from caesura.tiles.grid import Grid, choose_cells
+from caesura.tiles.grid import strips as grid_strips
 
 matplotlib.use("Agg")
+
+_THREADS = (1, 2, 4, 8, 16)
 
 
 class Table(NamedTuple):
@@ -45,7 +51,8 @@ class Table(NamedTuple):
 
 def of(found: Speed) -> list[Table]:
     """All tables of a model."""
-    return [_rates(found), _splits(found), _coding(found), _processes(found), _work(found)]
+    tables = [_rates(found), _threads(found), _splits(found), _coding(found), _processes(found), _work(found)]
+    return [table for table in tables if table.rows]
 
 
 def markdown(found: Sequence[Speed]) -> str:
@@ -88,6 +95,43 @@ def _rates(found: Speed) -> Table:
         "Peak: multiplications of the networks, without those that overlapping windows repeat, as a share of "
         f"the machine's peak in float32 matrix products: {peaks}.",
     )
+
+
+def _threads(found: Speed) -> Table:
+    """Speed of the largest picture by number of threads: measured for some numbers, computed for others."""
+    largest = max(found.rates, key=lambda one: one.megapixels)
+    counts = {count: _at_once(largest.width, largest.height, count) for count in _THREADS}
+    rows = []
+    for direction, runtime in itertools.product(
+        DIRECTIONS, dict.fromkeys(one.runtime for one in found.rates)
+    ):
+        measured = {
+            one.threads: one.speed
+            for one in found.rates
+            if (one.megapixels, one.direction, one.runtime) == (largest.megapixels, direction, runtime)
+        }
+        if measured.keys() < {1, 2} or counts[2] == 1:
+            continue
+        # Amdahl's law, solved for the share of one thread's time in which a second one waits.
+        serial = max(0.0, (counts[2] * measured[1] / measured[2] - 1) / (counts[2] - 1))
+        computed = {n: measured[1] / (serial + (1 - serial) / at_once) for n, at_once in counts.items()}
+        speeds = (f"{measured[n]:.2f}" if n in measured else f"({computed[n]:.1f})" for n in _THREADS)
+        rows.append([direction, runtime, f"{serial:.1%}", *speeds])
+    return Table(
+        f"Speed of {found.model} by threads, {largest.megapixels:.0f} MP, MP/s",
+        ["direction", "runtime", "serial share", *(f"{n} thread{'s' * (n > 1)}" for n in _THREADS)],
+        rows,
+        "In brackets: computed from the serial share, the part of one thread's time in which a second one "
+        "waits, and from the number of segments in a strip. Memory bandwidth is not part of it.",
+    )
+
+
+def _at_once(width: int, height: int, threads: int) -> float:
+    """The mean number of segments of a picture that this many threads work on at once."""
+    cells = choose_cells(height, width)
+    rows, columns = (-(-side // (cells * CELL)) for side in (height, width))
+    strips = [len(strip) for strip in grid_strips(Grid(rows, columns, 1, 0))]
+    return sum(strips) / sum(-(-segments // threads) for segments in strips)
 
 
 def _size_first(case: tuple[float, int, str, str]) -> tuple[float, int, str]:
