@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,14 @@ from caesura.models import ladder
 if TYPE_CHECKING:
     from caesura.ratecontrol.search import Target
 
+
+def _not_nan(value: float | None) -> float | None:
+    """The value; NaN passes Typer's check of the range."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not in the range 1<=x<=100.")
+    return value
+
+
 Quality = Annotated[
     float | None,
     typer.Option(
@@ -21,6 +30,7 @@ Quality = Annotated[
         metavar="Q",
         min=1,
         max=100,
+        callback=_not_nan,
         help="Quality, 1 (smallest file) to 100 (best); decimals are allowed.",
         show_default=f"{ladder.DEFAULT_QUALITY:g}",
     ),
