@@ -86,7 +86,7 @@ def _cost(picture: Pixels, target: Target, bundle: Bundle) -> tuple[float, int, 
 
 
 def _timed(call: Callable[[], T]) -> tuple[float, T]:
-    onnx_runtime._session.cache_clear()
+    onnx_runtime.forget()
     start = time.perf_counter()
     result = call()
     return time.perf_counter() - start, result

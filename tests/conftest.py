@@ -8,7 +8,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from PIL import Image
 from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.manifest import FILES, MANIFEST, bundle_id, digest
-from caesura.runtime import onnx_runtime
 from cli_helpers import coded, drawn
 
 # Nothing here depends on how busy the machine is, and in CI nothing on chance.
@@ -66,8 +64,6 @@ def _only_shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache-home")))
         patch.setenv("CAESURA_RUNTIME", "onnxruntime")  # whatever is installed, and the processor
-        # Every quality has sessions of its own, and tests use many qualities in turn.
-        patch.setattr(onnx_runtime, "_session", lru_cache(maxsize=256)(onnx_runtime._session.__wrapped__))
         yield
 
 

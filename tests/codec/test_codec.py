@@ -216,10 +216,10 @@ def use_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
 
     def use(threads: str) -> None:
         monkeypatch.setenv("CAESURA_THREADS", threads)
-        onnx_runtime._session.cache_clear()
+        onnx_runtime.forget()
 
     yield use
-    onnx_runtime._session.cache_clear()
+    onnx_runtime.forget()
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def assert_within_one_level(pixels: Pixels, expected: Pixels) -> None:
 
 # ---- configurations
 
-_MAKE_SESSION = onnx_runtime._session.__wrapped__  # sessions below are not those that other tests share
+_MAKE_SESSION = onnx_runtime._load  # sessions below are not those that other tests share
 
 
 @functools.cache

@@ -63,11 +63,10 @@ def test_sessions_for_one_position_are_few(flagship: Bundle, monkeypatch: pytest
 
     monkeypatch.setattr(onnx_runtime, "_load", counted)
     graph = onnx_runtime._Graph(flagship, MEANS[0], 1)
-    kinds = [
-        type(graph.at(Conditioning(flagship, 100 * number).anchor_weights.tobytes())).__name__
-        for number in range(1, 8)
-    ]
-    assert kinds == ["InferenceSession"] * 2 + ["AtPosition"] * 5
+    weights = [Conditioning(flagship, 100 * number).anchor_weights.tobytes() for number in range(1, 8)]
+    sessions = [graph.at(one) for one in weights]
+    assert [type(one).__name__ for one in sessions] == ["InferenceSession"] * 2 + ["AtPosition"] * 5
+    assert [graph.at(one) is session for one, session in zip(weights, sessions, strict=True)] == [True] * 7
     assert len(loaded) == 2
 
 

@@ -166,10 +166,10 @@ def test_weights_as_an_input_give_the_same_but_for_rounding(
 
 
 def test_a_graph_with_weights_as_an_input_is_loaded_once(coffee: Pixels, flagship: Bundle) -> None:
-    onnx_runtime._session.cache_clear()
+    onnx_runtime.forget()
     for position in (500, 2500, 4500):
         transform.analyse(coffee[:64, :64], Conditioning(flagship, position, as_input=True))
-    assert onnx_runtime._session.cache_info().currsize == 1
+    assert onnx_runtime._loaded.cache_info().currsize == 1
 
 
 # Devices
@@ -217,7 +217,7 @@ def test_on_a_gpu_products_are_of_whole_floats(monkeypatch: pytest.MonkeyPatch, 
     expected = analyse(pixels, bundle)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", OnGpu)
-    monkeypatch.setattr(onnx_runtime, "_session", functools.cache(onnx_runtime._session.__wrapped__))
+    monkeypatch.setattr(onnx_runtime, "_session", functools.cache(onnx_runtime._load))
     monkeypatch.setenv("CAESURA_DEVICE", "cuda")
     np.testing.assert_array_equal(analyse(pixels, bundle), expected)
     (((name, options), rest),) = asked

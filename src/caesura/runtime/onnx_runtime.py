@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from caesura.runtime.onnx_file import ANCHOR_WEIGHTS
 from caesura.runtime.parallel import threads
 from caesura.runtime.shared_session import Session, SharedSession
 
-_SESSIONS = 1024  # kept; all but the first of a graph hold the weights of a rate alone, 0.1 to 1.3 MB
-_GRAPHS = 64
-_ALONE = 2  # sessions for one ladder position; the shared one takes as long to load as two
+_SESSIONS = 64  # kept loaded
+_ALONE = 2  # of a graph, for one ladder position each; the shared one takes as long to load as two
+_POSITIONS = 128  # of which a shared session's weights are kept, 0.1 to 1.3 MB each
 _AS_INPUT = b"as input"
 _DEVICES: dict[str, list[Any]] = {
     "cpu": ["CPUExecutionProvider"],
@@ -83,7 +84,6 @@ def device() -> str:
     return name
 
 
-@lru_cache(maxsize=_SESSIONS)
 def _session(bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str) -> Session:
     """A graph loaded for anchor weights, float32 bytes, which the runtime folds into its constants.
 
@@ -91,8 +91,7 @@ def _session(bundle: Bundle, graph: str, weights: bytes | None, threads: int, de
     """
     if weights is not None and weights != _AS_INPUT and device == "cpu":
         return _graph(bundle, graph, threads).at(weights)
-    session: Session = _load(bundle, graph, weights, threads, device)
-    return session
+    return _loaded(bundle, graph, weights, threads, device)
 
 
 class _Graph:
@@ -100,27 +99,41 @@ class _Graph:
 
     def __init__(self, bundle: Bundle, graph: str, threads: int) -> None:
         self._bundle, self._graph, self._threads = bundle, graph, threads
-        self._lock, self._loaded = threading.Lock(), 0
-        self._shared: SharedSession | None = None
+        self._lock, self._alone = threading.Lock(), dict[bytes, Session]()
+        self._others: Callable[[bytes], Session] | None = None
 
     def at(self, weights: bytes) -> Session:
         """The graph at anchor weights; the result of a run is the same to the last bit either way."""
         with self._lock:
-            if self._loaded == _ALONE:
-                # The library raises many kinds of exception; sessions for one position each do as well.
-                with contextlib.suppress(Exception):
-                    model, anchors = self._bundle.graphs[self._graph], len(self._bundle.log_gain)
-                    self._shared = SharedSession(model, anchors, partial(_make, threads=self._threads))
-            self._loaded += 1
-        if self._shared is not None:
-            return self._shared.at(np.frombuffer(weights, np.float32))
+            if weights in self._alone:
+                return self._alone[weights]
+            if len(self._alone) < _ALONE:
+                return self._alone.setdefault(weights, self._load(weights))
+            self._others = self._others or self._for_others()
+        return self._others(weights)
+
+    def _for_others(self) -> Callable[[bytes], Session]:
+        model, anchors = self._bundle.graphs[self._graph], len(self._bundle.log_gain)
+        try:
+            shared = SharedSession(model, anchors, partial(_make, threads=self._threads))
+        except Exception:  # the library raises many kinds; sessions for one position each do as well
+            return lru_cache(maxsize=_ALONE)(self._load)
+        return lru_cache(maxsize=_POSITIONS)(lambda weights: shared.at(np.frombuffer(weights, np.float32)))
+
+    def _load(self, weights: bytes) -> Session:
         session: Session = _load(self._bundle, self._graph, weights, self._threads, "cpu")
         return session
 
 
-@lru_cache(maxsize=_GRAPHS)
+@lru_cache(maxsize=_SESSIONS)
 def _graph(bundle: Bundle, graph: str, threads: int) -> _Graph:
     return _Graph(bundle, graph, threads)
+
+
+@lru_cache(maxsize=_SESSIONS)
+def _loaded(bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str) -> Session:
+    session: Session = _load(bundle, graph, weights, threads, device)
+    return session
 
 
 def _load(
@@ -173,12 +186,18 @@ def _make(
     return onnxruntime.InferenceSession(model, options, providers=_DEVICES[device])
 
 
+def forget() -> None:
+    """Load all graphs again when they are next run."""
+    _loaded.cache_clear()
+    _graph.cache_clear()
+
+
 def _forked() -> None:
     """A forked process lacks the threads of its parent's sessions: using one hangs, ending one crashes."""
-    global _graph, _session  # noqa: PLW0603 - caches of its own; the parent's are kept and never touched
-    _of_parents.append((_graph, _session))
-    _session = lru_cache(maxsize=_SESSIONS)(_session.__wrapped__)
-    _graph = lru_cache(maxsize=_GRAPHS)(_graph.__wrapped__)
+    global _graph, _loaded  # noqa: PLW0603 - caches of its own; the parent's are kept and never touched
+    _of_parents.append((_graph, _loaded))
+    _loaded = lru_cache(maxsize=_SESSIONS)(_loaded.__wrapped__)
+    _graph = lru_cache(maxsize=_SESSIONS)(_graph.__wrapped__)
 
 
 _of_parents: list[Any] = []
