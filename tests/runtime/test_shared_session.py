@@ -122,6 +122,24 @@ def test_files_of_many_rates_decode_as_in_a_fresh_process(coffee: NDArray[np.uin
             np.testing.assert_array_equal(caesura.decode_array(data), decoded)
 
 
+def test_weights_that_kernels_fill_up_with_zeros_are_found() -> None:
+    numbers = [np.arange(4099, 4105, dtype=np.float32).reshape(2, 3), np.arange(4105, 4109, dtype=np.float32)]
+    tensors = {
+        "filled": np.array([[4101, 0], [4099, 4100], [0, 4104], [4103, 4102]], np.float32),
+        "other": np.array([4099, 4100], np.float32),
+        "twice": np.array([[4108, 4107], [4106, 4105]], np.float32),
+        "again": numbers[1],
+    }
+    found = shared_session._with_numbers(tensors, numbers)
+    assert {name: order.tolist() for name, order in found.items()} == {
+        "filled": [[3, 0], [1, 2], [0, 6], [5, 4]],
+        "twice": [[10, 9], [8, 7]],
+        "again": [7, 8, 9, 10],
+    }
+    with pytest.raises(ValueError, match="1 of 2 tensors are not in the optimized graph"):
+        shared_session._with_numbers({"again": numbers[1]}, numbers)
+
+
 # ---- models as bytes
 
 

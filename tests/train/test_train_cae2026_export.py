@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +28,18 @@ from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.models.manifest import FILES, MANIFEST, digest
-from caesura.runtime import transform
+from caesura.models.manifest import (
+    ANALYSIS,
+    FILES,
+    HYPER_ANALYSIS,
+    HYPER_SYNTHESIS,
+    MANIFEST,
+    MEANS,
+    SYNTHESIS,
+    digest,
+)
+from caesura.runtime import onnx_runtime, transform
+from caesura.runtime.shared_session import SharedSession
 from caesura.tiles.grid import Grid, Mosaic
 from caesura.train import checkpoint, start, work
 from caesura.train import config as configs
@@ -295,6 +307,25 @@ def test_windows_give_what_the_whole_gives(exported: Exported) -> None:
         back = transform.synthesise(mosaic.window(tile), conditioned(bundle, mix))
         found = back[in_pixels(rows.inner), in_pixels(columns.inner)].astype(int)
         assert np.abs(found - restored[in_pixels(rows.kept), in_pixels(columns.kept)]).max() <= 1
+
+
+@pytest.mark.parametrize("graph", [ANALYSIS, SYNTHESIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, MEANS[1]])
+def test_a_session_for_all_rates_has_the_bits_of_one_for_a_rate(exported: Exported, graph: str) -> None:
+    """These widths are no multiples of the blocks that kernels work on."""
+    bundle, random = exported.bundle, np.random.default_rng(5)
+    load = functools.partial(onnx_runtime._make, threads=1)
+    latent, hyper = (random.normal(size=(n, 4, 6)).astype(np.float32) for n in (CHANNELS, HYPERLATENTS))
+    features = onnx_runtime._load(bundle, HYPER_SYNTHESIS, mix_of(0).tobytes(), 1, "cpu")
+    feeds: dict[str, NDArray[Any]] = {
+        ANALYSIS: {"input": photo(64, 96, 60, 100)},
+        HYPER_ANALYSIS: {"input": np.tile(latent, (1, 1, 2))},
+        HYPER_SYNTHESIS: {"input": hyper},
+        MEANS[1]: {"input": features.run(None, {"input": hyper})[0][:, :4, :6], "known": latent},
+    }.get(graph, {"input": latent})
+    shared = SharedSession(bundle.graphs[graph], ANCHORS, load)
+    for mix in (mix_of(0), mix_of(0.3), mix_of(1.3)):
+        expected = onnx_runtime._load(bundle, graph, mix.tobytes(), 1, "cpu").run(None, feeds)[0]
+        np.testing.assert_array_equal(shared.at(mix).run(None, feeds)[0], expected)
 
 
 def conditioned(bundle: Bundle, mix: NDArray[np.float32]) -> Conditioning:

@@ -69,12 +69,12 @@ def cluster(workers: int | None, address: str | None, gpus: float = 0) -> Iterat
             raise ConfigError(f"address {address!r}: {str(error).splitlines()[0]}{hint}") from error
     try:
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        there, devices = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
-        room = max(1, there - 1)
+        cores, devices = int(resources.get("CPU", 0)), float(resources.get("GPU", 0))
+        room = max(1, cores - 1)
         if gpus:  # a fraction is of one GPU; 1e-9 so that ten workers of 0.1 fit
             room = min(room, int(devices / gpus) if gpus >= 1 else int(devices) * int(1 / gpus + 1e-9))
         if room < (workers or 1):
-            found = f"{there} processors" + (f" and {devices:g} GPUs" if gpus else "")
+            found = f"{cores} processors" + (f" and {devices:g} GPUs" if gpus else "")
             raise ConfigError(f"workers is {workers or 1}; {room} are allowed in a cluster of {found}")
         yield workers or room
     finally:

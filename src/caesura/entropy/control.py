@@ -173,7 +173,7 @@ class Indices:
             known = self._known[part.corner, : part.number].reshape(-1, sums[0].size)
             sums += (self._control.far_of(part) @ known).reshape(sums.shape)
         sums *= 1 / (1 << FRACTION)
-        # The smallest index is not below 0, where rounding down and cutting off are the same.
+        # The smallest index is not below 0, so that the conversion rounds down.
         indices: NDArray[np.uint8] = sums.clip(self._control.lowest, INDICES - 1, out=sums).astype(np.uint8)
         rows, columns = self._sides(part)
         return indices[:, :rows, :columns]

@@ -44,9 +44,9 @@ class Neighbour(NamedTuple):
     """A neighbour of a part's positions.
 
     Attributes:
-        down, right: its position in the 3x3 around them, 0 to 2.
-        corner: its corner of its cell, 0 to 3.
-        rows, columns: how many cells further its cell is, -1 to 1.
+        down, right: where it is in the 3x3 around a position, 0 to 2.
+        corner: which corner of its cell it is, 0 to 3.
+        rows, columns: from the position's cell to its cell, -1 to 1.
     """
 
     down: int

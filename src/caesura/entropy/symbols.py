@@ -13,7 +13,8 @@ from caesura.entropy.coder import Popper, Pusher
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN, Table
 from caesura.errors import FormatError
 
-_least, _largest = np.minimum.reduce, np.maximum.reduce  # less overhead than the methods: runs are short
+# Of an array; with less overhead than its methods, since runs are short.
+_least, _largest = np.minimum.reduce, np.maximum.reduce
 _LENGTHS = 32  # bit lengths of an escaped distance are coded uniformly below this; 17 is the longest needed
 
 

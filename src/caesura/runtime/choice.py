@@ -58,7 +58,7 @@ def of_graph(conditioning: Conditioning, graph: str) -> str:
 
 
 def expect_many() -> None:
-    """Choose for a process that is going to code many pictures."""
+    """Choose, for the rest of the process, as for one that codes many pictures."""
     global _many  # noqa: PLW0603 - it holds for the process
     _many = True
 

@@ -17,7 +17,7 @@ ANCHOR_WEIGHTS = "mix"  # the name of the anchor weights in the graphs
 
 # Field numbers of onnx.proto.
 _MODEL_GRAPH = 7
-_GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 2, 5, 11, 12
+_GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE = 1, 2, 5, 11, 12, 13
 _NODE_INPUT, _NODE_OUTPUT = 1, 2
 _VALUE_NAME, _VALUE_TYPE = 1, 2
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
@@ -113,6 +113,9 @@ def divide(model: bytes, name: str, length: int) -> Divided:
     tail = _cut(model, in_tail, results, name)
     kept = [f.whole for f in _of_graph(model, _GRAPH_INPUT) if _name(f, _VALUE_NAME) != name]
     kept += [f.whole for f in _of_graph(model, _GRAPH_OUTPUT)]
+    # What is known of shapes helps the optimizer.
+    given_there = {given for node in in_tail for given in node[2]}
+    kept += [f.whole for f in _of_graph(model, _GRAPH_VALUE) if _name(f, _VALUE_NAME) in given_there]
     return Divided(head + inputs({name: (length,)}) + _graph(outputs), tail + _graph(kept), between)
 
 

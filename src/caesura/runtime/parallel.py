@@ -55,7 +55,7 @@ def processors() -> int:
 def _quota() -> float:
     """Processors that a container's control group grants, infinite without a limit."""
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # versions 2 and 1
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
             found = " ".join((_CONTROL_GROUP / name).read_text() for name in names)
             quota, period = (float(number) for number in found.replace("max", "inf").split())
             return quota / period if quota > 0 else math.inf
@@ -118,6 +118,16 @@ def _for_all_threads(call: Callable[[], Result]) -> Result:
 def _blas() -> ThreadpoolController:
     """The libraries that are loaded; NumPy is by the time that anything is coded."""
     return ThreadpoolController()
+
+
+def _forked() -> None:
+    """Another thread of the parent may have held the lock."""
+    global _blas_lock, _blas_users
+    _blas_lock, _blas_users = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _set_to_work() -> None:

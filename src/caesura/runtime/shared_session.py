@@ -4,7 +4,7 @@ The anchor weights scale some of the graph's convolution weights, and nothing el
 into the constants, they make a session for one position, which takes 5 to 30 ms to load. Given as an input,
 they keep the runtime from its fastest kernels, which want constant weights, put in an order of their own.
 
-Here the optimizer is given the offset of each weight in the place of the weight. In the graph that it makes,
+Here the optimizer is given a number for each weight in the place of the weight. In the graph that it makes,
 these numbers tell where every weight went, and the tensors that hold them are declared as inputs. A run is
 given the weights of its position in that order: the same kernels and numbers as in a session for it alone.
 """
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from caesura.runtime import onnx_file
 from caesura.runtime.onnx_file import ANCHOR_WEIGHTS
 
+_FIRST = 4099  # the first weight's number; smaller ones, and zero above all, are common among constants
 _EXACT = 1 << 24  # float32 holds the integers up to it
 
 Float = NDArray[np.float32]
@@ -76,40 +77,48 @@ class SharedSession:
         """
         divided = onnx_file.divide(model, ANCHOR_WEIGHTS, anchors)
         # As constants are folded: on prepacked ones, other kernels may give other last bits.
-        self._scale, self._between = load(divided.head, prepacks=False), divided.between
-        scaled = self._scale.run(self._between, {ANCHOR_WEIGHTS: np.zeros(anchors, np.float32)})
-        stops = np.cumsum([one.size for one in scaled])
-        if stops[-1] > _EXACT:
-            raise ValueError(f"{stops[-1]} weights depend on the ladder position; up to {_EXACT} are allowed")
-        offsets = [
+        self._scaling, self._between = load(divided.head, prepacks=False), divided.between
+        scaled = self._scaling.run(self._between, {ANCHOR_WEIGHTS: np.zeros(anchors, np.float32)})
+        stops = np.cumsum([one.size for one in scaled]) + _FIRST
+        if stops[-1] > _EXACT or min(one.size for one in scaled) < 2:
+            raise ValueError(f"{[one.shape for one in scaled]} depend on the ladder position")
+        numbers = [
             np.arange(stop - one.size, stop, dtype=np.float32).reshape(one.shape)
             for stop, one in zip(stops, scaled, strict=True)
         ]
-        placed = onnx_file.initializers(dict(zip(self._between, offsets, strict=True)))
+        placed = onnx_file.initializers(dict(zip(self._between, numbers, strict=True)))
         optimized = _optimized(divided.tail + placed, load)
-        self._order = _with_offsets(onnx_file.float_initializers(optimized), offsets)
+        self._order = _with_numbers(onnx_file.float_initializers(optimized), numbers)
         shapes = {name: order.shape for name, order in self._order.items()}
         self._session = load(optimized + onnx_file.inputs(shapes), optimizes=False)  # it is done
 
     def at(self, anchor_weights: Float) -> AtPosition:
         """The session at a ladder position."""
-        scaled = self._scale.run(self._between, {ANCHOR_WEIGHTS: anchor_weights})
-        flat = np.concatenate([one.reshape(-1) for one in scaled])
+        scaled = self._scaling.run(self._between, {ANCHOR_WEIGHTS: anchor_weights})
+        flat = np.concatenate([np.zeros(1, np.float32), *(one.reshape(-1) for one in scaled)])
         return AtPosition(self._session, {name: flat[order] for name, order in self._order.items()})
 
 
-def _with_offsets(tensors: dict[str, Float], offsets: list[Float]) -> dict[str, NDArray[np.int64]]:
-    """The tensors that hold the same numbers as one of `offsets`, each once, in any order; as integers."""
-    found, missing = {}, set(range(len(offsets)))
+def _with_numbers(tensors: dict[str, Float], numbers: list[Float]) -> dict[str, NDArray[np.int64]]:
+    """Where the weights are in the optimized graph.
+
+    Args:
+        tensors: of the optimized graph, by name.
+        numbers: tensors of which each number is a weight's.
+
+    Returns:
+        Of each tensor that holds the same numbers as one of `numbers`, in any order and with zeros between
+        them, the weights' offsets from 1; 0 for a zero, with which the optimizer fills up a kernel's blocks.
+    """
+    found, missing = {}, set(range(len(numbers)))
     for name, tensor in tensors.items():
-        for number, expected in enumerate(offsets):
-            if tensor.size == expected.size and np.array_equal(
-                np.sort(tensor, axis=None), expected.reshape(-1)
-            ):
-                found[name] = tensor.astype(np.int64)
+        there = np.sort(tensor[tensor != 0], axis=None)
+        for number, expected in enumerate(numbers):
+            if np.array_equal(there, expected.reshape(-1)):
+                found[name] = np.maximum(tensor.astype(np.int64) - (_FIRST - 1), 0)
                 missing.discard(number)
     if missing:
-        raise ValueError(f"{len(missing)} of {len(offsets)} tensors are not in the optimized graph")
+        raise ValueError(f"{len(missing)} of {len(numbers)} tensors are not in the optimized graph")
     return found
 
 
