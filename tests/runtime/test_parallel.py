@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 
 import caesura
 from caesura.errors import ConfigError
-from caesura.runtime import onnx_runtime, parallel
+from caesura.runtime import onnx_runtime, parallel, processors
 
 
 @pytest.mark.parametrize("setting", ["0", "1", "2", "7"])
@@ -51,7 +51,7 @@ def test_a_setting_that_is_no_number_or_too_large_is_refused(
 def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAESURA_THREADS", "")
     monkeypatch.setenv("CAESURA_DEVICE", "")
-    assert parallel.threads() == parallel.processors()
+    assert parallel.threads() == processors.processors()
     assert onnx_runtime.device() == "cpu"
 
 
@@ -127,12 +127,12 @@ def test_work_within_work_is_done_in_one_thread(monkeypatch: pytest.MonkeyPatch)
 def test_processors_are_those_that_the_process_may_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "_CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(processors, "_CONTROL_GROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 4, 5, 9}, raising=False)
 
     def found() -> int:
-        parallel._quota.cache_clear()
-        return parallel.processors()
+        processors._quota.cache_clear()
+        return processors.processors()
 
     try:
         assert found() == 5
@@ -148,4 +148,4 @@ def test_processors_are_those_that_the_process_may_use(
             (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{granted}\n")
             assert found() == expected
     finally:
-        parallel._quota.cache_clear()
+        processors._quota.cache_clear()

@@ -199,7 +199,7 @@ def coded_indices(
     indices = runtime.Indices(control, inputs, row, symbols.shape[1:])
     found = np.zeros(symbols.shape, np.uint8)
     for number in range(PASSES):
-        chosen = [(part, indices.index(number, part)) for part in parts(number, control.channels)]
+        chosen = [(part, indices.index(part)) for part in parts(number, control.channels)]
         for part, index in chosen:
             found[part.at] = index
             indices.update(part, symbols[part.at])

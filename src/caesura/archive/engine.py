@@ -21,7 +21,7 @@ from caesura.archive.reading import Reader
 from caesura.archive.units import Done
 from caesura.archive.work import Finished, Work, Worker
 from caesura.errors import CaesuraError, ConfigError
-from caesura.runtime.parallel import processors
+from caesura.runtime.processors import processors
 
 _OBJECT_STORE = 512 << 20  # bytes of shared memory, for a run on one machine
 _ENVIRONMENT = {

@@ -25,7 +25,7 @@ from caesura.bench.external import External
 from caesura.bench.photos import Photo
 from caesura.bench.schema import Point
 from caesura.errors import CaesuraError
-from caesura.runtime.parallel import processors
+from caesura.runtime.processors import processors
 
 ENOUGH = 0.5  # seconds; a coding is repeated until its times add up to this
 TINY = 64  # side in pixels of the picture that is coded first, untimed, to load libraries and models

@@ -27,7 +27,7 @@ from caesura.coding.base import DEFAULT_EFFORT
 from caesura.errors import ConfigError, DependencyError
 from caesura.models import ladder
 from caesura.picture import files
-from caesura.runtime.parallel import processors
+from caesura.runtime.processors import processors
 
 ANCHOR = codecs.JPEG.name
 QUALITIES = (1, 12, 24, 36, 48, 60, 72, 86, 100)

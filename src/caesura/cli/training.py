@@ -38,7 +38,7 @@ def prepare(
     """
     from rich.progress import Progress
 
-    from caesura.runtime.parallel import processors
+    from caesura.runtime.processors import processors
     from caesura.train.prepare import prepare as pack
 
     try:
@@ -101,7 +101,7 @@ def train(
     extras.need("train", extras.TRAIN)
     from rich.progress import Progress
 
-    from caesura.runtime.parallel import processors
+    from caesura.runtime.processors import processors
     from caesura.train import cache, loop
     from caesura.train import config as configs
     from caesura.train import start as starts

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 from caesura.errors import ConfigError
+from caesura.runtime.processors import processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_THREADS = 1024
-_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _MOST_DIGITS, _SHOWN = 9, 20
 _WORTH_THREADS = 1 << 21
 _thread = threading.local()
@@ -43,23 +40,6 @@ def threads() -> int:
         allowed = f"a whole number up to {MAX_THREADS} is allowed, 0 for all processors"
         raise ConfigError(f"CAESURA_THREADS is {setting[:_SHOWN]!r}; {allowed}")
     return 1 if getattr(_thread, "at_work", False) else int(setting) or processors()
-
-
-def processors() -> int:
-    """How many processors this process may use, by its affinity and by the limit of its container."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(allowed, _quota())))
-
-
-@lru_cache(maxsize=1)
-def _quota() -> float:
-    """Processors that a container's control group grants, infinite without a limit."""
-    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # versions 2 and 1
-        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-            found = " ".join((_CONTROL_GROUP / name).read_text() for name in names)
-            quota, period = (float(number) for number in found.replace("max", "inf").split())
-            return quota / period if quota > 0 else math.inf
-    return math.inf
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], size: int) -> list[Result]:

@@ -27,7 +27,7 @@ from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
 from caesura.models import ladder
 from caesura.models.conditioning import ONNX_RUNTIME
-from caesura.runtime.parallel import processors
+from caesura.runtime.processors import processors
 
 __all__ = ["SIZES", "Speed", "large", "measure", "median", "processors", "rows", "run"]
 
