@@ -125,7 +125,7 @@ def _head(found: speed.Speed, used: float) -> str:
     here = machine.describe()
     libraries = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "numpy", "pillow"))
     text = (
-        f"Every figure on this page comes from one run of that command, {time.strftime('%Y-%m-%d')}, on a "
+        f"Every figure on this page comes from one run of that command, {time.strftime('%Y-%m-%d')}, on an "
         f"idle machine ({machine.load_text(used, here.cores)}): {here.processor}, {here.cores} "
         f"cores, {here.instructions}, {here.memory_gib:.0f} GiB, {here.system}; Python {here.python}, "
         f"{libraries}, caesura {__version__}, bundle `{found.model}` (`{found.id}`). Rates and qualities: "

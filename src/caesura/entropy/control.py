@@ -29,8 +29,10 @@ _LARGEST_MAGNITUDE = 30
 
 
 def _magnitudes() -> NDArray[np.uint8]:
-    """round(2 log2(1 + a)) for a in 0 .. 2**15, in integers: half the bit length of (1 + a)**4."""
-    return np.array([((1 + a) ** 4).bit_length() // 2 for a in range((1 << 15) + 1)], np.uint8)
+    """round(2 log2(1 + a)) for a in 0 .. 2**15, in integers: how many of 2, 8, 32, ... (1 + a)**4 reaches."""
+    powers = np.arange(1, (1 << 15) + 2, dtype=np.int64) ** 4
+    steps = np.int64(2) << 2 * np.arange(_LARGEST_MAGNITUDE, dtype=np.int64)
+    return np.searchsorted(steps, powers, side="right").astype(np.uint8)
 
 
 _MAGNITUDE = _magnitudes()
