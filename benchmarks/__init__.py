@@ -4,6 +4,7 @@ demo           one photograph coded by caesura, JPEG, WebP and AVIF at the same 
 results        docs/RESULTS.md: rates and qualities on the Kodak pictures (make results)
 times          docs/SPEED.md: speed, memory and start-up, on an idle machine (make speed)
 training       training throughput (make bench)
+rates          time of decoding small pictures of many rates
 targets        time of encoding to a target size or quality
 crops          docs/crops.png: crops of photographs coded at the same size
 coding_loss    size of cae2017 files compared with the model's estimate
