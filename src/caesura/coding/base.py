@@ -24,7 +24,7 @@ class Decoded(NamedTuple):
     Attributes:
         latents: float32 (channels, h, w).
         magnitudes: of the symbols, uint8 (channels, h, w), which the detail layer is coded by; None for an
-            architecture without that layer.
+            architecture without that layer, and from the decoder where the file has none.
     """
 
     latents: Float

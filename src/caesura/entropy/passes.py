@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 PASSES = 4
-CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))  # offsets; diagonal neighbours come before the others
+_CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))  # offsets; diagonal neighbours come before the others
 
 
 class Part(NamedTuple):
@@ -63,23 +63,23 @@ def parts(number: int, channels: int) -> tuple[Part, ...]:
     groups = [corner ^ number for corner in range(PASSES)]
     return tuple(
         Part(number, corner, group, slice(group * size, (group + 1) * size), *offset)
-        for corner, (group, offset) in enumerate(zip(groups, CORNERS, strict=True))
+        for corner, (group, offset) in enumerate(zip(groups, _CORNERS, strict=True))
     )
 
 
 def pass_of(group: int, row: int, column: int) -> int:
     """The pass that codes a group of channels at a position."""
-    return group ^ CORNERS.index((row % 2, column % 2))
+    return group ^ _CORNERS.index((row % 2, column % 2))
 
 
 @lru_cache(maxsize=PASSES**2)
 def coded_neighbours(number: int, corner: int) -> tuple[Neighbour, ...]:
     """The neighbours, of the same channel, that are coded before what `corner` codes in pass `number`."""
-    group, (first_row, first_column) = corner ^ number, CORNERS[corner]
+    group, (first_row, first_column) = corner ^ number, _CORNERS[corner]
     found = []
     for down, right in itertools.product(range(3), range(3)):
         row, column = first_row + down - 1, first_column + right - 1
         if pass_of(group, row, column) < number:
-            theirs = CORNERS.index((row % 2, column % 2))
+            theirs = _CORNERS.index((row % 2, column % 2))
             found.append(Neighbour(down, right, theirs, row // 2, column // 2))
     return tuple(found)
