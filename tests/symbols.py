@@ -48,10 +48,12 @@ def decoded(data: bytes) -> tuple[NDArray[np.uint8], Stream]:
     popped = Stream([], [])
 
     def pop_grouped(popper: Any, indices: Any, tables: Any) -> Any:
-        symbols = original[0](popper, indices, tables)
+        offsets, nonzero = original[0](popper, indices, tables)
+        symbols = np.zeros(len(indices), np.int32)
+        symbols[offsets] = nonzero
         popped.indices.append(indices.copy())
-        popped.symbols.append(symbols.copy())
-        return symbols
+        popped.symbols.append(symbols)
+        return offsets, nonzero
 
     def pop_factorized(popper: Any, shape: Any, tables: Any) -> Any:
         symbols = original[1](popper, shape, tables)

@@ -172,9 +172,11 @@ def recorded() -> Iterator[tuple[list[Any], list[Any]]]:
         push(pusher, symbols, indices, tables)
 
     def pop_and_note(popper: Any, indices: Any, tables: Any) -> Any:
-        symbols = pop(popper, indices, tables)
+        offsets, nonzero = pop(popper, indices, tables)
+        symbols = np.zeros(len(indices), np.int32)
+        symbols[offsets] = nonzero
         popped.append((indices.tolist(), symbols.tolist()))
-        return symbols
+        return offsets, nonzero
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grouped, "push", push_and_note)

@@ -16,7 +16,7 @@ from caesura.entropy.control import INDICES, Control, Indices, magnitude
 from caesura.entropy.passes import PASSES, parts, pass_of
 from caesura.entropy.tables import SYMBOL_MAX, SYMBOL_MIN
 from caesura.errors import ModelError
-from entropy_helpers import TABLES
+from entropy_helpers import TABLES, add
 
 Integers = NDArray[np.int64]
 Symbols = NDArray[np.int32]
@@ -171,10 +171,9 @@ def found(case: Case, *, late: bool = False) -> Integers:
             assert chosen.shape == symbols[part.at].shape
             result[part.at] = chosen
             if not late:
-                nonzero = indices.update(part, symbols[part.at])
-                np.testing.assert_array_equal(nonzero, np.flatnonzero(symbols[part.at]))
+                add(indices, part, symbols)
         for part in made if late else []:
-            indices.update(part, symbols[part.at])
+            add(indices, part, symbols)
     np.testing.assert_array_equal(indices.magnitudes, size_of(symbols))
     return result
 
@@ -214,7 +213,7 @@ WEIGHTS: dict[str, Weights] = {
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Random weights, inputs within and beyond the limit, symbols small to extreme."""
+    """Random weights, inputs within and beyond the limit, symbols small to extreme, channels of zeros."""
     channels, below = draw(st.sampled_from([8, 12])), draw(st.sampled_from([2, 4]))
     rows, columns, depth = draw(st.integers(1, 7)), draw(st.integers(1, 6)), draw(st.integers(1, 4))
     limit = draw(st.sampled_from([30, 127]))
@@ -235,6 +234,8 @@ def cases(draw: st.DrawFn) -> Case:
     first = 0 if dtype is np.uint8 else -2 * limit
     inputs = random.integers(first, 2 * limit + 1, coarse, dtype)
     symbols = np.rint(random.laplace(0, spread, (channels, rows, columns))).clip(SYMBOL_MIN, SYMBOL_MAX)
+    for array in (inputs, symbols):  # whole channels of zeros as well
+        array[random.random(len(array)) < draw(st.sampled_from([0.0, 0.5, 1.0]))] = 0
     return centred(Case(control, inputs, draw(st.integers(0, 2)), symbols.astype(np.int32)), random)
 
 

@@ -30,6 +30,27 @@ index_arrays = st.one_of(
 )
 
 
+def pushed(symbols: Symbols, indices: NDArray[np.uint8]) -> Pusher:
+    """What codes symbols, those whose index is not 0."""
+    pusher = Pusher()
+    push(pusher, symbols, indices)
+    return pusher
+
+
+def push(pusher: Pusher, symbols: Symbols, indices: NDArray[np.uint8]) -> None:
+    grouped.push(pusher, symbols[indices > 0], indices[indices > 0], TABLES)
+
+
+def pop(popper: Popper, indices: NDArray[np.uint8]) -> Symbols:
+    """All symbols, those that are zero as well."""
+    offsets, nonzero = grouped.pop(popper, indices, TABLES)
+    assert nonzero.all()
+    assert len(np.unique(offsets)) == len(offsets)
+    symbols = np.zeros(len(indices), np.int32)
+    symbols[offsets] = nonzero
+    return symbols
+
+
 @st.composite
 def grouped_cases(draw: st.DrawFn) -> tuple[Symbols, NDArray[np.uint8]]:
     """Symbols, escapes among them, and their indices; zero where the index is 0."""
@@ -42,58 +63,67 @@ def grouped_cases(draw: st.DrawFn) -> tuple[Symbols, NDArray[np.uint8]]:
 @pytest.mark.slow
 @given(st.lists(grouped_cases(), max_size=4))
 @settings(max_examples=200)
-def test_symbols_come_back_by_their_indices(pushed: list[tuple[Symbols, NDArray[np.uint8]]]) -> None:
+def test_symbols_come_back_by_their_indices(sequences: list[tuple[Symbols, NDArray[np.uint8]]]) -> None:
     pusher = Pusher()
-    for symbols, indices in reversed(pushed):
-        grouped.push(pusher, symbols, indices, TABLES)
+    for symbols, indices in reversed(sequences):
+        push(pusher, symbols, indices)
     popper = Popper(pusher.bytes())
-    for symbols, indices in pushed:
-        popped = grouped.pop(popper, indices, TABLES)
-        assert popped.dtype == np.int32
-        np.testing.assert_array_equal(popped, symbols)
+    for symbols, indices in sequences:
+        np.testing.assert_array_equal(pop(popper, indices), symbols)
     popper.finish()
+
+
+@given(st.lists(grouped_cases(), min_size=1, max_size=4))
+@settings(max_examples=20)
+def test_parts_of_a_pass_come_back_as_one_sequence(parts: list[tuple[Symbols, NDArray[np.uint8]]]) -> None:
+    coded = [(symbols[indices > 0], indices[indices > 0]) for symbols, indices in parts]
+    pusher = Pusher()
+    grouped.push_passes(pusher, [coded], TABLES)
+    joined = pushed(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    assert pusher.bytes() == joined.bytes()
+    popper = Popper(pusher.bytes())
+    popped = grouped.pop_pass(popper, [indices for _, indices in parts], TABLES)
+    popper.finish()
+    for (symbols, _), (offsets, nonzero) in zip(parts, popped, strict=True):
+        assert nonzero.all()
+        np.testing.assert_array_equal(np.sort(offsets), np.flatnonzero(symbols))
+        np.testing.assert_array_equal(symbols[offsets], nonzero)
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
 def test_index_zero_codes_nothing(count: int) -> None:
-    indices, pusher = np.zeros(count, np.uint8), Pusher()
-    grouped.push(pusher, np.zeros(count, np.int32), indices, TABLES)
-    assert pusher.bytes() == b""
     popper = Popper(b"")
-    assert not grouped.pop(popper, indices, TABLES).any()
+    assert not pop(popper, np.zeros(count, np.uint8)).any()
     popper.finish()
 
 
 @pytest.mark.slow
 @given(grouped_cases(), st.integers(0, 60))
-def test_symbols_at_index_zero_change_no_byte(case: tuple[Symbols, NDArray[np.uint8]], place: int) -> None:
+def test_an_index_of_zero_takes_nothing_from_the_others(
+    case: tuple[Symbols, NDArray[np.uint8]], place: int
+) -> None:
     symbols, indices = case
     place = min(place, len(indices))
-    longer = np.insert(symbols, place, 0), np.insert(indices, place, 0)
-    sizes = []
-    for values, chosen in (case, longer):
-        pusher = Pusher()
-        grouped.push(pusher, values, chosen, TABLES)
-        sizes.append(pusher.bytes())
-    assert sizes[0] == sizes[1]
+    popper = Popper(pushed(symbols, indices).bytes())
+    popped = pop(popper, np.insert(indices, place, 0))
+    popper.finish()
+    np.testing.assert_array_equal(popped, np.insert(symbols, place, 0))
 
 
 def test_symbols_of_one_index_keep_their_order() -> None:
     symbols, indices = np.array([3, -3, 2, 1, -1, 0], np.int32), np.array([9, 4, 9, 4, 4, 9], np.uint8)
-    pusher, by_hand = Pusher(), Pusher()
-    grouped.push(pusher, symbols, indices, TABLES)
+    by_hand = Pusher()
     coded.push(by_hand, np.array([3, 2, 0], np.int32), TABLES[9])  # the last table first: it is a stack
     coded.push(by_hand, np.array([-3, 1, -1], np.int32), TABLES[4])
-    assert pusher.bytes() == by_hand.bytes()
+    assert pushed(symbols, indices).bytes() == by_hand.bytes()
 
 
 def test_every_symbol_is_coded_at_every_index() -> None:
     symbols = np.array([SYMBOL_MIN, SYMBOL_MAX, -64, -1, 0, 1, 64], np.int32)
     indices = np.repeat(np.arange(1, INDICES, dtype=np.uint8), len(symbols))
-    pusher = Pusher()
-    grouped.push(pusher, np.tile(symbols, INDICES - 1), indices, TABLES)
-    popped = grouped.pop(Popper(pusher.bytes()), indices, TABLES)
-    np.testing.assert_array_equal(popped, np.tile(symbols, INDICES - 1))
+    symbols = np.tile(symbols, INDICES - 1)
+    popped = pop(Popper(pushed(symbols, indices).bytes()), indices)
+    np.testing.assert_array_equal(popped, symbols)
 
 
 @pytest.mark.slow
@@ -101,7 +131,7 @@ def test_every_symbol_is_coded_at_every_index() -> None:
 @example(b"\xff" * 40, np.full(60, 1, np.uint8))
 def test_garbage_is_refused_or_gives_symbols_in_range(data: bytes, indices: NDArray[np.uint8]) -> None:
     with contextlib.suppress(FormatError):
-        symbols = grouped.pop(Popper(data), indices, TABLES)
+        symbols = pop(Popper(data), indices)
         assert symbols.shape == indices.shape
         assert not symbols[indices == 0].any()
         assert symbols.min(initial=0) >= SYMBOL_MIN

@@ -38,6 +38,7 @@ from caesura.train.cae2026.export import symbol_tables
 from caesura.train.cae2026.hyperprior import HyperPrior
 from caesura.train.cae2026.likelihood import Shape, logistic_log_mass
 from caesura.train.forward import bits
+from entropy_helpers import add
 
 # Likelihood
 
@@ -202,7 +203,7 @@ def coded_indices(
         chosen = [(part, indices.index(part)) for part in parts(number, control.channels)]
         for part, index in chosen:
             found[part.at] = index
-            indices.update(part, symbols[part.at])
+            add(indices, part, symbols)
     return found
 
 

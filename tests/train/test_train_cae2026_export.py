@@ -453,8 +453,9 @@ def test_any_number_of_latents_is_coded_as_the_model_codes_it(
     coded = coder.encode(coder.analyse(pixels))
     symbols, indices = (np.zeros((CHANNELS, rows, columns), int) for _ in range(2))
     for number, by_part in enumerate(coded.passes):
-        for part, (found, index) in zip(parts(number, CHANNELS), by_part, strict=True):
-            symbols[part.at], indices[part.at] = found, index
+        for part, found in zip(parts(number, CHANNELS), by_part, strict=True):
+            indices[part.at] = found.indices
+            symbols[part.at][part.positions(found.offsets, (rows, columns))] = found.symbols
     mix = torch.from_numpy(conditioning.anchor_weights)[None]
     with torch.no_grad():
         target, hyperlatent = half.analyse(planar(pixels), mix)

@@ -22,7 +22,7 @@ from caesura.coding.refine import refine
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper, Pusher
 from caesura.entropy.control import Control, Indices
-from caesura.entropy.passes import PASSES, Part, parts
+from caesura.entropy.passes import PASSES, Part, flat, parts
 from caesura.models.bundle import HYPER
 from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
@@ -37,12 +37,41 @@ Symbols = NDArray[np.int32]
 Distortion = Callable[[Float], tuple[float, Float]]
 
 
+class CodedPart(NamedTuple):
+    """The symbols of a part, of those alone that are coded: the others are zero.
+
+    Attributes:
+        indices: table indices, uint8 (channels, h, w); 0 where nothing is coded.
+        offsets: of what is coded, int64 (n,), in the flat part.
+        symbols: int32 (n,).
+    """
+
+    indices: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    symbols: Symbols
+
+    @property
+    def chosen(self) -> NDArray[np.uint8]:
+        """Table indices of the symbols, uint8 (n,)."""
+        return self.indices.take(self.offsets)
+
+    @property
+    def nonzero(self) -> tuple[NDArray[np.int64], Symbols]:
+        """The symbols that are not zero, few: their offsets and they themselves."""
+        nonzero = np.flatnonzero(self.symbols != 0)
+        return self.offsets.take(nonzero), self.symbols.take(nonzero)
+
+    def bits(self, control: Control) -> float:
+        """What the symbols cost."""
+        return rounding.cost(self.symbols, self.chosen, control)
+
+
 class Encoded(NamedTuple):
-    """Hyperlatents, latents, and pass by pass their symbols and table indices; see `base.Encoded`."""
+    """Hyperlatents, latents, and pass by pass the parts of their symbols; see `base.Encoded`."""
 
     hyperlatents: Symbols
     latents: ProgressiveLatents
-    passes: list[list[tuple[Symbols, NDArray[np.uint8]]]]
+    passes: list[list[CodedPart]]
 
     @property
     def decoded(self) -> Decoded:
@@ -52,7 +81,7 @@ class Encoded(NamedTuple):
     @property
     def bits(self) -> float:
         """What the symbols of the latents cost."""
-        return sum(rounding.cost(*part, self.latents.control) for parts in self.passes for part in parts)
+        return sum(part.bits(self.latents.control) for parts in self.passes for part in parts)
 
     @property
     def steps(self) -> Float:
@@ -63,7 +92,8 @@ class Encoded(NamedTuple):
     def pack(self) -> bytes:
         """See `base.Encoded`."""
         pusher = Pusher()
-        grouped.push_passes(pusher, self.passes, self.latents.control.tables)
+        coded = [[(part.symbols, part.chosen) for part in parts] for parts in self.passes]
+        grouped.push_passes(pusher, coded, self.latents.control.tables)
         factorized.push(pusher, self.hyperlatents, self.latents.conditioning.tables)
         return pusher.bytes()
 
@@ -125,9 +155,9 @@ class Cae2026:
             latents.start_pass(number)
             in_pass = parts(number, bundle.channels)
             indices = each(latents.indices.index, in_pass, latents.values.size)
-            symbols = grouped.pop_pass(popper, indices, control.tables)
-            pairs = list(zip(in_pass, symbols, strict=True))
-            each(lambda pair: latents.update(*pair), pairs, latents.values.size)
+            nonzero = grouped.pop_pass(popper, indices, control.tables)
+            found = list(zip(in_pass, nonzero, strict=True))
+            each(lambda one: latents.update(one[0], *one[1]), found, latents.values.size)
         popper.finish()
         # Without a detail layer, nothing depends on the magnitudes.
         return latents.decoded if self._conditioning.above_ladder else Decoded(latents.values, None)
@@ -141,17 +171,15 @@ class Cae2026:
         weights = np.float32(rate_weight)
         latents = ProgressiveLatents(hyperlatents, self._conditioning, scaled.shape[1:])
 
-        def quantized(part: Part) -> tuple[Symbols, NDArray[np.uint8]]:
+        def quantized(part: Part) -> CodedPart:
             indices = latents.indices.index(part)
-            coded = np.flatnonzero(indices > 0)
-            values = (scaled[part.at] - latents.mean(part)).reshape(-1)[coded]
-            weight = weights[part.at].reshape(-1)[coded] if weights.ndim else weights
-            symbols = np.zeros(indices.shape, np.int32)
-            symbols.reshape(-1)[coded] = rounding.optimised(
-                values, indices.reshape(-1)[coded], latents.control, weight
-            )
-            latents.update(part, symbols)
-            return symbols, indices
+            offsets = np.flatnonzero(indices != 0)
+            values = (scaled[part.at] - latents.mean(part)).take(offsets)
+            weight = weights[part.at].take(offsets) if weights.ndim else weights
+            symbols = rounding.optimised(values, indices.take(offsets), latents.control, weight)
+            coded = CodedPart(indices, offsets, symbols)
+            latents.update(part, *coded.nonzero)
+            return coded
 
         passes = []
         for number in range(PASSES):
@@ -179,7 +207,8 @@ class ProgressiveLatents:
         even_rows, even_columns = rows + rows % 2, columns + columns % 2  # the networks take cells of 2x2
         features = transform.hyper_synthesise(hyperlatents, conditioning)
         self._features = np.ascontiguousarray(features[:, :even_rows, :even_columns])
-        self._known = np.zeros((self.control.channels, even_rows, even_columns), np.float32)
+        # Written now: memory that is read before it is written is mapped twice, which takes 3 ms a megapixel.
+        self._known = np.full((self.control.channels, even_rows, even_columns), 0, np.float32)
         self.values = self._known[:, :rows, :columns]
 
     @property
@@ -197,15 +226,18 @@ class ProgressiveLatents:
         _, rows, columns = self.values[part.at].shape
         return self._means[part.channels, :rows, :columns]
 
-    def update(self, part: Part, symbols: Symbols) -> None:
-        """Add the symbols of a part."""
-        mean, inverse_gain = self.mean(part), self.conditioning.inverse_gain[part.channels]
-        values = mean * inverse_gain
-        nonzero = self.indices.update(part, symbols)  # few
+    def update(self, part: Part, offsets: NDArray[np.int64], symbols: Symbols) -> None:
+        """Add a part: the offsets of its symbols that are not zero, int64 (n,), and these, int32 (n,)."""
+        positions = part.positions(offsets, self.values.shape[1:])
+        self.indices.update(part, positions, symbols)
+        inverse_gain = self.conditioning.inverse_gain[part.channels]
+        np.multiply(self.mean(part), inverse_gain, out=self.values[part.at])
+        channels, rows, columns = positions
+        means, known = self._means[part.channels], self._known[part.channels]
         # Computed in float64, in which integers and float32 are added.
-        moved = symbols.reshape(-1)[nonzero] + mean.reshape(-1)[nonzero]
-        values.reshape(-1)[nonzero] = moved * inverse_gain.reshape(-1)[nonzero // mean[0].size]
-        self.values[part.at] = values
+        moved = symbols + means.reshape(-1).take(flat(positions, means.shape))
+        there = channels, 2 * rows + part.row, 2 * columns + part.column
+        known.reshape(-1)[flat(there, known.shape)] = moved * inverse_gain.reshape(-1).take(channels)
 
 
 def control_of(conditioning: Conditioning) -> Control:

@@ -47,9 +47,13 @@ def encode(rgb: Pixels, base: Pixels, magnitudes: NDArray[np.uint8], conditionin
     coded = []
     for number in range(PASSES):
         in_pass = parts(number, BANDS)
-        coded.append([(symbols[part.at], indices.index(part)) for part in in_pass])
-        for part in in_pass:
-            indices.update(part, symbols[part.at])
+        flat = [symbols[part.at].reshape(-1) for part in in_pass]
+        chosen = [indices.index(part).reshape(-1) for part in in_pass]
+        coded.append(list(zip(flat, chosen, strict=True)))
+        for part, found in zip(in_pass, flat, strict=True):
+            nonzero = np.flatnonzero(found != 0)
+            positions = part.positions(nonzero, symbols.shape[1:])
+            indices.update(part, positions, found.take(nonzero))
     pusher = Pusher()
     grouped.push_passes(pusher, coded, control.tables)
     return pusher.bytes()
@@ -63,14 +67,16 @@ def decode(payload: bytes, base: Pixels, magnitudes: NDArray[np.uint8], conditio
     """
     control, row, step = _settings(conditioning)
     popper = Popper(payload)
-    symbols = np.empty((BANDS, base.shape[0] // BLOCK, base.shape[1] // BLOCK), np.int32)
+    symbols = np.zeros((BANDS, base.shape[0] // BLOCK, base.shape[1] // BLOCK), np.int32)
     indices = Indices(control, magnitudes, row, symbols.shape[1:])
     for number in range(PASSES):
         in_pass = parts(number, BANDS)
         chosen = [indices.index(part) for part in in_pass]
-        for part, found in zip(in_pass, grouped.pop_pass(popper, chosen, control.tables), strict=True):
-            symbols[part.at] = found
-            indices.update(part, found)
+        nonzero = grouped.pop_pass(popper, chosen, control.tables)
+        for part, (offsets, found) in zip(in_pass, nonzero, strict=True):
+            positions = part.positions(offsets, symbols.shape[1:])
+            symbols[part.at][positions] = found
+            indices.update(part, positions, found)
     popper.finish()
     return _restored(symbols, base, step)
 

@@ -44,14 +44,18 @@ def optimised(
         int32 symbols, shaped alike.
     """
     symbols = nearest(values)
-    open_ = np.flatnonzero((symbols != 0) & (np.abs(symbols) <= _REACH) & (indices > 0))
-    value, upper, index = values.reshape(-1)[open_], symbols.reshape(-1)[open_], indices.reshape(-1)[open_]
-    lower = upper - np.sign(upper)
+    flat = symbols.reshape(-1)
+    open_ = np.flatnonzero(flat != 0)  # few
+    upper, index = flat.take(open_), indices.take(open_)
+    inside = (np.abs(upper) <= _REACH) & (index > 0)
+    if not inside.all():
+        open_, upper, index = open_[inside], upper[inside], index[inside]
+    value, lower = values.take(open_), upper - np.sign(upper)
     bits = _bits(control)
     saved = bits[index, upper + _REACH] - bits[index, lower + _REACH]
     lost = (value - lower) ** 2 - (value - upper) ** 2
-    weight = np.broadcast_to(rate_weight, values.shape).reshape(-1)[open_]
-    symbols.reshape(-1)[open_] = np.where(weight * saved > SLOPE * lost, lower, upper)
+    weight = np.broadcast_to(rate_weight, values.shape).take(open_) if np.ndim(rate_weight) else rate_weight
+    flat[open_] = np.where(weight * saved > SLOPE * lost, lower, upper)
     return symbols
 
 

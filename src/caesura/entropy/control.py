@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.entropy.passes import PASSES, Part, coded_neighbours, parts
+from caesura.entropy.passes import PASSES, Part, Positions, coded_neighbours, flat, parts
 from caesura.entropy.tables import Table
 from caesura.errors import ModelError
 
@@ -100,11 +100,11 @@ class Control:
         return int(self.base.shape[-1])
 
     def base_of(self, part: Part) -> NDArray[np.float32]:
-        """`base` of a part: float32 (k/2 k/2 C/4, D), the positions in a corner's plane first."""
+        """`base` of a part: float32 (D, k/2 k/2 C/4), the positions in a corner's plane first."""
         return self._matrices[part.number][part.corner][0]
 
     def far_of(self, part: Part) -> NDArray[np.float32]:
-        """`far` of a part: float32 (C / 4, number C / 4), the groups of earlier passes in order."""
+        """`far` of a part: float32 (number C/4, C/4), what it looks at first, in the order of the passes."""
         return self._matrices[part.number][part.corner][1]
 
     @cached_property
@@ -113,12 +113,12 @@ class Control:
         ordered = [parts(number, self.channels) for number in range(PASSES)]
 
         def matrices(part: Part) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            base = self.base[:, part.channels, part.row :: 2, part.column :: 2].transpose(2, 3, 1, 0)
+            base = self.base[:, part.channels, part.row :: 2, part.column :: 2].transpose(0, 2, 3, 1)
             seen = [ordered[earlier][part.corner].channels for earlier in range(part.number)]
-            far = [self.far[part.number - 1, part.channels, channels] for channels in seen]
+            far = [self.far[part.number - 1, part.channels, channels].T for channels in seen]
             return (
-                np.ascontiguousarray(base, np.float32).reshape(-1, len(self.base)),
-                np.concatenate(far, axis=1).astype(np.float32) if far else np.zeros((0, 0), np.float32),
+                np.ascontiguousarray(base, np.float32).reshape(len(self.base), -1),
+                np.concatenate(far).astype(np.float32) if far else np.zeros((0, 0), np.float32),
             )
 
         return [[matrices(part) for part in in_pass] for in_pass in ordered]
@@ -135,10 +135,11 @@ class Control:
 class Indices:
     """The indices of one plane, pass after pass; encoder and decoder go through the same calls.
 
-    for number in range(PASSES): index(part) of all parts(number, C), then update(part, symbols) of them
+    for number in range(PASSES): index(part) of all parts(number, C), then update(part, ...) of them
 
     Each corner of the cells of 2x2 is kept as a plane of its own, so that no step reads or writes every other
-    element. At odd sides these planes are completed to whole cells, where magnitudes are zero.
+    element. At odd sides these planes are completed to whole cells, where magnitudes are zero. Channels that
+    are zero everywhere, in the inputs and among the magnitudes of a part, are left out of the products.
     """
 
     def __init__(
@@ -152,16 +153,19 @@ class Indices:
             row: of the bias.
             shape: (h, w) of the plane; at most (hh, ww) times `control.below`.
         """
-        self._control, self._shape = control, shape
-        flat = np.clip(inputs, -control.limit, control.limit).reshape(len(inputs), -1)
-        self._inputs, self._inputs_shape = flat.astype(np.float32), inputs.shape[1:]
+        self._control, self._shape, self._inputs_shape = control, shape, inputs.shape[1:]
+        self._live = np.flatnonzero(inputs.any((1, 2)))
+        live = inputs.reshape(len(inputs), -1)[self._live]
+        # The last row is for the bias.
+        self._inputs = np.ones((len(live) + 1, live.shape[1]), np.float32)
+        np.clip(live, -control.limit, control.limit, out=self._inputs[:-1], casting="unsafe")
         # With half a step, so that rounding down rounds to the nearest.
-        self._bias = (control.bias[row] + (1 << FRACTION >> 1)).astype(np.float32)[:, None, None]
+        self._bias = (control.bias[row] + (1 << FRACTION >> 1)).astype(np.float32)
         rows, columns = self._cells = -(-shape[0] // 2), -(-shape[1] // 2)
-        # By corner and pass, for `far`: what is known of a corner is one matrix.
-        group = control.channels // PASSES
-        whole = shape == (2 * rows, 2 * columns)  # all of it is written before it is read
-        self._known = (np.empty if whole else np.zeros)((PASSES, PASSES, group, rows, columns), np.float32)
+        # By corner, for `far`: the magnitudes of channels that are not zero, one below another, and which
+        # rows of `far_of` they are for.
+        self._known = np.zeros((PASSES, control.channels, rows, columns), np.float32)
+        self._seen = [np.zeros(0, np.int64) for _ in range(PASSES)]
         # By corner, for `near`: a row above and below and a column between the rows, all zero. A neighbour of
         # every element is then a slice of the flat plane; one element before and after make room for it.
         self._width = columns + 1
@@ -172,29 +176,35 @@ class Indices:
         sums = self._base(part)
         if part.number:
             sums += self._near(part)
-            known = self._known[part.corner, : part.number].reshape(-1, sums[0].size)
-            sums += (self._control.far_of(part) @ known).reshape(sums.shape)
+            seen = self._seen[part.corner]
+            far = self._control.far_of(part).take(seen, axis=0)
+            known = self._known[part.corner, : len(seen)].reshape(-1, sums[0].size)
+            sums += (far.T @ known).reshape(sums.shape)
         sums *= 1 / (1 << FRACTION)
         # The smallest index is not below 0, so that the conversion rounds down.
         indices: NDArray[np.uint8] = sums.clip(self._control.lowest, INDICES - 1, out=sums).astype(np.uint8)
-        rows, columns = self._sides(part)
+        rows, columns = part.sides(self._shape)
         return indices[:, :rows, :columns]
 
-    def update(self, part: Part, symbols: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Add the symbols of a part, int32, shaped like it.
+    def update(self, part: Part, positions: Positions, symbols: NDArray[np.int32]) -> None:
+        """Add the symbols of a part that are not zero.
 
-        Returns:
-            Offsets of the symbols that are not zero, int64, in the flat part.
+        Args:
+            part: of the pass.
+            positions: of these symbols in it.
+            symbols: int32 (n,).
         """
-        flat = symbols.reshape(-1)
-        nonzero = np.flatnonzero(flat != 0)
-        magnitudes = np.zeros(symbols.shape, np.uint8)
-        magnitudes.reshape(-1)[nonzero] = magnitude(flat[nonzero])
-        rows, columns = self._sides(part)
-        self._known[part.corner, part.number, :, :rows, :columns] = magnitudes
-        around = self._around[part.corner, part.channels, 1 + self._width : -1 - self._width]
-        around.reshape(len(around), -1, self._width)[:, :rows, :columns] = magnitudes
-        return nonzero
+        channels, rows, columns = positions
+        magnitudes = magnitude(symbols)
+        around = self._around[part.corner, part.channels]
+        start = 1 + self._width
+        around.reshape(-1)[channels * around.shape[1] + rows * self._width + columns + start] = magnitudes
+        live = np.zeros(len(around), np.bool_)
+        live[channels] = True
+        known, seen = self._known[part.corner], self._seen[part.corner]
+        places = (len(seen) - 1 + np.cumsum(live))[channels]
+        known.reshape(-1)[flat((places, rows, columns), known.shape)] = magnitudes
+        self._seen[part.corner] = np.concatenate([seen, part.number * len(live) + np.flatnonzero(live)])
 
     @property
     def magnitudes(self) -> NDArray[np.uint8]:
@@ -202,30 +212,30 @@ class Indices:
         magnitudes = np.empty((self._control.channels, *self._shape), np.uint8)
         for number in range(PASSES):
             for part in parts(number, self._control.channels):
-                rows, columns = self._sides(part)
-                magnitudes[part.at] = self._known[part.corner, number, :, :rows, :columns]
+                rows, columns = part.sides(self._shape)
+                around = self._around[part.corner, part.channels, 1 + self._width : -1 - self._width]
+                plane = around.reshape(len(around), -1, self._width)
+                magnitudes[part.at] = plane[:, :rows, :columns]
         return magnitudes
-
-    def _sides(self, part: Part) -> tuple[int, int]:
-        """Rows and columns of a part."""
-        rows, columns = self._shape
-        return (rows - part.row + 1) // 2, (columns - part.column + 1) // 2
 
     def _base(self, part: Part) -> NDArray[np.float32]:
         """Bias and `base` of a part: float32 (C / 4, rows, columns)."""
-        spread = self._control.base_of(part) @ self._inputs
-        bias, below = self._bias[part.channels], self._control.below // 2
+        below = self._control.below // 2
+        base = self._control.base_of(part)
+        matrix = np.empty((len(self._inputs), base.shape[1]), np.float32)
+        base.take(self._live, axis=0, out=matrix[:-1])
+        matrix[-1].reshape(below**2, -1)[:] = self._bias[part.channels]
         high, wide = self._inputs_shape
-        spread = spread.reshape(below, below, len(bias), high, wide)
-        sums = np.empty((len(bias), high, below, wide, below), np.float32)
+        spread = (matrix.T @ self._inputs).reshape(below, below, -1, high, wide)
+        sums = np.empty((spread.shape[2], high, below, wide, below), np.float32)
         for down in range(below):
             # Columns first: whole rows are then copied at once, in a third of the time.
-            strip = np.empty((len(bias), high, wide, below), np.float32)
+            strip = np.empty((len(sums), high, wide, below), np.float32)
             for right in range(below):
-                np.add(spread[down, right], bias, out=strip[..., right])
+                strip[..., right] = spread[down, right]
             sums[:, :, down] = strip
         rows, columns = self._cells
-        return sums.reshape(len(bias), high * below, -1)[:, :rows, :columns]
+        return sums.reshape(len(sums), high * below, -1)[:, :rows, :columns]
 
     def _near(self, part: Part) -> NDArray[np.int16]:
         """The contribution of neighbours of the same channel; 8 times 128 times 30 fits into 16 bits."""

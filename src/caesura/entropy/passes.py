@@ -11,7 +11,13 @@ import itertools
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 PASSES = 4
+Offsets = NDArray[np.int64]
+Positions = tuple[Offsets, Offsets, Offsets]  # channels, rows and columns within a part, int64 (n,) each
+
 _CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))  # offsets; diagonal neighbours come before the others
 
 
@@ -39,6 +45,18 @@ class Part(NamedTuple):
         """See the class."""
         return self.channels, slice(self.row, None, 2), slice(self.column, None, 2)
 
+    def sides(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the part in a plane of `shape`."""
+        rows, columns = shape
+        return (rows - self.row + 1) // 2, (columns - self.column + 1) // 2
+
+    def positions(self, offsets: Offsets, shape: tuple[int, int]) -> Positions:
+        """Positions of offsets, int64 (n,), in the flat part of a plane of `shape`."""
+        high, wide = self.sides(shape)
+        lines = offsets // wide
+        channels = lines // high
+        return channels, lines - channels * high, offsets - lines * wide
+
 
 class Neighbour(NamedTuple):
     """A neighbour of a part's positions.
@@ -65,6 +83,13 @@ def parts(number: int, channels: int) -> tuple[Part, ...]:
         Part(number, corner, group, slice(group * size, (group + 1) * size), *offset)
         for corner, (group, offset) in enumerate(zip(groups, _CORNERS, strict=True))
     )
+
+
+def flat(positions: Positions, shape: tuple[int, ...]) -> Offsets:
+    """Offsets of positions, int64 (n,), in an array of `shape`, (channels, rows, columns), that is flat."""
+    channels, rows, columns = positions
+    _, high, wide = shape
+    return (channels * high + rows) * wide + columns  # a quarter of the time of np.ravel_multi_index
 
 
 def pass_of(group: int, row: int, column: int) -> int:

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 MAX_THREADS = 1024
 _MOST_DIGITS, _SHOWN = 9, 20
-_WORTH_THREADS = 1 << 21
+_WORTH_THREADS = 1 << 20
 _thread = threading.local()
 _blas_lock, _blas_users = threading.Lock(), 0
 _blas_limit: Any = None

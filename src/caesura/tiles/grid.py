@@ -198,11 +198,16 @@ class Mosaic:
         return self._tiles[self._key(segment)][1]
 
     def window(self, segment: Segment) -> Float:
-        """The latents of a segment's window, float32 (C, h, w); zero where none have been added."""
+        """The latents of a segment's window, float32 (C, h, w); zero where none have been added.
+
+        They may be those that were added, and are not to be changed.
+        """
         rows, columns = segment.rows.window, segment.columns.window
         tiles = list(self._within(rows, columns))
-        channels = len(tiles[0][1])
-        result = np.zeros((channels, rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        first, latents = tiles[0]
+        if (first.rows.kept, first.columns.kept) == (rows, columns):
+            return latents
+        result = np.zeros((len(latents), rows.stop - rows.start, columns.stop - columns.start), np.float32)
         for other, latents in tiles:
             from_rows, to_rows = overlap(other.rows.kept, rows)
             from_columns, to_columns = overlap(other.columns.kept, columns)

@@ -93,7 +93,8 @@ def _cae2026(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Ca
     coder = Cae2026(conditioning)
     encoded = coder.encode(coder.analyse(pixels))
     payload, weights, shape = encoded.pack(), control_of(conditioning), encoded.latents.values.shape
-    chosen = [[indices for _, indices in one] for one in encoded.passes]
+    chosen = [[part.indices for part in one] for one in encoded.passes]
+    nonzero = [[part.nonzero for part in one] for one in encoded.passes]
 
     def decode() -> None:
         popper = Popper(payload)
@@ -108,8 +109,8 @@ def _cae2026(pixels: NDArray[np.uint8], conditioning: Conditioning) -> tuple[_Ca
             in_pass = parts(number, shape[0])
             for part in in_pass:
                 indices.index(part)
-            for part, (symbols, _) in zip(in_pass, encoded.passes[number], strict=True):
-                indices.update(part, symbols)
+            for part, (offsets, symbols) in zip(in_pass, nonzero[number], strict=True):
+                indices.update(part, part.positions(offsets, shape[1:]), symbols)
 
     coded = sum(int(np.count_nonzero(indices)) for one in chosen for indices in one)
     hyperlatents = encoded.hyperlatents.size
