@@ -1,11 +1,16 @@
-"""The progress bar of commands and scripts: text, bar, text, time remaining."""
+"""The progress bar of commands and scripts: text, bar, text, time remaining.
+
+rich is imported where a bar is made: for a single picture it would take as long as the sessions.
+"""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 
 def bar(before: str, *after: str, console: Console | None = None, transient: bool = True) -> Progress:
@@ -18,6 +23,9 @@ def bar(before: str, *after: str, console: Console | None = None, transient: boo
             what the program prints meanwhile is then left to its own streams.
         transient: remove the bar when it is stopped.
     """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     own = console is None
     return Progress(
         TextColumn(before),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,12 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+import caesura
 from caesura.errors import ConfigError, DependencyError
 from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.models.manifest import MEANS
 from caesura.runtime import onnx_runtime, transform
 
 Pixels = NDArray[np.uint8]
@@ -223,3 +227,66 @@ def test_on_a_gpu_products_are_of_whole_floats(monkeypatch: pytest.MonkeyPatch, 
     (((name, options), rest),) = asked
     assert (name, rest) == ("CUDAExecutionProvider", *CPU)
     assert options["use_tf32"] == "0"
+
+
+# ---- the graphs of a process's first picture
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The graphs that are loaded, in their order, in what is as a process without any."""
+    graphs: list[str] = []
+    usual = onnx_runtime._load
+
+    def noted(bundle: Bundle, graph: str, *rest: Any) -> Any:
+        graphs.append(graph)
+        return usual(bundle, graph, *rest)
+
+    monkeypatch.setattr(onnx_runtime, "_load", noted)
+    onnx_runtime.forget()
+    yield graphs
+    onnx_runtime.forget()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_first_picture_loads_what_it_needs_once(
+    monkeypatch: pytest.MonkeyPatch, loaded: list[str], coffee: Pixels, threads: int
+) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", str(threads))
+    data = caesura.encode(coffee[:64, :64])
+    assert sorted(loaded) == sorted(transform.ENCODING)
+    onnx_runtime.forget()
+    loaded.clear()
+    caesura.decode(data)
+    caesura.decode(data)
+    assert sorted(loaded) == sorted(transform.DECODING)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_preview_loads_no_synthesis(
+    monkeypatch: pytest.MonkeyPatch, loaded: list[str], coffee: Pixels, threads: int
+) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", str(threads))
+    data = caesura.encode(coffee[:64, :64])
+    onnx_runtime.forget()
+    loaded.clear()
+    caesura.decode(data, scale=8)
+    assert sorted(loaded) == sorted(transform.DECODING_LATENTS)
+
+
+def test_graphs_are_loaded_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, loaded: list[str], flagship: Bundle
+) -> None:
+    """Two loads meet at a barrier, which neither passes alone."""
+    barrier, usual = threading.Barrier(2, timeout=60), onnx_runtime._load
+
+    def met(bundle: Bundle, graph: str, *rest: Any) -> Any:
+        barrier.wait()
+        return usual(bundle, graph, *rest)
+
+    monkeypatch.setattr(onnx_runtime, "_load", met)
+    monkeypatch.setenv("CAESURA_THREADS", "2")
+    transform.load(Conditioning(flagship, 5000), MEANS)
+    assert sorted(loaded) == sorted(MEANS)
+    transform.load(Conditioning(flagship, 3000), MEANS)  # one after another, as they are run
+    assert len(loaded) == len(MEANS)

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.filesize import decimal
 
@@ -15,6 +15,9 @@ from caesura import progress
 from caesura.batch.tasks import Task, counted
 from caesura.picture import files, formats
 from caesura.picture.streams import Lines
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -96,22 +99,19 @@ class Report:
         self._processed = 0  # of the total
         self._before = self._after = self._pixels = 0
         self._started = time.perf_counter()
-        self._bar = progress.bar("{task.fields[files]}", "{task.fields[speed]}")
-        self._lines = Lines(self._bar, required=options.as_json)
-        self._row = self._bar.add_task("", total=total, files="", speed="")
-        self._advance()
+        self._bar: Progress | None = None  # until it is shown
+        self._lines = Lines(required=options.as_json)
 
     def __enter__(self) -> Self:
-        if (
-            self._total > 1 and not self._options.dry_run
-        ):  # a single file shows the bar only if its job reports progress
-            self._bar.start()
+        if self._total > 1 and not self._options.dry_run:
+            self._shown_bar()  # a single file shows it only if its job reports progress
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
         if self._ignored:
             self._lines.write(f"ignored: {counted(self._ignored)}", err=True)
             for hint in formats.hints(self._ignored):
@@ -129,8 +129,8 @@ class Report:
 
     def progress(self, done: int, total: int) -> None:
         """Show the steps done and their number, within the current file."""
-        self._bar.start()
-        self._bar.update(self._row, completed=self._processed + done / total)
+        bar = self._shown_bar()
+        bar.update(bar.task_ids[0], completed=self._processed + done / total)
 
     def add(self, outcome: Outcome) -> None:
         """Count and print the outcome of a task."""
@@ -169,12 +169,22 @@ class Report:
                 f"{files.name(task.source)} would be written to {target}", err=self._lines_to_stderr
             )
 
+    def _shown_bar(self) -> Progress:
+        if self._bar is None:
+            self._bar = self._lines.bar = progress.bar("{task.fields[files]}", "{task.fields[speed]}")
+            self._bar.add_task("", total=self._total, files="", speed="")
+            self._advance()
+            self._bar.start()
+        return self._bar
+
     def _advance(self) -> None:
+        if self._bar is None:
+            return
         saved = self._before - self._after
         rate = self._pixels / 1e6 / (time.perf_counter() - self._started)
         sizes = f"{decimal(abs(saved))} {'saved' if saved >= 0 else 'more'}"
         self._bar.update(
-            self._row,
+            self._bar.task_ids[0],
             completed=self._processed,
             files=f"{self._processed}/{self._total} files",
             speed=f"{rate:.2f} megapixels/s  {sizes}",

@@ -126,9 +126,9 @@ class Control:
     def largest_sum(self) -> int:
         """A bound of every partial sum's absolute value, for any inputs and symbols, in any order."""
         bias = np.abs(self.bias.astype(np.int64)).max(0)
-        base = self.limit * np.abs(self.base.astype(np.int64)).sum(0).max((1, 2))
-        near = np.abs(self.near.astype(np.int64)).sum((2, 3))
-        far = np.abs(self.far.astype(np.int64)).sum(2)
+        base, near, far = (np.abs(weights.astype(np.int16)) for weights in (self.base, self.near, self.far))
+        base = self.limit * base.sum(0, dtype=np.int64).max((1, 2))
+        near, far = near.sum((2, 3), dtype=np.int64), far.sum(2, dtype=np.int64)
         return int((bias + base + _LARGEST_MAGNITUDE * (near + far).max(0)).max()) + (1 << FRACTION)
 
 

@@ -17,6 +17,7 @@ from caesura.picture.metadata import MAX_BYTES
 
 # Lossless where the format allows it, since the picture has been coded once.
 _OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {"compress_level": 4},  # half the time of 6, the default, for 5% more bytes
     "JPEG": {"quality": 97, "subsampling": "4:4:4"},
     "WEBP": {"lossless": True, "exact": True},
     "AVIF": {"quality": 97, "subsampling": "4:4:4"},
@@ -41,8 +42,10 @@ else:
 
 def is_picture(path: PurePath) -> bool:
     """Whether the file extension is of a picture format that can be read."""
+    if path.suffix.lower() == ".cae":
+        return False
     kind = format_of(path)
-    return kind in Image.OPEN and kind not in _NOT_READ and path.suffix.lower() != ".cae"
+    return kind in Image.OPEN and kind not in _NOT_READ
 
 
 def hints(endings: Iterable[str]) -> list[str]:
@@ -92,7 +95,7 @@ def opened(content: bytes, name: str, max_pixels: int) -> Image.Image:
 
 def format_of(path: PurePath) -> str | None:
     """Pillow's name of the format of a file extension, or None if it is not known."""
-    return Image.registered_extensions().get(path.suffix.lower())
+    return _registered(path.suffix.lower())
 
 
 def writable_format(suffix: str) -> str:
@@ -101,11 +104,17 @@ def writable_format(suffix: str) -> str:
     Raises:
         FileError: pictures cannot be written in this format.
     """
-    kind = Image.registered_extensions().get(suffix.lower())
+    kind = _registered(suffix.lower())
     if kind is None or kind not in Image.SAVE or suffix.lower() == ".cae":
         known = ".png, .jpg, .webp, .tiff and .avif are"
         raise FileError(f"{suffix or 'no extension'} is not a picture format known here; {known}")
     return kind
+
+
+def _registered(suffix: str) -> str | None:
+    """Pillow's name of the format of an extension; its rarer formats are only imported for others."""
+    Image.preinit()
+    return Image.EXTENSION.get(suffix) or Image.registered_extensions().get(suffix)
 
 
 def saved(picture: Image.Image, kind: str) -> bytes:

@@ -55,15 +55,16 @@ class Lines:
     A stream that cannot be written to, since it is closed or full, is not tried again.
 
     Args:
-        bar: the progress bar, if one is on the terminal.
+        bar: the progress bar, if there is one.
         required: lines on stdout are results; losing one is reported on stderr and sets `lost`.
 
     Attributes:
+        bar: see above; may be set later.
         lost: whether a required line could not be written.
     """
 
-    def __init__(self, bar: Progress, *, required: bool) -> None:
-        self._bar, self._required = bar, required
+    def __init__(self, bar: Progress | None = None, *, required: bool) -> None:
+        self.bar, self._required = bar, required
         self._failed: list[TextIO] = []  # streams that cannot be written to
         self.lost = False
 
@@ -75,8 +76,8 @@ class Lines:
         encoding = stream.encoding or "utf-8"  # file names may not be text in it
         text = text.encode(encoding, "backslashreplace").decode(encoding)
         try:
-            if self._bar.live.is_started and stream.isatty():
-                self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            if self.bar is not None and self.bar.live.is_started and stream.isatty():
+                self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
             else:
                 print(text, file=stream, flush=True)
         except OSError as error:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,10 @@ def run(conditioning: Conditioning, graph: str, feeds: dict[str, NDArray[Any]]) 
         graph: file name, see `manifest`.
         feeds: contiguous arrays; the anchor weights are added here.
     """
-    bundle, weights = conditioning.bundle, conditioning.anchor_weights
-    folded: bytes | None = None
-    if bundle.is_conditioned:
-        folded = _AS_INPUT if conditioning.as_input else weights.tobytes()
-        if conditioning.as_input:
-            feeds = feeds | {ANCHOR_WEIGHTS: weights}
-    session = _session(bundle, graph, folded, threads(), device())
+    folded = _folded(conditioning)
+    if folded == _AS_INPUT:
+        feeds = feeds | {ANCHOR_WEIGHTS: conditioning.anchor_weights}
+    session = _session(conditioning.bundle, graph, folded, threads(), device())
     try:
         output: NDArray[Any] = session.run(None, feeds)[0]
     except Exception as error:  # as below
@@ -67,6 +65,26 @@ def run(conditioning: Conditioning, graph: str, feeds: dict[str, NDArray[Any]]) 
             raise MemoryError(f"{graph}: {error}") from error
         raise
     return output
+
+
+def load(conditioning: Conditioning, graphs: tuple[str, ...]) -> None:
+    """Load a bundle's graphs side by side, once in a process; `run` loads what it lacks one after another."""
+    bundle, folded, count = conditioning.bundle, _folded(conditioning), threads()
+    if min(count, len(graphs)) < 2 or (bundle, graphs) in _loaded_together or device() != "cpu":
+        return
+    _loaded_together.add((bundle, graphs))
+    with ThreadPoolExecutor(min(count, len(graphs))) as pool:
+        list(pool.map(lambda graph: _session(bundle, graph, folded, count, "cpu"), graphs))
+
+
+_loaded_together = set[tuple[Bundle, tuple[str, ...]]]()
+
+
+def _folded(conditioning: Conditioning) -> bytes | None:
+    """What the graphs are loaded for, see `_session`."""
+    if not conditioning.bundle.is_conditioned:
+        return None
+    return _AS_INPUT if conditioning.as_input else conditioning.anchor_weights.tobytes()
 
 
 def device() -> str:
@@ -190,12 +208,14 @@ def forget() -> None:
     """Load all graphs again when they are next run."""
     _loaded.cache_clear()
     _graph.cache_clear()
+    _loaded_together.clear()
 
 
 def _forked() -> None:
     """A forked process lacks the threads of its parent's sessions: using one hangs, ending one crashes."""
     global _graph, _loaded  # noqa: PLW0603 - caches of its own; the parent's are kept and never touched
     _of_parents.append((_graph, _loaded))
+    _loaded_together.clear()
     _loaded = lru_cache(maxsize=_SESSIONS)(_loaded.__wrapped__)
     _graph = lru_cache(maxsize=_SESSIONS)(_graph.__wrapped__)
 

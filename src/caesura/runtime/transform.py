@@ -7,11 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.models.conditioning import OPENVINO, Conditioning
+from caesura.models.conditioning import ONNX_RUNTIME, OPENVINO, Conditioning
 from caesura.models.manifest import ANALYSIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, MEANS, SYNTHESIS
 from caesura.runtime import choice, onnx_runtime
 
 Float = NDArray[np.float32]
+
+ENCODING = (ANALYSIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, *MEANS)  # the largest first
+DECODING_LATENTS = (HYPER_SYNTHESIS, *MEANS)
+DECODING = (SYNTHESIS, *DECODING_LATENTS)
+
+
+def load(conditioning: Conditioning, graphs: tuple[str, ...]) -> None:
+    """Load those of the graphs that the bundle has and ONNX Runtime will run, see `onnx_runtime.load`."""
+    there = (graph for graph in graphs if graph in conditioning.bundle.graphs)
+    onnx_runtime.load(
+        conditioning, tuple(graph for graph in there if choice.of_graph(conditioning, graph) == ONNX_RUNTIME)
+    )
 
 
 def analyse(pixels: NDArray[np.uint8], conditioning: Conditioning) -> Float:

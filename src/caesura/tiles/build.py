@@ -7,6 +7,7 @@ from dataclasses import replace
 from caesura.coding.cae2026 import Cae2026
 from caesura.format.container import Header
 from caesura.models.bundle import Bundle
+from caesura.runtime import transform
 from caesura.tiles.cache import CachedAnalysis, CachedStages, RateControlCache
 from caesura.tiles.encoder import Encoder
 from caesura.tiles.layers import Layers
@@ -34,6 +35,7 @@ def build_encoder(
         cache: what trials of this picture at several ladder positions share.
     """
     layers = Layers.for_header(header, bundle, effort, as_input=cache is not None)
+    transform.load(layers.conditioning, transform.ENCODING)
     analyse = analysis(layers)
     if cache is not None:
         cache.reset(header.ladder_position, bundle.ladder_top)

@@ -19,6 +19,7 @@ from caesura.errors import FormatError, TruncatedError
 from caesura.format.container import Header, SegmentData
 from caesura.models.bundle import PREVIEW_SCALE, Bundle
 from caesura.picture import alpha, pixels
+from caesura.runtime import transform
 from caesura.runtime.parallel import each
 from caesura.tiles import grid
 from caesura.tiles.grid import USUAL_CELLS, Segment, overlap
@@ -67,6 +68,8 @@ class Decoder:
         self._block = max(1, USUAL_CELLS // header.cells)
         self._preview = bundle.preview if preview and header.channels == header.colours else None
         self.scale = 1 if self._preview is None else PREVIEW_SCALE
+        graphs = transform.DECODING if self._preview is None else transform.DECODING_LATENTS
+        transform.load(self._conditioning, graphs)
         self.damaged: set[int] = set()
         rows, columns = region or (slice(0, header.height), slice(0, header.width))
         self._segments = self._layers.grid.within(
