@@ -124,7 +124,7 @@ class Reference:
         onnx = pytest.importorskip("onnx")
         from onnx.reference import ReferenceEvaluator
 
-        model = onnx.load_from_string(bundle.graphs[graph])
+        model = onnx.load_from_string(onnx_runtime._model(bundle, graph))
         rate = next(tensor for tensor in model.graph.initializer if tensor.name == "mix")
         assert mix is not None
         rate.CopyFrom(onnx.numpy_helper.from_array(np.frombuffer(mix, np.float32), "mix"))

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import caesura
+from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from caesura.models.manifest import ANALYSIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, MEANS, SYNTHESIS
@@ -35,14 +36,15 @@ def feeds_of(graph: str, bundle: Bundle) -> Feeds:
         SYNTHESIS: {"input": random.standard_normal((channels, 7, 5), np.float32)},
         HYPER_ANALYSIS: {"input": random.standard_normal((channels, 8, 4), np.float32)},
         HYPER_SYNTHESIS: {"input": random.integers(-9, 9, (bundle.tables.channels, 2, 3)).astype(np.float32)},
-        **dict.fromkeys(MEANS, features | known),
+        MEANS[0]: features,
+        **dict.fromkeys(MEANS[1:], features | known),
     }[graph]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("graph", [ANALYSIS, SYNTHESIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, *MEANS])
 def test_a_shared_session_gives_the_bits_of_one_for_a_position(flagship: Bundle, graph: str) -> None:
-    shared = SharedSession(flagship.graphs[graph], len(flagship.log_gain), load)
+    shared = SharedSession(onnx_runtime._model(flagship, graph), len(flagship.log_gain), load)
     feeds, results = feeds_of(graph, flagship), set()
     for position in POSITIONS:
         weights = Conditioning(flagship, position).anchor_weights
@@ -182,3 +184,24 @@ def test_the_package_onnx_reads_what_is_written(flagship: Bundle) -> None:
     added = flagship.graphs[MEANS[0]] + onnx_file.inputs({"more": (2, 300, 4)})
     more = onnx.load_from_string(added).graph.input[-1]
     assert (more.name, [d.dim_value for d in more.type.tensor_type.shape.dim]) == ("more", [2, 300, 4])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["photo", "photo-psnr"])
+@pytest.mark.parametrize("sides", [(2, 2), (4, 6), (34, 10), (48, 32), (64, 80)])
+def test_the_first_pass_is_the_same_without_what_is_zero_in_it(model: str, sides: tuple[int, int]) -> None:
+    bundle = bundles.load(model)
+    weights = {"anchor_weights": Conditioning(bundle, 3210).anchor_weights}
+    features = np.random.default_rng(5).standard_normal((128, *sides), np.float32)
+    known = np.zeros((bundle.channels, *sides), np.float32)
+    graph = bundle.graphs[MEANS[0]]
+    whole, shorter = load(graph, **weights), load(onnx_file.without_zeros(graph, "known"), **weights)
+    (expected,) = whole.run(None, {"input": features, "known": known})
+    (found,) = shorter.run(None, {"input": features})
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("graph", "name"), [(SYNTHESIS, "input"), (MEANS[0], "input"), (MEANS[0], "none")])
+def test_an_input_that_joins_no_others_is_refused(flagship: Bundle, graph: str, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is not the last channels that one convolution takes"):
+        onnx_file.without_zeros(flagship.graphs[graph], name)

@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-ANCHOR_WEIGHTS = "mix"  # the name of the anchor weights in the graphs
+# Names of inputs in the graphs: the anchor weights, and the latents decoded so far.
+ANCHOR_WEIGHTS, KNOWN = "mix", "known"
 
 # Field numbers of onnx.proto.
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE = 1, 2, 5, 11, 12, 13
-_NODE_INPUT, _NODE_OUTPUT = 1, 2
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR = 1, 2, 4
 _VALUE_NAME, _VALUE_TYPE = 1, 2
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _FLOAT = 1
@@ -119,6 +120,42 @@ def divide(model: bytes, name: str, length: int) -> Divided:
     return Divided(head + inputs({name: (length,)}) + _graph(outputs), tail + _graph(kept), between)
 
 
+def without_zeros(model: bytes, name: str) -> bytes:
+    """The model for an input `name`, (channels, ...), that is zero: the same results without that input.
+
+    By way of other nodes, the input must be the last channels that a convolution takes, joined to others by a
+    concatenation. They are left out, and so are the weights that multiply them.
+
+    Raises:
+        ValueError: the graph is not so.
+    """
+    nodes = [(node, *_ends(node)) for node in _of_graph(model, _GRAPH_NODE)]
+    zero, joined = {name}, ""
+    for node, taken, given in nodes:
+        if not zero.isdisjoint(taken):
+            if (
+                _name(node, _NODE_OPERATOR) == "Concat"
+                and taken[0] not in zero
+                and zero.issuperset(taken[1:])
+            ):
+                joined, others = given[0], taken[0]
+                break
+            zero.update(given)
+    takes = [one for one in nodes if joined in one[1]]
+    if [_name(node, _NODE_OPERATOR) for node, _, _ in takes] != ["Conv"]:
+        raise ValueError(f"{name} is not the last channels that one convolution takes")
+    (conv, taken, given) = takes[0]
+    shorter = _with_input(conv, taken.index(joined), others), [others, *taken[1:]], given
+    stored = next((one[1][0] for one in nodes if taken[1] in one[2]), taken[1])  # in half precision, and cast
+    tensors = {_name(one, _TENSOR_NAME): one for one in _of_graph(model, _GRAPH_INITIALIZER)}
+    inputs = {_name(one, _VALUE_NAME): one for one in _of_graph(model, _GRAPH_INPUT)}
+    weights = _without_last(tensors[stored], _first_side(inputs.pop(name)))
+    results = {_name(value, _VALUE_NAME): value for value in _of_graph(model, _GRAPH_OUTPUT)}
+    rest = [shorter if one is takes[0] else one for one in nodes if joined not in one[2]]
+    around = [value.whole for value in (*inputs.values(), *results.values())]
+    return _cut(model, rest, set(results), stored) + _graph([weights, *around])
+
+
 _Node = tuple[Field, list[str], list[str]]
 
 
@@ -156,6 +193,34 @@ def _ends(node: Field) -> tuple[list[str], list[str]]:
 
 def _name(field: Field, number: int) -> str:
     return next(str(_message(part), "utf-8") for part in fields(_message(field)) if part.number == number)
+
+
+def _with_input(node: Field, number: int, name: str) -> Field:
+    """A node whose input `number` is another."""
+    parts = list(fields(_message(node)))
+    taken = [index for index, part in enumerate(parts) if part.number == _NODE_INPUT]
+    content = [part.whole for part in parts]
+    content[taken[number]] = memoryview(_bytes(_NODE_INPUT, name.encode()))
+    return next(fields(_bytes(_GRAPH_NODE, b"".join(content))))
+
+
+def _first_side(value: Field) -> int:
+    """The first side of a graph's input, which is fixed."""
+    message = _message(value)
+    for number in (_VALUE_TYPE, 1, 2, 1):  # TypeProto: tensor_type, its shape, dim
+        message = next(_message(part) for part in fields(message) if part.number == number)
+    return next(part.value for part in fields(message) if part.number == 1 and isinstance(part.value, int))
+
+
+def _without_last(initializer: Field, count: int) -> bytes:
+    """An initializer, (channels, inputs, ...), without the weights of its last inputs."""
+    parts = list(fields(_message(initializer)))
+    channels, inputs, *sides = _dims(parts)
+    raw = next(_message(part) for part in parts if part.number == _TENSOR_RAW)
+    kept = np.frombuffer(raw, np.uint8).reshape(channels, inputs, -1)[:, : inputs - count]
+    dims = [_integer(_TENSOR_DIMS, side) for side in (channels, inputs - count, *sides)]
+    rest = [part.whole for part in parts if part.number not in (_TENSOR_DIMS, _TENSOR_RAW)]
+    return _bytes(_GRAPH_INITIALIZER, b"".join([*dims, *rest, _bytes(_TENSOR_RAW, kept.tobytes())]))
 
 
 def _dims(parts: Iterable[Field]) -> list[int]:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
+from caesura.models.manifest import MEANS
 from caesura.runtime import onnx_file
-from caesura.runtime.onnx_file import ANCHOR_WEIGHTS
+from caesura.runtime.onnx_file import ANCHOR_WEIGHTS, KNOWN
 from caesura.runtime.parallel import threads
 from caesura.runtime.shared_session import Session, SharedSession
 
@@ -131,7 +132,7 @@ class _Graph:
         return self._others(weights)
 
     def _for_others(self) -> Callable[[bytes], Session]:
-        model, anchors = self._bundle.graphs[self._graph], len(self._bundle.log_gain)
+        model, anchors = _model(self._bundle, self._graph), len(self._bundle.log_gain)
         try:
             shared = SharedSession(model, anchors, partial(_make, threads=self._threads))
         except Exception:  # the library raises many kinds; sessions for one position each do as well
@@ -158,21 +159,28 @@ def _load(
     bundle: Bundle, graph: str, weights: bytes | None, threads: int, device: str
 ) -> onnxruntime.InferenceSession:
     """Load a graph; see `_session`."""
-    model, anchors = bundle.graphs[graph], len(bundle.log_gain)
+    anchors = len(bundle.log_gain)
     constant = None
     if weights is not None:
         constant = (
             np.zeros(anchors, np.float32) if weights == _AS_INPUT else np.frombuffer(weights, np.float32)
         )
-    if weights == _AS_INPUT:
-        model += onnx_file.inputs({ANCHOR_WEIGHTS: (anchors,)})
     try:
+        model = _model(bundle, graph)
+        if weights == _AS_INPUT:
+            model += onnx_file.inputs({ANCHOR_WEIGHTS: (anchors,)})
         session = _make(model, threads=threads, device=device, anchor_weights=constant)
     except Exception as error:  # the library raises many kinds, none with a common base but this
         raise ModelError(f"model {bundle.name}: {graph} cannot be loaded: {error}") from error
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():  # it would go on without
         raise DependencyError("CAESURA_DEVICE is 'cuda'; CUDA's libraries or a GPU are missing")
     return session
+
+
+def _model(bundle: Bundle, graph: str) -> bytes:
+    """The serialized graph; that of the first pass without the latents decoded so far, which are zero."""
+    model = bundle.graphs[graph]
+    return onnx_file.without_zeros(model, KNOWN) if graph == MEANS[0] else model
 
 
 def _make(

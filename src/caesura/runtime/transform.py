@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from caesura.models.conditioning import ONNX_RUNTIME, OPENVINO, Conditioning
 from caesura.models.manifest import ANALYSIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, MEANS, SYNTHESIS
 from caesura.runtime import choice, onnx_runtime
+from caesura.runtime.onnx_file import KNOWN
 
 Float = NDArray[np.float32]
 
@@ -70,13 +71,14 @@ def means(number: int, features: Float, known: Float, conditioning: Conditioning
     Args:
         number: 0 to 3.
         features: float32 (F, 2h, 2w), from `hyper_synthesise`.
-        known: float32 (channels, 2h, 2w), latents decoded so far, zero elsewhere.
+        known: float32 (channels, 2h, 2w), latents decoded so far, zero elsewhere; not looked at in pass 0.
         conditioning: the model at a ladder position.
 
     Returns:
         float32 (channels, h, w), one of each cell of 2x2, in units of `known`.
     """
-    return _run(conditioning, MEANS[number], input=features, known=known)
+    decoded = {KNOWN: known} if number else {}
+    return _run(conditioning, MEANS[number], input=features, **decoded)
 
 
 def _run(conditioning: Conditioning, graph: str, **inputs: NDArray[Any]) -> NDArray[Any]:
