@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,11 +16,11 @@ import pytest
 from numpy.typing import NDArray
 
 import caesura
-from caesura.errors import ConfigError, DependencyError
+from caesura.errors import ConfigError, DependencyError, ModelError
 from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
-from caesura.models.manifest import MEANS
+from caesura.models.manifest import MEANS, SYNTHESIS
 from caesura.runtime import onnx_runtime, transform
 
 Pixels = NDArray[np.uint8]
@@ -290,3 +293,28 @@ def test_graphs_are_loaded_side_by_side(
     assert sorted(loaded) == sorted(MEANS)
     transform.load(Conditioning(flagship, 3000), MEANS)  # one after another, as they are run
     assert len(loaded) == len(MEANS)
+
+
+def test_a_graph_that_cannot_be_loaded_is_reported_when_it_is_run(
+    monkeypatch: pytest.MonkeyPatch, loaded: list[str], flagship: Bundle
+) -> None:
+    damaged = dataclasses.replace(flagship, graphs={**flagship.graphs, SYNTHESIS: b"damaged"})
+    monkeypatch.setenv("CAESURA_THREADS", "2")
+    transform.load(Conditioning(damaged, 5000), transform.DECODING)
+    assert SYNTHESIS in loaded
+    with pytest.raises(ModelError, match=r"synthesis\.onnx cannot be loaded"):
+        transform.synthesise(np.zeros((flagship.channels, 4, 4), np.float32), Conditioning(damaged, 5000))
+
+
+def test_graphs_loaded_side_by_side_keep_no_bundle_alive(
+    monkeypatch: pytest.MonkeyPatch, loaded: list[str], flagship: Bundle
+) -> None:
+    monkeypatch.setenv("CAESURA_THREADS", "2")
+    other = dataclasses.replace(flagship)
+    transform.load(Conditioning(other, 5000), MEANS)
+    assert len(loaded) == len(MEANS)
+    onnx_runtime._graph.cache_clear()
+    found = weakref.ref(other)
+    del other
+    gc.collect()
+    assert found() is None

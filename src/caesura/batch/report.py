@@ -171,10 +171,11 @@ class Report:
 
     def _shown_bar(self) -> Progress:
         if self._bar is None:
-            self._bar = self._lines.bar = progress.bar("{task.fields[files]}", "{task.fields[speed]}")
-            self._bar.add_task("", total=self._total, files="", speed="")
+            bar = progress.bar("{task.fields[files]}", "{task.fields[speed]}")
+            bar.add_task("", total=self._total, files="", speed="")
+            self._bar = self._lines.bar = bar
             self._advance()
-            self._bar.start()
+            bar.start()
         return self._bar
 
     def _advance(self) -> None:

@@ -22,7 +22,7 @@ from caesura.coding.refine import refine
 from caesura.entropy import factorized, grouped
 from caesura.entropy.coder import Popper, Pusher
 from caesura.entropy.control import Control, Indices
-from caesura.entropy.passes import PASSES, Part, flat, parts
+from caesura.entropy.passes import PASSES, Part, flat_offsets, parts
 from caesura.models.bundle import HYPER
 from caesura.models.conditioning import Conditioning
 from caesura.runtime import transform
@@ -38,12 +38,12 @@ Distortion = Callable[[Float], tuple[float, Float]]
 
 
 class CodedPart(NamedTuple):
-    """The symbols of a part, of those alone that are coded: the others are zero.
+    """The table indices of a part, and its symbols where these are not 0; elsewhere they are zero.
 
     Attributes:
-        indices: table indices, uint8 (channels, h, w); 0 where nothing is coded.
-        offsets: of what is coded, int64 (n,), in the flat part.
-        symbols: int32 (n,).
+        indices: uint8 (channels, h, w).
+        offsets: where they are not 0, int64 (n,), in the flat part.
+        symbols: there, int32 (n,); most of them are zero too.
     """
 
     indices: NDArray[np.uint8]
@@ -51,19 +51,16 @@ class CodedPart(NamedTuple):
     symbols: Symbols
 
     @property
-    def chosen(self) -> NDArray[np.uint8]:
-        """Table indices of the symbols, uint8 (n,)."""
-        return self.indices.take(self.offsets)
-
-    @property
     def nonzero(self) -> tuple[NDArray[np.int64], Symbols]:
-        """The symbols that are not zero, few: their offsets and they themselves."""
+        """Offsets of the symbols that are not zero, and these."""
         nonzero = np.flatnonzero(self.symbols != 0)
         return self.offsets.take(nonzero), self.symbols.take(nonzero)
 
     def bits(self, control: Control) -> float:
-        """What the symbols cost."""
-        return rounding.cost(self.symbols, self.chosen, control)
+        """What all symbols cost, each by the table of its index."""
+        symbols = np.zeros(self.indices.size, np.int32)
+        symbols[self.offsets] = self.symbols
+        return rounding.cost(symbols, self.indices.reshape(-1), control)
 
 
 class Encoded(NamedTuple):
@@ -92,7 +89,7 @@ class Encoded(NamedTuple):
     def pack(self) -> bytes:
         """See `base.Encoded`."""
         pusher = Pusher()
-        coded = [[(part.symbols, part.chosen) for part in parts] for parts in self.passes]
+        coded = [[(part.symbols, part.indices.take(part.offsets)) for part in parts] for parts in self.passes]
         grouped.push_passes(pusher, coded, self.latents.control.tables)
         factorized.push(pusher, self.hyperlatents, self.latents.conditioning.tables)
         return pusher.bytes()
@@ -207,7 +204,8 @@ class ProgressiveLatents:
         even_rows, even_columns = rows + rows % 2, columns + columns % 2  # the networks take cells of 2x2
         features = transform.hyper_synthesise(hyperlatents, conditioning)
         self._features = np.ascontiguousarray(features[:, :even_rows, :even_columns])
-        # Written now: memory that is read before it is written is mapped twice, which takes 3 ms a megapixel.
+        # Not np.zeros: the network would read memory that is not written yet, which the system maps for that
+        # and again when it is written, in 3 ms a megapixel.
         self._known = np.full((self.control.channels, even_rows, even_columns), 0, np.float32)
         self.values = self._known[:, :rows, :columns]
 
@@ -235,9 +233,9 @@ class ProgressiveLatents:
         channels, rows, columns = positions
         means, known = self._means[part.channels], self._known[part.channels]
         # Computed in float64, in which integers and float32 are added.
-        moved = symbols + means.reshape(-1).take(flat(positions, means.shape))
+        moved = symbols + means.reshape(-1).take(flat_offsets(positions, means.shape))
         there = channels, 2 * rows + part.row, 2 * columns + part.column
-        known.reshape(-1)[flat(there, known.shape)] = moved * inverse_gain.reshape(-1).take(channels)
+        known.reshape(-1)[flat_offsets(there, known.shape)] = moved * inverse_gain.reshape(-1).take(channels)
 
 
 def control_of(conditioning: Conditioning) -> Control:

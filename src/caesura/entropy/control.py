@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.entropy.passes import PASSES, Part, Positions, coded_neighbours, flat, parts
+from caesura.entropy.passes import PASSES, Part, Positions, coded_neighbours, flat_offsets, parts
 from caesura.entropy.tables import Table
 from caesura.errors import ModelError
 
@@ -104,7 +104,7 @@ class Control:
         return self._matrices[part.number][part.corner][0]
 
     def far_of(self, part: Part) -> NDArray[np.float32]:
-        """`far` of a part: float32 (number C/4, C/4), what it looks at first, in the order of the passes."""
+        """`far` of a part: float32 (number C/4, C/4), a row for each channel of earlier passes, in order."""
         return self._matrices[part.number][part.corner][1]
 
     @cached_property
@@ -154,18 +154,18 @@ class Indices:
             shape: (h, w) of the plane; at most (hh, ww) times `control.below`.
         """
         self._control, self._shape, self._inputs_shape = control, shape, inputs.shape[1:]
-        self._live = np.flatnonzero(inputs.any((1, 2)))
-        live = inputs.reshape(len(inputs), -1)[self._live]
+        self._input_channels = np.flatnonzero(inputs.any((1, 2)))
+        planes = inputs.reshape(len(inputs), -1)[self._input_channels]
         # The last row is for the bias.
-        self._inputs = np.ones((len(live) + 1, live.shape[1]), np.float32)
-        np.clip(live, -control.limit, control.limit, out=self._inputs[:-1], casting="unsafe")
+        self._inputs = np.ones((len(planes) + 1, planes.shape[1]), np.float32)
+        np.clip(planes, -control.limit, control.limit, out=self._inputs[:-1], casting="unsafe")
         # With half a step, so that rounding down rounds to the nearest.
         self._bias = (control.bias[row] + (1 << FRACTION >> 1)).astype(np.float32)
         rows, columns = self._cells = -(-shape[0] // 2), -(-shape[1] // 2)
-        # By corner, for `far`: the magnitudes of channels that are not zero, one below another, and which
-        # rows of `far_of` they are for.
+        # By corner, for `far`: the planes of channels that are not zero, one below another, and which rows of
+        # `far_of` they are for. The rows that are not reached take no memory.
         self._known = np.zeros((PASSES, control.channels, rows, columns), np.float32)
-        self._seen = [np.zeros(0, np.int64) for _ in range(PASSES)]
+        self._known_channels = [np.zeros(0, np.int64) for _ in range(PASSES)]
         # By corner, for `near`: a row above and below and a column between the rows, all zero. A neighbour of
         # every element is then a slice of the flat plane; one element before and after make room for it.
         self._width = columns + 1
@@ -176,9 +176,9 @@ class Indices:
         sums = self._base(part)
         if part.number:
             sums += self._near(part)
-            seen = self._seen[part.corner]
-            far = self._control.far_of(part).take(seen, axis=0)
-            known = self._known[part.corner, : len(seen)].reshape(-1, sums[0].size)
+            channels = self._known_channels[part.corner]
+            far = self._control.far_of(part).take(channels, axis=0)
+            known = self._known[part.corner, : len(channels)].reshape(-1, sums[0].size)
             sums += (far.T @ known).reshape(sums.shape)
         sums *= 1 / (1 << FRACTION)
         # The smallest index is not below 0, so that the conversion rounds down.
@@ -199,12 +199,13 @@ class Indices:
         around = self._around[part.corner, part.channels]
         start = 1 + self._width
         around.reshape(-1)[channels * around.shape[1] + rows * self._width + columns + start] = magnitudes
-        live = np.zeros(len(around), np.bool_)
-        live[channels] = True
-        known, seen = self._known[part.corner], self._seen[part.corner]
-        places = (len(seen) - 1 + np.cumsum(live))[channels]
-        known.reshape(-1)[flat((places, rows, columns), known.shape)] = magnitudes
-        self._seen[part.corner] = np.concatenate([seen, part.number * len(live) + np.flatnonzero(live)])
+        is_new = np.zeros(len(around), np.bool_)
+        is_new[channels] = True
+        known, before = self._known[part.corner], self._known_channels[part.corner]
+        known_row = len(before) - 1 + np.cumsum(is_new)  # by channel
+        known.reshape(-1)[flat_offsets((known_row[channels], rows, columns), known.shape)] = magnitudes
+        new = part.number * len(is_new) + np.flatnonzero(is_new)
+        self._known_channels[part.corner] = np.concatenate([before, new])
 
     @property
     def magnitudes(self) -> NDArray[np.uint8]:
@@ -223,7 +224,7 @@ class Indices:
         below = self._control.below // 2
         base = self._control.base_of(part)
         matrix = np.empty((len(self._inputs), base.shape[1]), np.float32)
-        base.take(self._live, axis=0, out=matrix[:-1])
+        base.take(self._input_channels, axis=0, out=matrix[:-1])
         matrix[-1].reshape(below**2, -1)[:] = self._bias[part.channels]
         high, wide = self._inputs_shape
         spread = (matrix.T @ self._inputs).reshape(below, below, -1, high, wide)

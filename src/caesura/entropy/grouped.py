@@ -1,6 +1,6 @@
 """Symbols that each have a table index: sorted by index, so that each table codes one run.
 
-Index 0 means that the symbol is zero; it is not coded.
+Index 0 means that the symbol is zero; it is not coded. What is pushed has no such symbols.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from caesura.entropy import symbols as coded
 from caesura.entropy.coder import Popper, Pusher
+from caesura.entropy.passes import Offsets
 from caesura.entropy.tables import Table
 
 Symbols = NDArray[np.int32]
 Indices = NDArray[np.uint8]
-Offsets = NDArray[np.int64]
 
 
 def push_passes(

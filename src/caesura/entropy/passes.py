@@ -85,7 +85,7 @@ def parts(number: int, channels: int) -> tuple[Part, ...]:
     )
 
 
-def flat(positions: Positions, shape: tuple[int, ...]) -> Offsets:
+def flat_offsets(positions: Positions, shape: tuple[int, ...]) -> Offsets:
     """Offsets of positions, int64 (n,), in an array of `shape`, (channels, rows, columns), that is flat."""
     channels, rows, columns = positions
     _, high, wide = shape

@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Container
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+if TYPE_CHECKING:  # takes longer to import than PIL.Image does, and few pictures need it
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 HEAD = b"II*\0\x08\0\0\0"  # header of a little-endian TIFF; the first directory follows
 XMP, ICC = 700, 34675
@@ -41,6 +43,8 @@ def from_image(image: Image.Image) -> bytes:
     """
     # The base class's method: PNG's own loads all pixels first, since EXIF may follow them.
     exif = Image.Image.getexif(image)
+    if not exif:
+        return b""
     if image.format == "TIFF":
         made = directory(exif, exclude={*LAYOUT, XMP, ICC}, max_bytes=_MAX_TIFF_TAG)
     else:
@@ -66,6 +70,8 @@ def directory(
     Warns:
         UserWarning: tags are damaged or too large, and left out.
     """
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
     made, lost = ImageFileDirectory_v2(head), []
     tags = (
         {*exif, _EXIF, _GPS} if exif else ()

@@ -112,7 +112,7 @@ def writable_format(suffix: str) -> str:
 
 
 def _registered(suffix: str) -> str | None:
-    """Pillow's name of the format of an extension; its rarer formats are only imported for others."""
+    """Pillow's name of the format of an extension; its rarer formats are imported if no usual one has it."""
     Image.preinit()
     return Image.EXTENSION.get(suffix) or Image.registered_extensions().get(suffix)
 

@@ -55,11 +55,11 @@ class Lines:
     A stream that cannot be written to, since it is closed or full, is not tried again.
 
     Args:
-        bar: the progress bar, if there is one.
+        bar: the progress bar, if there is one already.
         required: lines on stdout are results; losing one is reported on stderr and sets `lost`.
 
     Attributes:
-        bar: see above; may be set later.
+        bar: the progress bar; None until one is shown.
         lost: whether a required line could not be written.
     """
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from caesura.picture import exif, extended_xmp, metadata
 from caesura.picture.metadata import ROTATING, Metadata
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 # Formats that Pillow writes and reads ICC profile, EXIF and XMP in; other formats hold none of them.
 FORMATS = frozenset({"AVIF", "HEIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"})

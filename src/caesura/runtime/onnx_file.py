@@ -23,6 +23,9 @@ _NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR = 1, 2, 4
 _VALUE_NAME, _VALUE_TYPE = 1, 2
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _FLOAT = 1
+_KEEPS_ZERO = frozenset(
+    {"Cast", "Div", "Mul", "Reshape", "Unsqueeze"}
+)  # operators: zero if the first input is
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -132,21 +135,19 @@ def without_zeros(model: bytes, name: str) -> bytes:
     nodes = [(node, *_ends(node)) for node in _of_graph(model, _GRAPH_NODE)]
     zero, joined = {name}, ""
     for node, taken, given in nodes:
-        if not zero.isdisjoint(taken):
-            if (
-                _name(node, _NODE_OPERATOR) == "Concat"
-                and taken[0] not in zero
-                and zero.issuperset(taken[1:])
-            ):
-                joined, others = given[0], taken[0]
-                break
+        operator = _name(node, _NODE_OPERATOR)
+        if operator in _KEEPS_ZERO and taken[0] in zero:
             zero.update(given)
+        if operator == "Concat" and taken[0] not in zero and taken[1] in zero and len(taken) == 2:
+            joined, others = given[0], taken[0]
+            break
     takes = [one for one in nodes if joined in one[1]]
     if [_name(node, _NODE_OPERATOR) for node, _, _ in takes] != ["Conv"]:
         raise ValueError(f"{name} is not the last channels that one convolution takes")
     (conv, taken, given) = takes[0]
     shorter = _with_input(conv, taken.index(joined), others), [others, *taken[1:]], given
-    stored = next((one[1][0] for one in nodes if taken[1] in one[2]), taken[1])  # in half precision, and cast
+    casts = {one[2][0]: one[1][0] for one in nodes if _name(one[0], _NODE_OPERATOR) == "Cast"}
+    stored = casts.get(taken[1], taken[1])  # in half precision
     tensors = {_name(one, _TENSOR_NAME): one for one in _of_graph(model, _GRAPH_INITIALIZER)}
     inputs = {_name(one, _VALUE_NAME): one for one in _of_graph(model, _GRAPH_INPUT)}
     weights = _without_last(tensors[stored], _first_side(inputs.pop(name)))

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import onnxruntime
@@ -69,16 +70,22 @@ def run(conditioning: Conditioning, graph: str, feeds: dict[str, NDArray[Any]]) 
 
 
 def load(conditioning: Conditioning, graphs: tuple[str, ...]) -> None:
-    """Load a bundle's graphs side by side, once in a process; `run` loads what it lacks one after another."""
+    """Load graphs of a bundle side by side, the first time that these are asked for in a process.
+
+    It only saves time: `run` loads what it lacks, and reports what cannot be loaded. With one thread or on a
+    GPU nothing is done.
+    """
     bundle, folded, count = conditioning.bundle, _folded(conditioning), threads()
-    if min(count, len(graphs)) < 2 or (bundle, graphs) in _loaded_together or device() != "cpu":
+    begun = _begun.setdefault(bundle, set())
+    if min(count, len(graphs)) < 2 or graphs in begun or device() != "cpu":
         return
-    _loaded_together.add((bundle, graphs))
-    with ThreadPoolExecutor(min(count, len(graphs))) as pool:
+    begun.add(graphs)
+    # The latter at the end of the interpreter, when no more threads can be started.
+    with contextlib.suppress(ModelError, RuntimeError), ThreadPoolExecutor(min(count, len(graphs))) as pool:
         list(pool.map(lambda graph: _session(bundle, graph, folded, count, "cpu"), graphs))
 
 
-_loaded_together = set[tuple[Bundle, tuple[str, ...]]]()
+_begun = WeakKeyDictionary[Bundle, set[tuple[str, ...]]]()
 
 
 def _folded(conditioning: Conditioning) -> bytes | None:
@@ -216,14 +223,14 @@ def forget() -> None:
     """Load all graphs again when they are next run."""
     _loaded.cache_clear()
     _graph.cache_clear()
-    _loaded_together.clear()
+    _begun.clear()
 
 
 def _forked() -> None:
     """A forked process lacks the threads of its parent's sessions: using one hangs, ending one crashes."""
     global _graph, _loaded  # noqa: PLW0603 - caches of its own; the parent's are kept and never touched
     _of_parents.append((_graph, _loaded))
-    _loaded_together.clear()
+    _begun.clear()
     _loaded = lru_cache(maxsize=_SESSIONS)(_loaded.__wrapped__)
     _graph = lru_cache(maxsize=_SESSIONS)(_graph.__wrapped__)
 

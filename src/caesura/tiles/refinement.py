@@ -56,7 +56,7 @@ class RefinedStages:
             pixels = strip.cropped(strip.rgb, segment.rows.window, segment.columns.window)
             refined = self._coder.refine(
                 start,
-                mosaic.window(segment).copy(),
+                mosaic.window(segment).copy(),  # which refining changes
                 (segment.rows.inner, segment.columns.inner),
                 self._refinement.distortion(pixels, self.layers.conditioning),
                 progress,
