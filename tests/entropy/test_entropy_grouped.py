@@ -30,20 +30,10 @@ index_arrays = st.one_of(
 )
 
 
-def pushed(symbols: Symbols, indices: NDArray[np.uint8]) -> Pusher:
-    """What codes symbols, those whose index is not 0."""
-    pusher = Pusher()
-    push(pusher, symbols, indices)
-    return pusher
-
-
-def push(pusher: Pusher, symbols: Symbols, indices: NDArray[np.uint8]) -> None:
-    grouped.push(pusher, symbols[indices > 0], indices[indices > 0], TABLES)
-
-
 def pop(popper: Popper, indices: NDArray[np.uint8]) -> Symbols:
     """All symbols, those that are zero as well."""
     offsets, nonzero = grouped.pop(popper, indices, TABLES)
+    assert nonzero.dtype == np.int32
     assert nonzero.all()
     assert len(np.unique(offsets)) == len(offsets)
     symbols = np.zeros(len(indices), np.int32)
@@ -63,12 +53,12 @@ def grouped_cases(draw: st.DrawFn) -> tuple[Symbols, NDArray[np.uint8]]:
 @pytest.mark.slow
 @given(st.lists(grouped_cases(), max_size=4))
 @settings(max_examples=200)
-def test_symbols_come_back_by_their_indices(sequences: list[tuple[Symbols, NDArray[np.uint8]]]) -> None:
+def test_symbols_come_back_by_their_indices(pushed: list[tuple[Symbols, NDArray[np.uint8]]]) -> None:
     pusher = Pusher()
-    for symbols, indices in reversed(sequences):
-        push(pusher, symbols, indices)
+    for symbols, indices in reversed(pushed):
+        grouped.push(pusher, symbols, indices, TABLES)
     popper = Popper(pusher.bytes())
-    for symbols, indices in sequences:
+    for symbols, indices in pushed:
         np.testing.assert_array_equal(pop(popper, indices), symbols)
     popper.finish()
 
@@ -76,10 +66,9 @@ def test_symbols_come_back_by_their_indices(sequences: list[tuple[Symbols, NDArr
 @given(st.lists(grouped_cases(), min_size=1, max_size=4))
 @settings(max_examples=20)
 def test_parts_of_a_pass_come_back_as_one_sequence(parts: list[tuple[Symbols, NDArray[np.uint8]]]) -> None:
-    coded = [(symbols[indices > 0], indices[indices > 0]) for symbols, indices in parts]
-    pusher = Pusher()
-    grouped.push_passes(pusher, [coded], TABLES)
-    joined = pushed(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    pusher, joined = Pusher(), Pusher()
+    grouped.push_passes(pusher, [parts], TABLES)
+    grouped.push(joined, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), TABLES)
     assert pusher.bytes() == joined.bytes()
     popper = Popper(pusher.bytes())
     popped = grouped.pop_pass(popper, [indices for _, indices in parts], TABLES)
@@ -92,38 +81,44 @@ def test_parts_of_a_pass_come_back_as_one_sequence(parts: list[tuple[Symbols, ND
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
 def test_index_zero_codes_nothing(count: int) -> None:
+    indices, pusher = np.zeros(count, np.uint8), Pusher()
+    grouped.push(pusher, np.zeros(count, np.int32), indices, TABLES)
+    assert pusher.bytes() == b""
     popper = Popper(b"")
-    assert not pop(popper, np.zeros(count, np.uint8)).any()
+    assert not pop(popper, indices).any()
     popper.finish()
 
 
 @pytest.mark.slow
 @given(grouped_cases(), st.integers(0, 60))
-def test_an_index_of_zero_takes_nothing_from_the_others(
-    case: tuple[Symbols, NDArray[np.uint8]], place: int
-) -> None:
+def test_symbols_at_index_zero_change_no_byte(case: tuple[Symbols, NDArray[np.uint8]], place: int) -> None:
     symbols, indices = case
     place = min(place, len(indices))
-    popper = Popper(pushed(symbols, indices).bytes())
-    popped = pop(popper, np.insert(indices, place, 0))
-    popper.finish()
-    np.testing.assert_array_equal(popped, np.insert(symbols, place, 0))
+    longer = np.insert(symbols, place, 0), np.insert(indices, place, 0)
+    sizes = []
+    for values, chosen in (case, longer):
+        pusher = Pusher()
+        grouped.push(pusher, values, chosen, TABLES)
+        sizes.append(pusher.bytes())
+    assert sizes[0] == sizes[1]
 
 
 def test_symbols_of_one_index_keep_their_order() -> None:
     symbols, indices = np.array([3, -3, 2, 1, -1, 0], np.int32), np.array([9, 4, 9, 4, 4, 9], np.uint8)
-    by_hand = Pusher()
+    pusher, by_hand = Pusher(), Pusher()
+    grouped.push(pusher, symbols, indices, TABLES)
     coded.push(by_hand, np.array([3, 2, 0], np.int32), TABLES[9])  # the last table first: it is a stack
     coded.push(by_hand, np.array([-3, 1, -1], np.int32), TABLES[4])
-    assert pushed(symbols, indices).bytes() == by_hand.bytes()
+    assert pusher.bytes() == by_hand.bytes()
 
 
 def test_every_symbol_is_coded_at_every_index() -> None:
     symbols = np.array([SYMBOL_MIN, SYMBOL_MAX, -64, -1, 0, 1, 64], np.int32)
     indices = np.repeat(np.arange(1, INDICES, dtype=np.uint8), len(symbols))
-    symbols = np.tile(symbols, INDICES - 1)
-    popped = pop(Popper(pushed(symbols, indices).bytes()), indices)
-    np.testing.assert_array_equal(popped, symbols)
+    pusher = Pusher()
+    grouped.push(pusher, np.tile(symbols, INDICES - 1), indices, TABLES)
+    popped = pop(Popper(pusher.bytes()), indices)
+    np.testing.assert_array_equal(popped, np.tile(symbols, INDICES - 1))
 
 
 @pytest.mark.slow

@@ -252,29 +252,23 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("scale", "decoding"), [(1, transform.DECODING), (8, transform.DECODING_LATENTS)])
 def test_a_first_picture_loads_what_it_needs_once(
-    monkeypatch: pytest.MonkeyPatch, loaded: list[str], coffee: Pixels, threads: int
+    monkeypatch: pytest.MonkeyPatch,
+    loaded: list[str],
+    coffee: Pixels,
+    threads: int,
+    scale: int,
+    decoding: tuple[str, ...],
 ) -> None:
     monkeypatch.setenv("CAESURA_THREADS", str(threads))
     data = caesura.encode(coffee[:64, :64])
     assert sorted(loaded) == sorted(transform.ENCODING)
     onnx_runtime.forget()
     loaded.clear()
-    caesura.decode(data)
-    caesura.decode(data)
-    assert sorted(loaded) == sorted(transform.DECODING)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_preview_loads_no_synthesis(
-    monkeypatch: pytest.MonkeyPatch, loaded: list[str], coffee: Pixels, threads: int
-) -> None:
-    monkeypatch.setenv("CAESURA_THREADS", str(threads))
-    data = caesura.encode(coffee[:64, :64])
-    onnx_runtime.forget()
-    loaded.clear()
-    caesura.decode(data, scale=8)
-    assert sorted(loaded) == sorted(transform.DECODING_LATENTS)
+    for _ in range(2):
+        caesura.decode(data, scale=scale)
+    assert sorted(loaded) == sorted(decoding)
 
 
 def test_graphs_are_loaded_side_by_side(

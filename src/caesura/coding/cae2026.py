@@ -204,9 +204,7 @@ class ProgressiveLatents:
         even_rows, even_columns = rows + rows % 2, columns + columns % 2  # the networks take cells of 2x2
         features = transform.hyper_synthesise(hyperlatents, conditioning)
         self._features = np.ascontiguousarray(features[:, :even_rows, :even_columns])
-        # Not np.zeros: the network would read memory that is not written yet, which the system maps for that
-        # and again when it is written, in 3 ms a megapixel.
-        self._known = np.full((self.control.channels, even_rows, even_columns), 0, np.float32)
+        self._known = np.zeros((self.control.channels, even_rows, even_columns), np.float32)
         self.values = self._known[:, :rows, :columns]
 
     @property

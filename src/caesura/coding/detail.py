@@ -48,7 +48,7 @@ def encode(rgb: Pixels, base: Pixels, magnitudes: NDArray[np.uint8], conditionin
     for number in range(PASSES):
         in_pass = parts(number, BANDS)
         flat = [symbols[part.at].reshape(-1) for part in in_pass]
-        chosen = [indices.index(part).reshape(-1) for part in in_pass]  # never 0
+        chosen = [indices.index(part).reshape(-1) for part in in_pass]
         coded.append(list(zip(flat, chosen, strict=True)))
         for part, found in zip(in_pass, flat, strict=True):
             nonzero = np.flatnonzero(found != 0)

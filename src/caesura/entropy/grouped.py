@@ -1,6 +1,6 @@
 """Symbols that each have a table index: sorted by index, so that each table codes one run.
 
-Index 0 means that the symbol is zero; it is not coded. What is pushed has no such symbols.
+Index 0 means that the symbol is zero; it is not coded.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def pop_pass(
 
 
 def push(pusher: Pusher, symbols: Symbols, indices: Indices, tables: Sequence[Table]) -> None:
-    """Push symbols, int32 (n,), each with the table of its index, uint8 (n,), none of them 0."""
+    """Push symbols, int32 (n,), each with the table of its index, uint8 (n,); zero where the index is 0."""
     order, runs = _runs(indices)
     ordered = symbols.take(order)
     for index, run in reversed(runs):
@@ -69,7 +69,7 @@ def pop(popper: Popper, indices: Indices, tables: Sequence[Table]) -> tuple[Offs
 
 
 def _runs(indices: Indices) -> tuple[Offsets, list[tuple[int, slice]]]:
-    """The order of symbols by rising index, and where in it each index is; index 0 does not occur."""
+    """The order of symbols by rising index, and where in it each index but 0 is."""
     order = np.argsort(indices, kind="stable")
     rising = indices.take(order)
     ends = np.searchsorted(rising, np.arange(rising[-1] + 1 if len(rising) else 0), "right").tolist()
