@@ -121,7 +121,7 @@ def encode_source(
     header.check(max_pixels)
     refinement = Refinement(_distortion, progress) if options.refines else None
     if options.target is None:
-        encoder = build_encoder(header, bundle, options.effort, refinement=refinement)
+        encoder = build_encoder(header, bundle, options.effort, exact=options.exact, refinement=refinement)
         return encoder.file(source, max_pixels)
     return encode_to_target(
         options.target,
@@ -129,6 +129,7 @@ def encode_source(
         header,
         bundle,
         options.effort,
+        exact=options.exact,
         refinement=refinement,
         measure=measure,
         max_pixels=max_pixels,
@@ -211,10 +212,12 @@ def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
         OSError: the file cannot be read.
     """
     content = arguments.content("data", data)
-    header, payload, suspect = salvage(content, max_pixels=max_pixels)
+    found = salvage(content, max_pixels=max_pixels)
+    header, payload = found.header, found.payload
     decoder = Decoder(header, bundles.load_by_id(header.model_id), conceal=True)
     if header.channels > header.colours:  # where a segment has no transparency, it may have had
-        decoder.damaged |= suspect
+        decoder.damaged |= found.suspect
+    decoder.damaged |= found.incomplete
     pixels = np.empty((header.height, header.width, header.channels), np.uint8)
     for area, part in decoder.parts(payload.segments):
         pixels[area] = part

@@ -20,8 +20,10 @@ from caesura.errors import (
 
 SIGNATURE = b"\x89CAE"
 VERSION = 1
-HEADER, LATENTS, DETAIL, ALPHA = ord("H"), ord("L"), ord("D"), ord("A")
-LAYERS = {LATENTS: "latents", DETAIL: "detail", ALPHA: "alpha"}  # of a segment
+HEADER = ord("H")
+LOSSLESS, CLIPPED, LATENTS, DETAIL, ALPHA = ord("W"), ord("C"), ord("L"), ord("D"), ord("A")
+# Of a segment, in the order of their chunks.
+LAYERS = {LOSSLESS: "lossless", CLIPPED: "clipped", LATENTS: "latents", DETAIL: "detail", ALPHA: "alpha"}
 METADATA = {ord("i"): "icc", ord("e"): "exif", ord("x"): "xmp"}
 _MAX_LENGTH = 1 << 32
 

@@ -8,14 +8,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from caesura import arguments
 from caesura.arguments import Content
 from caesura.errors import FormatError, LimitError, TruncatedError
 from caesura.format import chunks
-from caesura.format.chunks import ALPHA, DETAIL, HEADER, LATENTS, LAYERS, METADATA, Chunk
+from caesura.format.chunks import HEADER, LATENTS, LAYERS, METADATA, Chunk
 from caesura.picture.channels import colours
 from caesura.picture.metadata import Metadata, pack, unpack
 
@@ -24,6 +24,7 @@ MAX_PIXELS = 1 << 28  # default of the argument of that name
 POSITION_MIN, POSITION_MAX = 100, 10000  # of the ladder, in hundredths
 CELL, MAX_CELLS = 64, 32  # a segment's side: pixels of a cell, cells at most
 _FIXED = struct.Struct("<IBHB")
+_ORDER = list(LAYERS)
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,18 @@ class SegmentData:
     """The data of one segment.
 
     Attributes:
-        latents: coded latents.
+        latents: coded latents; None where the lossless layer covers the segment.
         detail: the coded detail layer, or None.
         alpha: the coded transparency, or None where all is opaque.
+        lossless: the coded lossless layer, or None.
+        clipped: the coded areas of white and black, or None.
     """
 
-    latents: bytes
+    latents: bytes | None
     detail: bytes | None = None
     alpha: bytes | None = None
+    lossless: bytes | None = None
+    clipped: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -181,16 +186,10 @@ def read(
     parts = chunks.read(data)
     header = _header(next(parts, None), max_pixels)
     kept: dict[str, bytes] = {}
-    segments: list[dict[str, bytes] | None] = []
+    segments: list[_Reading] = []
     for chunk in parts:
         if chunk.kind in LAYERS:
-            if chunk.kind == LATENTS:
-                asked = wanted is None or len(segments) in wanted
-                segments.append({} if asked else None)
-            elif not segments:
-                chunk.verify()
-                raise FormatError(f"chunk {chr(chunk.kind)!r} comes before any latents")
-            _take(chunk, header, len(segments) - 1, segments[-1])
+            _take(chunk, header, segments, wanted)
             continue
         chunk.verify()
         if name := METADATA.get(chunk.kind):
@@ -203,26 +202,66 @@ def read(
             raise FormatError(f"chunk type {chunk.kind:#04x} is needed to decode the file and not known here")
     if len(segments) < header.segments:
         raise TruncatedError(f"the file ends after {len(segments)} of {header.segments} segments")
-    found = [None if layers is None else SegmentData(**layers) for layers in segments]
+    _check_whole(segments)
+    found = [None if one.layers is None else segment_of(one.layers) for one in segments]
     return header, Payload(found, Metadata(**kept))
 
 
-def _take(chunk: Chunk, header: Header, expected: int, layers: dict[str, bytes] | None) -> None:
-    """Add a chunk of segment `expected` to its layers; if these are None, only its number is checked."""
-    kind, name = chr(chunk.kind), LAYERS[chunk.kind]
-    if layers is not None:
+def segment_of(layers: Mapping[str, bytes]) -> SegmentData:
+    """A segment of these layers, by name."""
+    return SegmentData(**{"latents": None, **layers})
+
+
+@dataclass
+class _Reading:
+    """A segment whose chunks are read.
+
+    Attributes:
+        layers: by name; None if the segment was not asked for.
+        last: where the last of its chunks stands in the order of layers.
+    """
+
+    layers: dict[str, bytes] | None
+    last: int = -1
+
+
+def _take(chunk: Chunk, header: Header, segments: list[_Reading], wanted: Container[int] | None) -> None:
+    """Add a chunk of a layer to its segment: the last one, or the next."""
+    kind, place = chr(chunk.kind), _ORDER.index(chunk.kind)
+    if wanted is None:
         chunk.verify()
     number, start = chunks.read_varint(chunk.data, chunk.body, f"chunk {kind!r}: segment", chunk.end)
+    same = segments and number == len(segments) - 1 and place > segments[-1].last
+    begins = place <= _ORDER.index(LATENTS) and not same
+    expected = len(segments) if begins else len(segments) - 1
+    asked = wanted is None or expected in wanted
+    if asked:
+        chunk.verify()
+    if expected < 0:
+        chunk.verify()
+        raise FormatError(f"chunk {kind!r} comes before any latents")
     if number != expected:
         raise FormatError(f"chunk {kind!r} is of segment {number}; {expected} is next")
     if number >= header.segments:
         raise FormatError(f"chunk {kind!r} is of segment {number}; the picture has {header.segments}")
-    if layers is not None:
-        if name in layers:
-            raise FormatError(f"chunk {kind!r} of segment {number} comes twice; once is allowed")
-        if chunk.kind == DETAIL and LAYERS[ALPHA] in layers:
-            raise FormatError(f"chunk {kind!r} of segment {number} comes behind its alpha; before is allowed")
-        layers[name] = chunk.data[start : chunk.end]
+    if begins:
+        _check_whole(segments)
+        segments.append(_Reading({} if asked else None))
+    segment = segments[-1]
+    if place == segment.last:
+        raise FormatError(f"chunk {kind!r} of segment {number} comes twice; once is allowed")
+    if place < segment.last:
+        behind = LAYERS[_ORDER[segment.last]]
+        raise FormatError(f"chunk {kind!r} of segment {number} comes behind its {behind}; before is allowed")
+    segment.last = place
+    if segment.layers is not None:
+        segment.layers[LAYERS[chunk.kind]] = chunk.data[start : chunk.end]
+
+
+def _check_whole(segments: list[_Reading]) -> None:
+    """Check that the last segment has latents, or a lossless layer instead."""
+    if segments and (layers := segments[-1].layers) is not None and not {"latents", "lossless"} & set(layers):
+        raise TruncatedError(f"segment {len(segments) - 1} has {' and '.join(layers)}, and no latents")
 
 
 def _header(chunk: Chunk | None, max_pixels: int) -> Header:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from caesura.errors import FormatError, TruncatedError
 from caesura.format import chunks
-from caesura.format.chunks import LATENTS, LAYERS, METADATA, Chunk
-from caesura.format.container import MAX_PIXELS, Header, Payload, SegmentData, read_header
+from caesura.format.chunks import CLIPPED, LATENTS, LAYERS, LOSSLESS, METADATA, Chunk
+from caesura.format.container import MAX_PIXELS, Header, Payload, read_header, segment_of
 from caesura.picture.metadata import Metadata, unpack
 
 _SEARCH = 16
-_KNOWN = re.compile(b"[LDAiex]")
+_KNOWN = re.compile(b"[WCLDAiex]")
+_FIRST = {LOSSLESS, CLIPPED, LATENTS}  # that a segment may begin with
 
 
 class Salvaged(NamedTuple):
@@ -23,12 +24,14 @@ class Salvaged(NamedTuple):
     Attributes:
         header: of the file.
         payload: its segments; None for each whose latents are damaged.
-        suspect: numbers of segments that may have lost a layer on top of their latents.
+        suspect: numbers of segments that may have lost their transparency.
+        incomplete: numbers of segments that may have lost a layer that comes before their latents.
     """
 
     header: Header
     payload: Payload
     suspect: set[int]
+    incomplete: set[int]
 
 
 def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
@@ -43,31 +46,35 @@ def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
     layers: list[dict[str, bytes]] = [{} for _ in range(header.segments)]
     kept: dict[str, bytes] = {}
     suspect: set[int] = set()
-    last, lost = -1, False
+    incomplete: set[int] = set()
+    last = -1
+    lost: set[int | None] = set()  # types of the damaged chunks since then
     for chunk in _whole_chunks(data):
-        if chunk is None:
-            lost = True
+        if not isinstance(chunk, Chunk):
+            lost.add(chunk)
         elif chunk.kind in LAYERS:
             with contextlib.suppress(FormatError):
                 number, start = chunks.read_varint(chunk.data, chunk.body, "segment", chunk.end)
                 if last <= number < header.segments:
                     layers[number].setdefault(LAYERS[chunk.kind], chunk.data[start : chunk.end])
-                    if lost and chunk.kind == LATENTS and number == last + 1:
+                    if lost and chunk.kind in _FIRST and number == last + 1:
                         suspect.add(last)
-                    last, lost = number, False
+                    if lost & {None, LOSSLESS, CLIPPED} and chunk.kind in _FIRST:
+                        incomplete.add(number)
+                    last, lost = number, set()
         elif (name := METADATA.get(chunk.kind)) and name not in kept:
             with contextlib.suppress(FormatError):
                 kept[name] = unpack(name, chunk.data[chunk.body : chunk.end])
-    found = [SegmentData(**mine) if "latents" in mine else None for mine in layers]
+    found = [segment_of(mine) if {"latents", "lossless"} & set(mine) else None for mine in layers]
     if not any(found):
         raise TruncatedError(f"none of {header.segments} segments is left")
     if lost or last + 1 < header.segments:
         suspect.add(last)
-    return Salvaged(header, Payload(found, Metadata(**kept)), suspect)
+    return Salvaged(header, Payload(found, Metadata(**kept)), suspect, incomplete)
 
 
-def _whole_chunks(data: bytes) -> Iterator[Chunk | None]:
-    """The chunks behind the header whose checksums are right; None where something is not."""
+def _whole_chunks(data: bytes) -> Iterator[Chunk | int | None]:
+    """The chunks behind the header whose checksums are right; where one is not, its type, None if unknown."""
     position = next(chunks.read(data)).next
     effort = _SEARCH * len(data)  # bytes that checksums may be made of: a hostile file must not take for ever
     while position < len(data) and effort > 0:
@@ -79,10 +86,11 @@ def _whole_chunks(data: bytes) -> Iterator[Chunk | None]:
             yield chunk
             position = chunk.next
             continue
-        yield None
         if chunk and _is_start(data, chunk.next):  # its payload alone is wrong
+            yield chunk.kind if _KNOWN.match(data, position) else None
             position = chunk.next
             continue
+        yield None
         for match in _KNOWN.finditer(data, position + 1):
             with contextlib.suppress(FormatError):
                 chunk = chunks.read_at(data, match.start())

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from caesura.format.container import POSITION_MAX, POSITION_MIN
 from caesura.models.bundle import Bundle
 from caesura.models.fitted import Fitted, Top
-from caesura.models.ladder import interpolate
-from caesura.ratecontrol.search import Target
+from caesura.models.ladder import interpolate, quality_of
+from caesura.ratecontrol.search import USUAL, Target
 
 _LOST = 16.0  # weight of the rounding error against the contrast
 _CONTRAST_FLOOR = (0.03 * 255) ** 2  # of structural similarity
@@ -56,12 +56,30 @@ def usual(bundle: Bundle, target: Target, pixels: int) -> int | None:
     """
     if (known := bundle.forecast) is None:
         return None
+    heights = _usual_heights(known, target, pixels)
+    rising = list(itertools.accumulate(heights, max))
+    return round(100 * interpolate(target.height(target.bound(pixels)), rising))
+
+
+def usual_psnr(bundle: Bundle, ladder_position: int) -> float:
+    """The PSNR, in dB, of photographs on average at a ladder position in hundredths."""
+    target = Target(psnr=1)
+    if (known := bundle.forecast) is None:
+        return interpolate(
+            quality_of(ladder_position, bundle.quality_scale),
+            [(quality, psnr) for psnr, quality in USUAL["psnr"]],
+        )
+    heights = _usual_heights(known, target, 1)
+    return interpolate(ladder_position / 100, [(position, height) for height, position in heights])
+
+
+def _usual_heights(known: Fitted, target: Target, pixels: int) -> list[tuple[float, float]]:
+    """Pairs of `Target.height` of photographs on average and ladder position, 1 to 100, which rises."""
     line = known.bits if target.is_size else known.error if target.name == "psnr" else known.loss
     heights = [(_height(target, mean, pixels), position) for position, mean in line.means]
     if known.top is not None:
         heights.append((_top_height(target, heights[-1][0], pixels, known.top), POSITION_MAX / 100))
-    rising = list(itertools.accumulate(heights, max))
-    return round(100 * interpolate(target.height(target.bound(pixels)), rising))
+    return heights
 
 
 def _height(target: Target, logarithm: float, pixels: int) -> float:

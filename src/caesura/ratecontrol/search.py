@@ -37,7 +37,7 @@ _ALLOWED = {
 }
 
 # Pairs of measurement and quality of photographs on average (Kodak, `photo-psnr`, docs/RESULTS.md).
-_USUAL = {
+USUAL = {
     "bpp": [(0.018, 1), (0.04, 12), (0.1, 24), (0.25, 36), (0.6, 48), (1.17, 60), (1.98, 72), (4.53, 100)],
     "psnr": [(22.9, 1), (24.7, 12), (27.1, 24), (29.9, 36), (33.3, 48), (37.1, 60), (40.6, 72), (47.3, 100)],
     "ms_ssim": [
@@ -124,8 +124,8 @@ class Target:
         """The quality, 1 to 100, at which photographs meet the target on average."""
         bound = self.bound(pixels)
         if self.is_size:
-            return interpolate(8 * bound / pixels, _USUAL["bpp"])
-        return interpolate(bound, _USUAL[self.name])
+            return interpolate(8 * bound / pixels, USUAL["bpp"])
+        return interpolate(bound, USUAL[self.name])
 
 
 class Found(NamedTuple, Generic[T]):

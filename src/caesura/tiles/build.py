@@ -11,6 +11,7 @@ from caesura.runtime import transform
 from caesura.tiles.cache import CachedAnalysis, CachedStages, RateControlCache
 from caesura.tiles.encoder import Encoder
 from caesura.tiles.layers import Layers
+from caesura.tiles.lossless import LosslessChoice
 from caesura.tiles.refinement import RefinedStages, Refinement
 from caesura.tiles.stages import SegmentStages, Stages, analysis
 
@@ -20,6 +21,7 @@ def build_encoder(
     bundle: Bundle,
     effort: int,
     *,
+    exact: bool = False,
     decodes: bool = False,
     refinement: Refinement | None = None,
     cache: RateControlCache | None = None,
@@ -30,6 +32,7 @@ def build_encoder(
         header: of the file.
         bundle: the model that it names.
         effort: 1 to 9.
+        exact: colours of fully transparent pixels matter.
         decodes: whether decoded colours will be asked for (`Encoder.reconstruct`).
         refinement: for effort 9; cae2017 has nothing to refine.
         cache: what trials of this picture at several ladder positions share.
@@ -47,4 +50,5 @@ def build_encoder(
     stages: Stages = plain
     if refinement is not None and isinstance(layers.coder, Cae2026):
         stages = RefinedStages(plain, layers.coder, refinement)
-    return Encoder(stages if cache is None else CachedStages(stages, cache))
+    choose = LosslessChoice(layers, {} if cache is None else cache.lossless, exact=exact)
+    return Encoder(stages if cache is None else CachedStages(stages, cache), choose)

@@ -5,12 +5,13 @@ Each trial encodes the whole picture; results that do not depend on the ladder p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caesura.coding.lossless import LosslessLayer
 from caesura.format.container import POSITION_MIN
 from caesura.tiles.grid import Segment
 from caesura.tiles.layers import Pixels
@@ -32,16 +33,19 @@ class RateControlCache:
 
     Attributes:
         cached_position: the ladder position that the latents are of.
-        latents: float32 (channels, h, w), by segment.
-        coded: strips' segments of the last trial, by their first.
-        bases: segments' pixels without the detail layer, uint8 (H, W, 3), where there is one.
+        lossless: candidates of segments for a lossless layer, by number.
+        latents: float32 (channels, h, w), by segment and the lossless layers of its strip.
+        coded: strips' segments of the last trial, by their first and the lossless layers.
+        bases: segments' pixels without the detail layer, uint8 (H, W, 3), where there is one, by segment and
+            the lossless layers so far.
     """
 
     def __init__(self) -> None:
         """Start empty."""
-        self.latents: dict[int, Float] = {}
-        self.coded: dict[int, list[Coded]] = {}
-        self.bases: dict[int, Pixels] = {}
+        self.lossless: dict[int, list[LosslessLayer]] = {}
+        self.latents: dict[Hashable, Float] = {}
+        self.coded: dict[Hashable, list[Coded]] = {}
+        self.bases: dict[Hashable, Pixels] = {}
         self.cached_position = self._last = 0
 
     def reset(self, ladder_position: int, ladder_top: int) -> None:
@@ -64,7 +68,8 @@ class CachedAnalysis:
 
     def __call__(self, strip: Strip, segment: Segment) -> Float:
         """The latents of a segment of a strip, float32 (channels, h, w)."""
-        return _once(self._cache.latents, segment.number, lambda: self._analyse(strip, segment))
+        key = segment.number, strip.layers
+        return _once(self._cache.latents, key, lambda: self._analyse(strip, segment))
 
 
 class CachedStages:
@@ -74,6 +79,7 @@ class CachedStages:
         """Wrap stages; the cache has been reset to their ladder position."""
         self._stages, self._cache = stages, cache
         self.layers, self.analyse = stages.layers, stages.analyse
+        self._lossless: tuple[Hashable, ...] = ()  # the layers of the strips so far
 
     def strips(self) -> Iterator[list[Segment]]:
         """See `Stages`."""
@@ -81,16 +87,19 @@ class CachedStages:
 
     def encode(self, strip: Strip) -> list[Coded]:
         """See `Stages`."""
-        return _once(self._cache.coded, strip.segments[0].number, lambda: self._stages.encode(strip))
+        self._lossless += (strip.layers,)
+        key = strip.segments[0].number, self._lossless
+        return _once(self._cache.coded, key, lambda: self._stages.encode(strip))
 
     def base(self, segment: Segment) -> Pixels:
         """See `Stages`."""
         if not self.layers.conditioning.above_ladder:  # another trial has another
             return self._stages.base(segment)
-        return _once(self._cache.bases, segment.number, lambda: self._stages.base(segment))
+        key = segment.number, self._lossless
+        return _once(self._cache.bases, key, lambda: self._stages.base(segment))
 
 
-def _once(cache: dict[int, T], key: int, make: Callable[[], T]) -> T:
+def _once(cache: dict[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
     if key not in cache:
         cache[key] = make()
     return cache[key]

@@ -1,6 +1,7 @@
 """Segments to a picture, some rows of them at a time; the mirror of `encoder`.
 
-segment -> latents -> window across segments -> pixels, detail layer, transparency -> rows
+segment -> latents -> window across segments -> pixels, detail layer, clipped areas, lossless layer
+        -> transparency -> rows
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import itertools
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.coding import detail, preview
+from caesura.coding import clipped, detail, lossless, preview
 from caesura.coding.base import Decoded
 from caesura.errors import FormatError, TruncatedError
 from caesura.format.container import Header, SegmentData
@@ -25,7 +27,17 @@ from caesura.tiles import grid
 from caesura.tiles.grid import USUAL_CELLS, Segment, overlap
 from caesura.tiles.layers import Area, Layers, Pixels
 
-Magnitudes = NDArray[np.uint8] | None  # of a segment's symbols; None without a detail layer
+
+class _Found(NamedTuple):
+    """What the pixels of a decoded segment need besides latents.
+
+    Attributes:
+        magnitudes: of its symbols, see `Decoded`.
+        rgb: its pixels, uint8 (h, w, 3), if it is lossless as a whole.
+    """
+
+    magnitudes: NDArray[np.uint8] | None = None
+    rgb: Pixels | None = None
 
 
 def _or_empty(data: Sequence[SegmentData | None], segment: Segment) -> SegmentData:
@@ -97,7 +109,7 @@ class Decoder:
             FormatError: a segment is not what the encoder gives for this header and model.
         """
         waiting = deque(self._needed)
-        magnitudes: dict[int, Magnitudes] = {}
+        decoded: dict[int, _Found] = {}
         lost: list[Segment] = []
         for strip in grid.strips(self._segments, self._block):
             end = strip[-1].rows.window.stop
@@ -107,17 +119,17 @@ class Decoder:
             while waiting and waiting[0].rows.kept.start < ahead:
                 taken.append(waiting.popleft())
             # A method of its own, so that rows that are forgotten take no memory while others are decoded.
-            magnitudes |= self._put_latents(data, taken, lost)
+            decoded |= self._put_latents(data, taken, lost)
             while lost and lost[0].rows.kept.start < end:
                 segment = lost.pop(0)
                 channels = self._conditioning.bundle.channels
                 self._layers.mosaic.put(segment, self._layers.mosaic.guess(segment, channels))
             blocks = grid.blocks(strip, self._block)
-            made = each(partial(self._pixels, data, magnitudes), blocks, self._layers.work)
+            made = each(partial(self._pixels, data, decoded), blocks, self._layers.work)
             parts = {number: pixels for block in made for number, pixels in block}
             del made
             for segment in strip:
-                magnitudes.pop(segment.number)
+                decoded.pop(segment.number)
                 yield self._layers.area(segment), parts.pop(segment.number)
             self._layers.mosaic.forget_above(strip[-1].rows.kept.stop - self._layers.grid.halo)
 
@@ -128,25 +140,23 @@ class Decoder:
 
     def _put_latents(
         self, data: Sequence[SegmentData | None], segments: Sequence[Segment], lost: list[Segment]
-    ) -> dict[int, Magnitudes]:
-        """Decode segments into the mosaic, and append to `lost` those that are to be concealed.
-
-        Returns:
-            The magnitudes of each, see `Decoded`; None for those that are to be concealed.
-        """
-        magnitudes: dict[int, Magnitudes] = {}
+    ) -> dict[int, _Found]:
+        """Decode segments, latents into the mosaic, and append to `lost` those that are to be concealed."""
+        result: dict[int, _Found] = {}
         decoded = each(partial(self._latents, data), segments, self._layers.work)
         for segment, found in zip(segments, decoded, strict=True):
-            if found is None:
-                lost.append(segment)
-                magnitudes[segment.number] = None
-            else:
+            if isinstance(found, Decoded):
                 self._layers.mosaic.put(segment, found.latents)
-                magnitudes[segment.number] = found.magnitudes
-        return magnitudes
+                result[segment.number] = _Found(found.magnitudes)
+            elif found is None:
+                lost.append(segment)
+                result[segment.number] = _Found()
+            else:
+                result[segment.number] = _Found(rgb=found)
+        return result
 
-    def _latents(self, data: Sequence[SegmentData | None], segment: Segment) -> Decoded | None:
-        """A segment's latents; None if they are to be concealed."""
+    def _latents(self, data: Sequence[SegmentData | None], segment: Segment) -> Decoded | Pixels | None:
+        """A segment's latents, or its pixels if it has none; None if they are to be concealed."""
         try:
             return self._decoded(data[segment.number], segment)
         except FormatError:
@@ -155,9 +165,11 @@ class Decoder:
             self.damaged.add(segment.number)
             return None
 
-    def _decoded(self, data: SegmentData | None, segment: Segment) -> Decoded:
+    def _decoded(self, data: SegmentData | None, segment: Segment) -> Decoded | Pixels:
         if data is None:
             raise TruncatedError(f"segment {segment.number} is missing")
+        if data.latents is None:
+            return self._covered(data, segment)
         if (above := self._conditioning.above_ladder) != (data.detail is not None):
             if not self._conceals:
                 there, position = "missing" if above else "there", self.header.ladder_position
@@ -165,51 +177,89 @@ class Decoder:
             self.damaged.add(segment.number)
         return self._layers.coder.decode(data.latents, segment.shape)
 
+    def _covered(self, data: SegmentData, segment: Segment) -> Pixels:
+        """The pixels of a segment that is lossless as a whole, uint8 (h, w, 3), cropped to the picture."""
+        if data.detail is not None or data.clipped is not None or data.lossless is None:
+            raise FormatError(
+                f"segment {segment.number} has no latents; with a lossless layer alone that is allowed"
+            )
+        rgb, kept = lossless.decode(data.lossless, *self._layers.size(segment))
+        if not kept.all():
+            raise FormatError(
+                f"segment {segment.number} has no latents, and its lossless layer leaves pixels out; "
+                "one that keeps all is allowed"
+            )
+        return rgb
+
     def _pixels(
         self,
         data: Sequence[SegmentData | None],
-        magnitudes: Mapping[int, Magnitudes],
+        decoded: Mapping[int, _Found],
         block: list[Segment],
     ) -> list[tuple[int, Pixels]]:
         """Number and pixels of each of a block's segments, uint8 (h, w, channels), cropped to the picture."""
         if self._preview is not None:
-            return [(one.number, self._reduced(_or_empty(data, one), one, self._preview)) for one in block]
+            return [
+                (one.number, self._reduced(_or_empty(data, one), one, decoded[one.number].rgb, self._preview))
+                for one in block
+            ]
         whole = self._layers.grid.merged(block)
         rows, columns = self._layers.in_pixels(whole.rows.kept), self._layers.in_pixels(whole.columns.kept)
-        base = self._layers.base(whole)
+        covered = all(decoded[segment.number].rgb is not None for segment in block)
+        base = None if covered else self._layers.base(whole)
         found = []
         for segment in block:
             down, _ = overlap(rows, self._layers.in_pixels(segment.rows.kept))
             across, _ = overlap(columns, self._layers.in_pixels(segment.columns.kept))
-            own = _or_empty(data, segment), segment, base[down, across], magnitudes[segment.number]
-            found.append((segment.number, self._concealed(*own)))
+            own = None if base is None else base[down, across]
+            pixels = self._concealed(_or_empty(data, segment), segment, own, decoded[segment.number])
+            found.append((segment.number, pixels))
         return found
 
-    def _concealed(self, data: SegmentData, segment: Segment, base: Pixels, magnitudes: Magnitudes) -> Pixels:
+    def _concealed(self, data: SegmentData, segment: Segment, base: Pixels | None, found: _Found) -> Pixels:
         """A segment's pixels; without the layers on top of its base where these are to be concealed."""
         try:
-            return self._layered(data, segment, base, magnitudes)
+            return self._layered(data, segment, base, found)
         except FormatError:
             if not self._conceals:
                 raise
             self.damaged.add(segment.number)
-            return self._layered(SegmentData(b""), segment, base, None)
+            return self._layered(SegmentData(None), segment, base, _Found(rgb=found.rgb))
 
-    def _layered(self, data: SegmentData, segment: Segment, rgb: Pixels, magnitudes: Magnitudes) -> Pixels:
+    def _layered(self, data: SegmentData, segment: Segment, base: Pixels | None, found: _Found) -> Pixels:
         """The base's pixels with the layers on top of them, cropped to the picture."""
-        if data.detail is not None and magnitudes is not None:
-            rgb = detail.decode(data.detail, rgb, magnitudes, self._conditioning)
-        colours = self._layers.coloured(segment, rgb)
+        if found.rgb is not None:
+            colours = pixels.from_rgb(found.rgb, self.header.colours)
+        else:
+            assert base is not None
+            if data.detail is not None and found.magnitudes is not None:
+                base = detail.decode(data.detail, base, found.magnitudes, self._conditioning)
+            colours = self._layers.coloured(segment, base)
+            if data.clipped is not None:
+                colours = clipped.apply(data.clipped, colours)
+            if data.lossless is not None:
+                colours = self._layers.overlaid(colours, *lossless.decode(data.lossless, *colours.shape[:2]))
         transparency = self._transparency(data, *colours.shape[:2])
         return colours if transparency is None else np.dstack([colours, transparency])
 
-    def _reduced(self, data: SegmentData, segment: Segment, weights: NDArray[np.float32]) -> Pixels:
+    def _reduced(
+        self, data: SegmentData, segment: Segment, rgb: Pixels | None, weights: NDArray[np.float32]
+    ) -> Pixels:
         """The pixels of a preview, without synthesis and detail layer."""
-        rows, columns = (span.stop - span.start for span in self._layers.area(segment))
-        high, wide = (-(-side // self.scale) for side in (rows, columns))
-        rgb = preview.pixels(self._layers.mosaic.latents(segment), weights)[:high, :wide]
-        self._transparency(data, rows, columns)  # there must be none
-        return pixels.from_rgb(rgb, self.header.colours)
+        height, width = self._layers.size(segment)
+        self._transparency(data, height, width)  # there must be none
+        if rgb is not None:
+            return pixels.reduce(pixels.from_rgb(rgb, self.header.colours), self.scale)
+        high, wide = (-(-side // self.scale) for side in (height, width))
+        found = preview.pixels(self._layers.mosaic.latents(segment), weights)[:high, :wide]
+        colours = pixels.from_rgb(found, self.header.colours)
+        if data.clipped is not None:
+            colours = clipped.apply_reduced(data.clipped, colours, height, width, self.scale)
+        if data.lossless is not None:
+            exact, kept = lossless.decode(data.lossless, height, width)
+            reduced = pixels.reduce(np.dstack([exact, kept * np.uint8(alpha.OPAQUE)]), self.scale)
+            colours = self._layers.overlaid(colours, reduced[:, :, :3], reduced[:, :, 3] == alpha.OPAQUE)
+        return colours
 
     def _transparency(self, data: SegmentData, height: int, width: int) -> Pixels | None:
         """A segment's alpha, uint8 (h, w), None in a picture without."""

@@ -1,6 +1,7 @@
 """A picture to its segments, some rows of them at a time; the mirror of `decoder`.
 
-rows -> window of each segment -> latents, payload -> detail layer, transparency -> segment
+rows -> lossless layers -> window of each segment -> latents, payload -> detail layer, clipped areas
+     -> transparency -> segment
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from caesura.coding import detail
+from caesura.coding import clipped, detail
+from caesura.coding import lossless as lossless_layer
 from caesura.format import container
 from caesura.format.container import Payload, SegmentData
 from caesura.picture import alpha
 from caesura.runtime.parallel import each
 from caesura.tiles.grid import Segment
 from caesura.tiles.layers import Pixels
+from caesura.tiles.lossless import LosslessChoice
 from caesura.tiles.source import Rows, Source, Strip, in_pixels
 from caesura.tiles.stages import Coded, Stages
 
-_CodedSegment = tuple[Segment, Coded]
+_CodedSegment = tuple[Segment, Coded | None]  # None for a segment that is lossless as a whole
 
 
 class Encoder:
@@ -31,8 +34,8 @@ class Encoder:
         header: of the file.
     """
 
-    def __init__(self, stages: Stages) -> None:
-        self._stages, self._layers = stages, stages.layers
+    def __init__(self, stages: Stages, choose_lossless: LosslessChoice) -> None:
+        self._stages, self._layers, self._choose_lossless = stages, stages.layers, choose_lossless
         self.header, self._conditioning = stages.layers.header, stages.layers.conditioning
 
     def file(self, source: Source, max_pixels: int) -> bytes:
@@ -75,11 +78,12 @@ class Encoder:
         A strip waits until the next one is coded, whose latents its pixels depend on.
         """
         waiting: tuple[Strip, list[_CodedSegment]] | None = None
-        for strip in self.strips(rows):
-            coded = self._stages.encode(strip)
-            pairs = list(zip(strip.segments, coded, strict=True))
+        for plain in self.strips(rows):
+            strip = self._choose_lossless(plain)
+            coded = dict(zip((one.number for one in strip.learned), self._stages.encode(strip), strict=True))
+            pairs = [(segment, coded.get(segment.number)) for segment in strip.segments]
             for segment, one in pairs:
-                if one.decoded is not None:
+                if one is not None and one.decoded is not None:
                     self._layers.mosaic.put(segment, one.decoded.latents)
             if waiting:
                 yield waiting
@@ -90,21 +94,39 @@ class Encoder:
 
     def _segment(self, strip: Strip, pair: _CodedSegment) -> SegmentData:
         segment, coded = pair
-        residual = transparency = None
-        if self._conditioning.above_ladder:
-            assert coded.decoded is not None  # see `build`
-            assert coded.decoded.magnitudes is not None  # the architecture has the layer
-            base = self._stages.base(segment)
-            residual = detail.encode(strip.kept(segment), base, coded.decoded.magnitudes, self._conditioning)
+        lossless = strip.lossless.get(segment.number)
+        payload = residual = areas = transparency = None
+        if coded is not None:
+            payload = coded.payload
+            if self._conditioning.above_ladder:
+                assert coded.decoded is not None  # see `build`
+                assert coded.decoded.magnitudes is not None  # the architecture has the layer
+                base, magnitudes = self._stages.base(segment), coded.decoded.magnitudes
+                residual = detail.encode(strip.kept(segment), base, magnitudes, self._conditioning)
+            areas = self._clipped(strip, segment, coded)
         if strip.alpha is not None:
             kept = strip.cropped(strip.alpha, segment.rows.kept, segment.columns.kept)
             transparency = None if kept.min() == alpha.OPAQUE else alpha.encode(kept)
-        return SegmentData(coded.payload, residual, transparency)
+        return SegmentData(payload, residual, transparency, lossless and lossless.payload, areas)
+
+    def _clipped(self, strip: Strip, segment: Segment, coded: Coded) -> bytes | None:
+        """The clipped areas of a segment without a lossless layer."""
+        if segment.number in strip.lossless:
+            return None
+        rgb = strip.cropped(strip.rgb, segment.rows.kept, segment.columns.kept)
+        return clipped.encode(rgb, len(coded.payload))
 
     def _reconstruct(self, picture: Pixels, strip: Strip, pair: _CodedSegment) -> None:
         """Fill in a segment's colours: the mirror of `Decoder._layered`, with no payload between."""
-        segment, _ = pair
-        rgb = self._stages.base(segment)
-        if self._conditioning.above_ladder:
-            rgb = detail.reconstruct(strip.kept(segment), rgb, self._conditioning)
-        picture[self._layers.area(segment)] = self._layers.coloured(segment, rgb)
+        segment, coded = pair
+        area = self._layers.area(segment)
+        if coded is not None:
+            rgb = self._stages.base(segment)
+            if self._conditioning.above_ladder:
+                rgb = detail.reconstruct(strip.kept(segment), rgb, self._conditioning)
+            colours = self._layers.coloured(segment, rgb)
+            areas = self._clipped(strip, segment, coded)
+            picture[area] = colours if areas is None else clipped.apply(areas, colours)
+        if (lossless := strip.lossless.get(segment.number)) is not None:
+            found = lossless_layer.decode(lossless.payload, *lossless.kept.shape)
+            picture[area] = self._layers.overlaid(picture[area], *found)

@@ -1,8 +1,8 @@
 """What encoder and decoder of one picture share: the grid of segments, the latents so far, the layers.
 
-A segment's pixels are its base, which the latents give, and on top of it the detail layer above the ladder's
-top; transparency is a layer of its own. Encoder and decoder work on some rows of segments at a time, so that
-memory grows with the width of a picture alone.
+A segment's pixels are its base, which the latents give, on top of it the detail layer above the ladder's
+top, clipped areas and the lossless layer; transparency is a layer of its own. Encoder and decoder work on
+some rows of segments at a time, so that memory grows with the width of a picture alone.
 """
 
 from __future__ import annotations
@@ -63,9 +63,18 @@ class Layers:
 
     def coloured(self, segment: Segment, rgb: Pixels) -> Pixels:
         """A segment's colours, uint8 (h, w, colours), cropped to the picture."""
-        rows, columns = self.area(segment)
-        cropped = rgb[: rows.stop - rows.start, : columns.stop - columns.start]
+        height, width = self.size(segment)
+        cropped = rgb[:height, :width]
         return pixels.from_rgb(cropped, self.header.colours)
+
+    def overlaid(self, colours: Pixels, rgb: Pixels, kept: NDArray[np.bool_]) -> Pixels:
+        """Colours, uint8 (h, w, colours), under the kept pixels of a lossless layer, uint8 (h, w, 3)."""
+        return np.where(kept[:, :, None], pixels.from_rgb(rgb, self.header.colours), colours)
+
+    def size(self, segment: Segment) -> tuple[int, int]:
+        """Height and width of a segment in the picture, in pixels."""
+        rows, columns = self.area(segment)
+        return rows.stop - rows.start, columns.stop - columns.start
 
     def area(self, segment: Segment) -> Area:
         """Where a segment lies in the picture."""

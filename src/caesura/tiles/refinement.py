@@ -43,7 +43,7 @@ class RefinedStages:
 
     def encode(self, strip: Strip) -> list[Coded]:
         """See `Stages`."""
-        mosaic, segments = self.layers.mosaic, strip.segments
+        mosaic, segments = self.layers.mosaic, strip.learned
         encoded = each(lambda s: self._coder.encode(self.analyse(strip, s)), segments, self.layers.work)
         for segment, start in zip(segments, encoded, strict=True):
             mosaic.put(segment, start.decoded.latents)

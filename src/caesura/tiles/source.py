@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caesura.coding.lossless import LosslessLayer
 from caesura.picture import alpha, pixels
 from caesura.picture.metadata import Metadata
 from caesura.tiles.grid import Segment
@@ -70,6 +72,7 @@ class Strip(NamedTuple):
         rgb: uint8 (n, W, 3).
         alpha: uint8 (n, W), None where opaque.
         stride: pixels per latent.
+        lossless: lossless layers of segments, by number.
     """
 
     segments: list[Segment]
@@ -77,6 +80,21 @@ class Strip(NamedTuple):
     rgb: Pixels
     alpha: Pixels | None
     stride: int
+    lossless: Mapping[int, LosslessLayer] = MappingProxyType({})
+
+    @property
+    def learned(self) -> list[Segment]:
+        """The segments that have latents."""
+        return [one for one in self.segments if not self.covered(one)]
+
+    @property
+    def layers(self) -> Hashable:
+        """Tells apart what lossless layers the strip may have."""
+        return tuple((number, len(layer.payload)) for number, layer in self.lossless.items())
+
+    def covered(self, segment: Segment) -> bool:
+        """Whether a segment is lossless as a whole."""
+        return segment.number in self.lossless and self.lossless[segment.number].covers
 
     def window(self, segment: Segment) -> Pixels:
         """The pixels of a segment's window, uint8 (H, W, 3), padded to whole latents."""

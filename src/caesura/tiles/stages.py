@@ -51,7 +51,7 @@ class Stages(Protocol):
         """The segments, in order, by what is coded together."""
 
     def encode(self, strip: Strip) -> list[Coded]:
-        """The segments of a strip, coded."""
+        """The segments of a strip that have latents, coded."""
 
     def base(self, segment: Segment) -> Pixels:
         """A segment's pixels by the latents alone, see `Layers.base`."""
@@ -75,7 +75,7 @@ class SegmentStages:
             encoded = self.layers.coder.encode(self.analyse(strip, segment))
             return Coded(encoded.pack(), encoded.decoded if self._decodes else None)
 
-        return each(coded, strip.segments, self.layers.work)
+        return each(coded, strip.learned, self.layers.work)
 
     def base(self, segment: Segment) -> Pixels:
         """See `Stages`."""

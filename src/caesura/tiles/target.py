@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caesura.format import container
-from caesura.format.container import Header, SegmentData
+from caesura.format.container import Header
 from caesura.models import ladder
 from caesura.models.bundle import Bundle
 from caesura.picture.metadata import Metadata
@@ -35,6 +35,7 @@ def encode_to_target(
     bundle: Bundle,
     effort: int,
     *,
+    exact: bool,
     refinement: Refinement | None,
     measure: Callable[[Pixels], float] | None,
     max_pixels: int,
@@ -47,6 +48,7 @@ def encode_to_target(
         header: of the file, at any ladder position.
         bundle: the model that it names.
         effort: 1 to 9.
+        exact: colours of fully transparent pixels matter.
         refinement: for effort 9.
         measure: gives the PSNR or MS-SSIM of decoded colours, uint8 (H, W, colours); None for a size.
         max_pixels: larger pictures are refused.
@@ -59,6 +61,7 @@ def encode_to_target(
         build_encoder,
         bundle=bundle,
         effort=effort,
+        exact=exact,
         decodes=measure is not None,
         refinement=refinement,
         cache=cache,
@@ -119,7 +122,7 @@ def _fixed_part(file: bytes) -> str:
     kept -= len(container.write_start(header, Metadata(), max_pixels=container.MAX_SIDE**2))
     transparency = sum(
         len(container.write_segment(number, segment))
-        - len(container.write_segment(number, SegmentData(segment.latents)))
+        - len(container.write_segment(number, replace(segment, alpha=None)))
         for number, segment in enumerate(payload.segments)
         if segment is not None and segment.alpha is not None
     )

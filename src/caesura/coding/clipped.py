@@ -1,0 +1,163 @@
+"""Clipped areas: where a photograph is pure white or pure black, the decoder makes it so.
+
+Decoded latents miss 255 and 0 by a level or more in some pixels, mostly beside edges. A segment with large
+areas of either has a map of them, a cell for each few pixels a side. Around finely mapped areas, pixels that
+come within a few levels are set to white or black as well, so that white reaches up to the objects on it.
+
+encode: pixels -> cells that are all white or all black -> map -> WebP, with its cells' side and the margin
+decode: payload -> map -> pixels of its cells set, and those around them that come close
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura.errors import FormatError
+from caesura.picture import webp
+
+SIDES = (4, 8, 16)  # of a cell, in pixels
+MARGINS = (25, 15, 5, 0)  # levels from white or black that are tried
+MAX_MARGIN = 63
+_BLACK, _NEITHER, _WHITE = 0, 128, 255  # cells of the map
+_LEAST_SHARE = 1 / 16  # of the segment that its clipped areas cover
+# The map's bytes at most, as a share of the segment's.
+_MOST_BYTES = 1 / 8
+# The mean square, over the pixels around clipped areas, of what setting the original's would change.
+_MOST_CHANGE = 4.0
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+def encode(rgb: Pixels, payload_bytes: int) -> bytes | None:
+    """The payload of the clipped areas of a segment.
+
+    Args:
+        rgb: its pixels, uint8 (H, W, 3).
+        payload_bytes: of its latents and its detail layer.
+
+    Returns:
+        None if the areas are too small, or their map takes too many bytes.
+    """
+    if not _is_worth_a_look(rgb):
+        return None
+    for side in SIDES:
+        cells = _cells(rgb, side)
+        if (cells != _NEITHER).mean() < _LEAST_SHARE:
+            return None
+        coded = webp.encode(np.repeat(cells[:, :, None], 3, axis=2))
+        if len(coded) <= _MOST_BYTES * payload_bytes:
+            margin = _margin(rgb, cells, side) if side == SIDES[0] else 0
+            return bytes([side, margin]) + coded
+    return None
+
+
+def apply(payload: bytes, pixels: Pixels) -> Pixels:
+    """Decoded pixels, uint8 (H, W, 1 or 3), with the payload's areas white and black.
+
+    Raises:
+        FormatError: the payload is not what `encode` gives for a segment of this size.
+    """
+    height, width, _ = pixels.shape
+    clipped = _decode(payload, height, width)
+    result = pixels.copy()
+    for value, cells in ((255, clipped.white), (0, clipped.black)):
+        near = _pixels(_grown(cells), clipped.side, height, width)
+        near &= np.abs(pixels.astype(np.int16) - value).max(axis=2) <= clipped.margin
+        result[near | _pixels(cells, clipped.side, height, width)] = value
+    return result
+
+
+def apply_reduced(payload: bytes, pixels: Pixels, height: int, width: int, scale: int) -> Pixels:
+    """`apply` to a preview of a segment of height x width, uint8 (ceil(H / scale), ceil(W / scale), 1 or 3).
+
+    A pixel is white or black if all that it stands for is.
+    """
+    clipped = _decode(payload, height, width)
+    result = pixels.copy()
+    for value, cells in ((255, clipped.white), (0, clipped.black)):
+        whole = _pixels(cells, clipped.side, height, width)
+        result[_all_of(whole, scale)] = value
+    return result
+
+
+class _Clipped(NamedTuple):
+    """Cells that are white and cells that are black, bool (h, w), their side, and the margin in levels."""
+
+    white: Mask
+    black: Mask
+    side: int
+    margin: int
+
+
+def _decode(payload: bytes, height: int, width: int) -> _Clipped:
+    if len(payload) < 2 or payload[0] not in SIDES or payload[1] > MAX_MARGIN:
+        got = f"it starts with {payload[:2].hex(' ') or 'nothing'}"
+        allowed = f"a side of {', '.join(map(str, SIDES))} and a margin up to {MAX_MARGIN} are allowed"
+        raise FormatError(f"clipped areas: {got}; {allowed}")
+    side, margin = payload[0], payload[1]
+    found, kept = webp.decode(payload[2:], -(-height // side), -(-width // side), "clipped areas")
+    cells = found[:, :, 0]
+    levels = np.isin(cells, (_BLACK, _NEITHER, _WHITE)) & (found == cells[:, :, None]).all(axis=2) & kept
+    if not levels.all():
+        cell = tuple(int(level) for level in found[~levels][0])
+        raise FormatError(f"clipped areas: a cell is {cell}; 0, 128 and 255 are allowed, opaque and grey")
+    return _Clipped(cells == _WHITE, cells == _BLACK, side, margin)
+
+
+def _is_worth_a_look(rgb: Pixels) -> bool:
+    """Whether enough of some rows is white or black; photographs are not to pay for more."""
+    some = rgb[::8, :, 1]
+    return bool(((some == 255) | (some == 0)).mean() >= _LEAST_SHARE)
+
+
+def _cells(rgb: Pixels, side: int) -> Pixels:
+    """The map, uint8 (h, w): cells whose pixels are all white, all black, or neither."""
+    lowest, highest = rgb.min(axis=2), rgb.max(axis=2)
+    white, black = _all_of(lowest == 255, side), _all_of(highest == 0, side)
+    return np.where(white, np.uint8(_WHITE), np.where(black, np.uint8(_BLACK), np.uint8(_NEITHER)))
+
+
+def _margin(rgb: Pixels, cells: Pixels, side: int) -> int:
+    """The largest margin that hardly changes the original."""
+    around = list(_around(rgb, cells, side))
+    for margin in MARGINS:
+        # Decoded pixels are off by some levels: what is just beyond the margin may come within it.
+        changes = [np.where(away <= margin + margin // 4, away, 0) for away in around]
+        total = np.concatenate(changes) if changes else np.zeros(1)
+        if not total.size or np.mean(np.square(total, dtype=np.float64)) <= _MOST_CHANGE:
+            return margin
+    return 0
+
+
+def _around(rgb: Pixels, cells: Pixels, side: int) -> Iterator[NDArray[np.int16]]:
+    """How far the pixels around white areas, and around black areas, are from white and black."""
+    height, width, _ = rgb.shape
+    for value in (_WHITE, _BLACK):
+        mapped = cells == value
+        ring = _pixels(_grown(mapped) & ~mapped, side, height, width)
+        yield np.abs(rgb[ring].astype(np.int16) - value).max(axis=1)
+
+
+def _grown(cells: Mask) -> Mask:
+    """Cells and their eight neighbours."""
+    padded = np.pad(cells, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    grown: Mask = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return grown
+
+
+def _pixels(cells: Mask, side: int, height: int, width: int) -> Mask:
+    """Cells as pixels, bool (height, width)."""
+    return cells.repeat(side, axis=0)[:height].repeat(side, axis=1)[:, :width]
+
+
+def _all_of(mask: Mask, side: int) -> Mask:
+    """Whether all of each square of pixels is in a mask; squares at the edges may be smaller."""
+    rows = np.logical_and.reduceat(mask, np.arange(0, mask.shape[0], side), axis=0)
+    found: Mask = np.logical_and.reduceat(rows, np.arange(0, mask.shape[1], side), axis=1)
+    return found

@@ -1,0 +1,142 @@
+"""The lossless layer: pixels of a segment that are not left to the latents, as a WebP.
+
+Text, drawings and other synthetic content take fewer bytes without loss than latents, which ring around its
+edges. The layer keeps blocks of such content and leaves the others out. Latents are then coded of a picture
+in which the kept blocks continue their surroundings smoothly.
+
+encode: pixels, which of them are kept -> WebP
+decode: WebP -> kept pixels over those decoded so far
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import features
+
+from caesura.picture import webp
+
+BLOCK = 8  # pixels a side that are kept or left out together
+_CELL = 64  # pixels a side of what the first look judges by
+# Of a block with text: the share of pixels that equal one beside them, and the levels of an edge.
+_ALIKE_IN_INK, _EDGE = 0.35, 32
+# Of a cell with text, by some of its rows: the share of pixels that equal the one before, and of edges.
+_ALIKE_IN_CELL, _EDGES_IN_CELL = 0.6, 0.04
+_LEAST_CELLS = 1 / 32  # of a segment, that look synthetic
+_LEAST_BLOCKS, _ALMOST_ALL = 1 / 64, 0.98
+_FEW, _FEW_GREYS = 256, 64  # colours
+_SAMPLES = 40  # a side, of the pixels whose colours are counted
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+class LosslessLayer(NamedTuple):
+    """The lossless layer of a segment.
+
+    Attributes:
+        payload: the WebP.
+        kept: bool (h, w), the pixels that it keeps.
+    """
+
+    payload: bytes
+    kept: Mask
+
+    @property
+    def covers(self) -> bool:
+        """Whether it keeps all pixels, so that the segment needs no latents."""
+        return bool(self.kept.all())
+
+
+def candidates(rgb: Pixels, hidden: Mask | None) -> list[LosslessLayer]:
+    """The layers that are worth a comparison with the latents of a segment; for photographs none.
+
+    Args:
+        rgb: its pixels, uint8 (H, W, 3).
+        hidden: bool (H, W), pixels whose colours do not matter, since they are transparent.
+    """
+    if not features.check("webp") or not _looks_synthetic(rgb):
+        return []
+    blocks = _synthetic_blocks(rgb)
+    share = float(blocks.mean())
+    if hidden is not None:
+        rgb = np.where(hidden[:, :, None], np.uint8(0), rgb)
+    found = []
+    if _LEAST_BLOCKS <= share < _ALMOST_ALL and not _has_few_colours(rgb):
+        kept = blocks.repeat(BLOCK, axis=0)[: len(rgb)].repeat(BLOCK, axis=1)[:, : rgb.shape[1]]
+        found.append(LosslessLayer(webp.encode(rgb, kept), kept))
+    if share >= 0.5 or _has_few_colours(rgb):
+        found.append(LosslessLayer(webp.encode(rgb), np.ones(rgb.shape[:2], bool)))
+    return found
+
+
+def decode(payload: bytes, height: int, width: int) -> tuple[Pixels, Mask]:
+    """The colours of a segment, uint8 (H, W, 3), and which of its pixels are kept, bool (H, W).
+
+    Raises:
+        FormatError: the payload is not a lossless WebP of this size.
+    """
+    return webp.decode(payload, height, width, "lossless layer")
+
+
+def _looks_synthetic(rgb: Pixels) -> bool:
+    """The first look, at every eighth row: photographs are not to pay for more."""
+    green = rgb[::8, :, 1]
+    steps = np.abs(np.diff(green.view(np.int8)))  # modulo 256, which is enough to tell edges
+    high, wide = -(-len(rgb) // _CELL), -(-rgb.shape[1] // _CELL)
+    alike, edges = (_by_cell(mask, high, wide) for mask in (steps == 0, steps.view(np.uint8) >= _EDGE))
+    ink = (alike >= _ALIKE_IN_CELL) & (edges >= _EDGES_IN_CELL)
+    return bool(ink.mean() >= _LEAST_CELLS) or _has_few_colours(rgb)
+
+
+def _by_cell(mask: Mask, high: int, wide: int) -> NDArray[np.float64]:
+    """The share of a mask in cells of 8 rows and 64 columns, float64 (high, wide)."""
+    padded = np.zeros((8 * high, _CELL * wide), np.uint8)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    shares: NDArray[np.float64] = padded.reshape(high, 8, wide, _CELL).mean(axis=(1, 3))
+    return shares
+
+
+def _has_few_colours(rgb: Pixels) -> bool:
+    """Whether a palette would do, by some pixels; a grey photograph has at most 256 greys in any case."""
+    down, across = (max(1, side // _SAMPLES) for side in rgb.shape[:2])
+    some = np.unique(_packed(rgb[::down, ::across]))
+    greys = bool(np.isin(some, np.arange(256, dtype=np.uint32) * 0x010101).all())
+    return len(some) <= (_FEW_GREYS if greys else _FEW)
+
+
+def _synthetic_blocks(rgb: Pixels) -> Mask:
+    """Blocks of one colour, or of text and lines, bool (ceil(H / 8), ceil(W / 8)), without single ones."""
+    high, wide = (-(-side // BLOCK) for side in rgb.shape[:2])
+    margins = (0, high * BLOCK - rgb.shape[0]), (0, wide * BLOCK - rgb.shape[1])
+    packed, green = (np.pad(plane, margins, mode="edge") for plane in (_packed(rgb), rgb[:, :, 1]))
+    across, down = packed[:, 1:] == packed[:, :-1], packed[1:] == packed[:-1]
+    alike = np.zeros(packed.shape, bool)
+    alike[:, 1:] |= across
+    alike[:, :-1] |= across
+    alike[1:] |= down
+    alike[:-1] |= down
+    in_block = green.reshape(high, BLOCK, wide, BLOCK).astype(np.int16)
+    edges = np.maximum(
+        np.abs(np.diff(in_block, axis=1)).max(axis=(1, 3)), np.abs(np.diff(in_block, axis=3)).max(axis=(1, 3))
+    )
+    colours = packed.reshape(high, BLOCK, wide, BLOCK)
+    flat = (colours == colours[:, :1, :, :1]).all(axis=(1, 3))
+    share = alike.reshape(high, BLOCK, wide, BLOCK).mean(axis=(1, 3))
+    synthetic = flat | ((share >= _ALIKE_IN_INK) & (edges >= _EDGE))
+    for _ in range(2):
+        padded = np.pad(synthetic, 1, mode="edge").astype(np.uint8)
+        rows = padded[:-2] + padded[1:-1] + padded[2:]
+        around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] - synthetic
+        synthetic = (synthetic & (around >= 3)) | (around >= 6)
+    found: Mask = synthetic
+    return found
+
+
+def _packed(rgb: Pixels) -> NDArray[np.uint32]:
+    """Colours as one number each, uint32 (H, W)."""
+    red, green, blue = (rgb[:, :, i].astype(np.uint32) for i in range(3))
+    packed: NDArray[np.uint32] = red | green << np.uint32(8) | blue << np.uint32(16)
+    return packed

@@ -1,0 +1,107 @@
+"""The choice of lossless layers: which segments are coded without loss, in whole or in part.
+
+A layer is chosen where it takes no more bytes than latents would for the quality that they give photographs:
+latents that ring around text, and so fall short of that quality, count for more bytes than they have.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caesura.coding import detail, lossless
+from caesura.coding.lossless import LosslessLayer
+from caesura.picture import alpha, pixels
+from caesura.ratecontrol.forecast import usual_psnr
+from caesura.runtime.parallel import each
+from caesura.tiles.grid import Segment
+from caesura.tiles.layers import Layers, Pixels
+from caesura.tiles.source import Strip
+
+# What bytes grow by along the ladder of photographs, for a decibel, and what they are multiplied with at most.
+_GROWTH, _MOST = 1.2, 4.0
+
+Mask = NDArray[np.bool_]
+
+
+class LosslessChoice:
+    """Chooses the lossless layers of one picture at one ladder position."""
+
+    def __init__(self, layers: Layers, candidates: dict[int, list[LosslessLayer]], *, exact: bool) -> None:
+        """Start.
+
+        Args:
+            layers: of the picture.
+            candidates: of segments, by number; those that are not there are added.
+            exact: colours of fully transparent pixels matter.
+        """
+        self._layers, self._candidates, self._exact = layers, candidates, exact
+        conditioning = layers.conditioning
+        self._usual_psnr = usual_psnr(conditioning.bundle, conditioning.ladder_position)
+
+    def __call__(self, strip: Strip) -> Strip:
+        """The strip with its lossless layers, whose pixels there continue the others smoothly."""
+        found = each(partial(self._choose, strip), strip.segments, self._layers.work)
+        chosen = {
+            segment.number: layer for segment, layer in zip(strip.segments, found, strict=True) if layer
+        }
+        if not chosen:
+            return strip
+        with_layers = strip._replace(lossless=chosen)
+        if not with_layers.learned:
+            return with_layers
+        kept = np.zeros(strip.rgb.shape[:2], bool)
+        for segment in strip.segments:
+            if segment.number in chosen:
+                strip.cropped(kept, segment.rows.kept, segment.columns.kept)[:] = chosen[segment.number].kept
+        return with_layers._replace(rgb=_continued(strip.rgb, kept))
+
+    def _choose(self, strip: Strip, segment: Segment) -> LosslessLayer | None:
+        where = segment.rows.kept, segment.columns.kept
+        rgb = strip.cropped(strip.rgb, *where)
+        transparency = None if strip.alpha is None else strip.cropped(strip.alpha, *where)
+        hidden = None if transparency is None or self._exact else transparency == 0
+        if segment.number not in self._candidates:
+            self._candidates[segment.number] = lossless.candidates(rgb, hidden)
+        if not self._candidates[segment.number]:
+            return None
+        shown = np.ones(rgb.shape[:2], bool) if hidden is None else ~hidden
+        costs: list[tuple[float, LosslessLayer | None]] = [
+            (len(layer.payload) + self._learned_cost(rgb, segment, shown & ~layer.kept, layer.kept), layer)
+            for layer in self._candidates[segment.number]
+        ]
+        costs.append((self._learned_cost(rgb, segment, shown), None))
+        return min(costs, key=lambda pair: pair[0])[1]  # the first of equals
+
+    def _learned_cost(self, rgb: Pixels, segment: Segment, shown: Mask, kept: Mask | None = None) -> float:
+        """The bytes of a segment's latents and detail, at the quality that photographs have.
+
+        Args:
+            rgb: the segment's pixels.
+            segment: it.
+            shown: bool (h, w), the pixels whose quality counts; none are no cost.
+            kept: those that a lossless layer keeps.
+        """
+        if not shown.any():
+            return 0
+        conditioning, coder = self._layers.conditioning, self._layers.coder
+        sides = (conditioning.bundle.stride * side for side in segment.shape)
+        padded = pixels.pad(rgb if kept is None else _continued(rgb, kept), *sides)
+        encoded = coder.encode(coder.analyse(padded))
+        size, decoded = len(encoded.pack()), encoded.decoded
+        found = coder.synthesise(decoded.latents)
+        if conditioning.above_ladder:
+            assert decoded.magnitudes is not None  # the architecture has the layer
+            size += len(detail.encode(padded, found, decoded.magnitudes, conditioning))
+            found = detail.reconstruct(padded, found, conditioning)
+        error = found[: len(rgb), : rgb.shape[1]][shown].astype(np.float32) - rgb[shown]
+        mse = max(float(np.mean(np.square(error))), 1e-9)
+        lacking = self._usual_psnr - 10 * np.log10(255**2 / mse)
+        return size * min(_GROWTH ** max(float(lacking), 0), _MOST)
+
+
+def _continued(rgb: Pixels, kept: Mask) -> Pixels:
+    """Pixels with a smooth continuation of the others where a lossless layer keeps them."""
+    return alpha.cleared(rgb, np.where(kept, np.uint8(0), np.uint8(255)))
