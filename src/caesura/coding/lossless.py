@@ -102,9 +102,10 @@ def _by_cell(mask: Mask, high: int, wide: int) -> NDArray[np.float64]:
 def _has_few_colours(rgb: Pixels) -> bool:
     """Whether a palette would do, by some pixels; a grey photograph has at most 256 greys in any case."""
     down, across = (max(1, side // _SAMPLES) for side in rgb.shape[:2])
-    some = np.unique(_packed(rgb[::down, ::across]))
+    samples = _packed(rgb[::down, ::across])
+    some = np.unique(samples)
     greys = bool(np.isin(some, np.arange(256, dtype=np.uint32) * 0x010101).all())
-    return len(some) <= (_FEW_GREYS if greys else _FEW)
+    return len(some) <= min(_FEW_GREYS if greys else _FEW, samples.size / 4)
 
 
 def _synthetic_blocks(rgb: Pixels) -> Mask:

@@ -83,6 +83,7 @@ class CachedStages:
 
     def strips(self) -> Iterator[list[Segment]]:
         """See `Stages`."""
+        self._lossless = ()
         return self._stages.strips()
 
     def encode(self, strip: Strip) -> list[Coded]:

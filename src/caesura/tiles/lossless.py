@@ -6,6 +6,7 @@ latents that ring around text, and so fall short of that quality, count for more
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
@@ -20,7 +21,7 @@ from caesura.tiles.grid import Segment
 from caesura.tiles.layers import Layers, Pixels
 from caesura.tiles.source import Strip
 
-# What bytes grow by along the ladder of photographs, for a decibel, and what they are multiplied with at most.
+# What bytes grow by along the ladder of photographs, for a decibel, and the most that they are multiplied by.
 _GROWTH, _MOST = 1.2, 4.0
 
 Mask = NDArray[np.bool_]
@@ -99,7 +100,7 @@ class LosslessChoice:
         error = found[: len(rgb), : rgb.shape[1]][shown].astype(np.float32) - rgb[shown]
         mse = max(float(np.mean(np.square(error))), 1e-9)
         lacking = self._usual_psnr - 10 * np.log10(255**2 / mse)
-        return size * min(_GROWTH ** max(float(lacking), 0), _MOST)
+        return size * min(math.pow(_GROWTH, max(float(lacking), 0)), _MOST)
 
 
 def _continued(rgb: Pixels, kept: Mask) -> Pixels:
