@@ -23,7 +23,8 @@ SIDES = (4, 8, 16)  # of a cell, in pixels
 MARGINS = (25, 15, 5, 0)  # levels from white or black that are tried
 MAX_MARGIN = 63
 _BLACK, _NEITHER, _WHITE = 0, 128, 255  # cells of the map
-_LEAST_SHARE = 1 / 16  # of the segment that its clipped areas cover
+# Clipped areas are large if this share of a segment's squares of as many pixels a side is white or black.
+_LARGE, _LEAST_SHARE = 32, 1 / 16
 # The map's bytes at most, as a share of the segment's.
 _MOST_BYTES = 1 / 8
 # The mean square, over the pixels around clipped areas, of what setting the original's would change.
@@ -43,12 +44,10 @@ def encode(rgb: Pixels, payload_bytes: int) -> bytes | None:
     Returns:
         None if the areas are too small, or their map takes too many bytes.
     """
-    if not _is_worth_a_look(rgb):
+    if not _has_large_areas(rgb):
         return None
     for side in SIDES:
         cells = _cells(rgb, side)
-        if (cells != _NEITHER).mean() < _LEAST_SHARE:
-            return None
         coded = webp.encode(np.repeat(cells[:, :, None], 3, axis=2))
         if len(coded) <= _MOST_BYTES * payload_bytes:
             margin = _margin(rgb, cells, side) if side == SIDES[0] else 0
@@ -109,16 +108,23 @@ def _decode(payload: bytes, height: int, width: int) -> _Clipped:
     return _Clipped(cells == _WHITE, cells == _BLACK, side, margin)
 
 
-def _is_worth_a_look(rgb: Pixels) -> bool:
-    """Whether enough of some rows is white or black; photographs are not to pay for more."""
-    some = rgb[::8, :, 1]
-    return bool(((some == 255) | (some == 0)).mean() >= _LEAST_SHARE)
+def _has_large_areas(rgb: Pixels) -> bool:
+    """Whether clipped areas are large, by some rows first: photographs are not to pay for more."""
+    if sum(_are(rgb[::8], value).mean() for value in (_WHITE, _BLACK)) < _LEAST_SHARE:
+        return False
+    return bool((_cells(rgb, _LARGE) != _NEITHER).mean() >= _LEAST_SHARE)
+
+
+def _are(rgb: Pixels, value: int) -> Mask:
+    """Whether all three colours are of a value, bool (H, W)."""
+    red, green, blue = (rgb[:, :, channel] == value for channel in range(3))
+    found: Mask = red & green & blue
+    return found
 
 
 def _cells(rgb: Pixels, side: int) -> Pixels:
     """The map, uint8 (h, w): cells whose pixels are all white, all black, or neither."""
-    lowest, highest = rgb.min(axis=2), rgb.max(axis=2)
-    white, black = _all_of(lowest == 255, side), _all_of(highest == 0, side)
+    white, black = (_all_of(_are(rgb, value), side) for value in (_WHITE, _BLACK))
     return np.where(white, np.uint8(_WHITE), np.where(black, np.uint8(_BLACK), np.uint8(_NEITHER)))
 
 
