@@ -26,6 +26,7 @@ class Result:
         width, height: size of the picture in pixels.
         bpp: bits per pixel of the .cae file, whether encoded or decoded.
         summary: the result in a few words, for the line that is printed.
+        is_larger: whether it is a .cae file of more bytes than the file it was encoded from.
     """
 
     content: bytes | None
@@ -33,6 +34,7 @@ class Result:
     height: int
     bpp: float
     summary: str
+    is_larger: bool = False
 
 
 class Job(Protocol):
@@ -68,7 +70,11 @@ class Encode:
                 data = codec.encode(picture, options, progress=shown)
         header = container.read_header(data, max_pixels=options.max_pixels)
         bpp = metrics.bits_per_pixel(len(data), header.width, header.height)
-        return Result(data, header.width, header.height, bpp, f"{len(data)} bytes  {bpp:.3f} bpp")
+        summary = f"{len(data)} bytes  {bpp:.3f} bpp"
+        is_larger = len(data) > source.size
+        if is_larger:
+            summary += f"  larger than the original ({source.size} bytes)"
+        return Result(data, header.width, header.height, bpp, summary, is_larger)
 
 
 @dataclass(frozen=True)
