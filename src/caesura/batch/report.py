@@ -52,6 +52,7 @@ class Outcome:
         summary: the result in a few words.
         is_larger: whether the output is a .cae file of more bytes than the input.
         kept: why the original was kept instead of a .cae file; "" if it was not.
+        hint: advice on the options; "" for none.
         warnings: texts of the warnings.
     """
 
@@ -66,6 +67,7 @@ class Outcome:
     summary: str = ""
     is_larger: bool = False
     kept: str = ""
+    hint: str = ""
     warnings: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -82,6 +84,7 @@ class Outcome:
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "larger_than_original": self.is_larger or None,
             "kept": self.kept or None,
+            "hint": self.hint or None,
             "skipped": self.task.skipped or None,
             "error": self.error or None,
         }
@@ -179,7 +182,8 @@ class Report:
         task, target = outcome.task, files.name(outcome.task.target, "stdout")
         if not self._options.dry_run:
             if not task.skipped:
-                self._lines.write(f"{target}  {outcome.summary}", err=self._lines_to_stderr)
+                hint = f"  hint: {outcome.hint}" if outcome.hint else ""
+                self._lines.write(f"{target}  {outcome.summary}{hint}", err=self._lines_to_stderr)
         elif task.skipped:
             self._lines.write(f"{task.source} would be skipped: {task.skipped}", err=self._lines_to_stderr)
         else:

@@ -108,6 +108,7 @@ def run_task(job: Job, task: Task, progress: Progress = no_progress) -> Outcome:
         summary=f"{size} bytes  the original is kept: {kept}" if kept else result.summary,
         is_larger=result.is_larger and not kept,
         kept=kept,
+        hint=result.hint,
         warnings=tuple(" ".join(str(warning.message).split()) for warning in caught),
     )
 
