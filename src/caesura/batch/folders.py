@@ -16,12 +16,14 @@ from caesura.picture import files
 from caesura.picture.files import STREAM, FileError
 
 
-def add_folder(plan: Plan, folder: Path, output: Path, suffix: str, kind: Kind, *, force: bool) -> None:
+def add_folder(
+    plan: Plan, folder: Path, output: Path, suffix: str, kind: Kind, *, force: bool, no_larger: bool = False
+) -> None:
     """Add the tasks of a folder tree to a plan, in the order of names.
 
     Unless `force` is set, a file is skipped if the record has an output made from it as it is now. If the
     file has changed since and its output has not, the output is made again. Any other existing file is kept,
-    an error.
+    an error. With `no_larger`, the same holds for originals that are kept in `output`.
 
     Raises:
         FileError: `output` is a file, or the folder holds no files of this kind.
@@ -46,12 +48,14 @@ def add_folder(plan: Plan, folder: Path, output: Path, suffix: str, kind: Kind, 
         sources = []
         for path in wanted:
             target = mirrored / path.with_suffix(suffix).name
-            if suffix == CODED and not force and _was_decoded_from(records, path, target):
-                plan.tasks.append(Task(path, target, skipped=f"{path} was made from {target}"))
+            if suffix == CODED and (reason := _why_not_encoded(records, path, target, folder, force)):
+                plan.tasks.append(Task(path, target, skipped=reason))
             else:
                 sources.append(path)
         for path, name in zip(sources, output_names(sources, suffix), strict=True):
-            plan.tasks.append(_unless_done(Task(path, mirrored / name, force, record_folder=output), records))
+            task = Task(path, mirrored / name, force, record_folder=output)
+            kept_as = mirrored / path.name if no_larger else None
+            plan.tasks.append(_unless_kept(task, kept_as, records))
     for error in unreadable:
         plan.tasks.append(Task(Path(error.filename), output, error=f"{error.filename}: {error.strerror}"))
     if empty and not unreadable:
@@ -73,13 +77,52 @@ def with_origin(task: Task, records: Records) -> Task:
     return replace(task, origin=found)
 
 
-def _was_decoded_from(records: Records, path: Path, coded: Path) -> bool:
-    """Whether a picture was decoded from the file it would be encoded to, which may be the only copy."""
+def _why_not_encoded(records: Records, path: Path, coded: Path, folder: Path, force: bool) -> str:
+    """Why a picture in `folder` need not be encoded; "" if it is to be encoded.
+
+    Unless `force` is set, one that was decoded from `coded`, the path that it would be encoded to, is left
+    out, since that may be the only copy; and always the copy of an original in `folder` that was kept.
+    """
+    try:
+        if (found := records.find(path)) is None:
+            return ""
+        source = Path(found.entry.source)
+        if found.entry.is_original:
+            is_encoded = source.is_relative_to(resolved(folder)) and source.is_file()
+            reason = f"{path} is a copy of {source}" if is_encoded and source != resolved(path) else ""
+        else:
+            reason = f"{path} was made from {coded}" if not force and source == resolved(coded) else ""
+        return reason if reason and found.entry.output_digest == files.digest_of(path) else ""
+    except (OSError, FileError):
+        return ""  # the task itself will report it
+
+
+def _unless_kept(task: Task, path: Path | None, records: Records) -> Task:
+    """The task as in `_unless_done`; with an `instead` that keeps its original at `path`, None for none.
+
+    If the original was kept there as it is now, the task is skipped.
+    """
+    done = _unless_done(task, records)
+    if path is None:
+        return done
+    if files.is_same(task.source, path):
+        was_kept = not task.force and _was_kept_in_place(task.source, records)
+        skipped = f"{task.source} was not changed since it was kept" if was_kept else ""
+        instead = replace(task, target=task.source, skipped=skipped)
+    else:
+        instead = _unless_done(replace(task, target=path), records)
+    if instead.skipped and not done.skipped:
+        return replace(done, skipped=instead.skipped, error="")
+    return replace(done, instead=instead)
+
+
+def _was_kept_in_place(path: Path, records: Records) -> bool:
+    """Whether an earlier run kept this file where it is, as it is now."""
     try:
         found = records.find(path)
-        if found is None or found.entry.source != str(resolved(coded)):
+        if found is None or not found.entry.is_original or found.entry.source != str(resolved(path)):
             return False
-        return found.entry.output_digest == files.digest_of(path)
+        return files.digest_of(path) == found.entry.output_digest
     except (OSError, FileError):
         return False  # the task itself will report it
 
@@ -112,6 +155,8 @@ def _why_foreign(task: Task, entry: Entry) -> str:
     if _is_up_to_date(task, entry):
         return ""
     if entry.source != str(resolved(task.source)) and files.digest_of(task.source) != entry.source_digest:
+        if entry.source == str(resolved(task.target)):
+            return "it is an original that was kept"
         return f"it was made from {entry.source}"
     if files.digest_of(task.target) != entry.output_digest:
         return "it was changed since it was made"

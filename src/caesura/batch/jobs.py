@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from caesura.picture import files
 from caesura.picture.files import STREAM, Source
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from caesura.options import EncodeOptions
 
 Progress = Callable[[int, int], None]  # called with the steps done and their number, within one file
@@ -26,6 +29,8 @@ class Result:
         width, height: size of the picture in pixels.
         bpp: bits per pixel of the .cae file, whether encoded or decoded.
         summary: the result in a few words, for the line that is printed.
+        is_larger: whether it is a .cae file of more bytes than the file it was encoded from.
+        hint: advice on the options, a sentence without its full stop; "" for none.
     """
 
     content: bytes | None
@@ -33,6 +38,8 @@ class Result:
     height: int
     bpp: float
     summary: str
+    is_larger: bool = False
+    hint: str = ""
 
 
 class Job(Protocol):
@@ -56,19 +63,45 @@ class Encode:
         """See `Job`."""
         from caesura import codec, large, metrics
         from caesura.format import container
+        from caesura.large import reading
         from caesura.picture import formats
 
         options = self.options
         in_rows = not options.refines and (options.target is None or options.target.is_size)
         if in_rows and source.path != STREAM and large.takes(source.path, upright=options.strip):
             data = large.encode(source.path, options, progress=progress)
+            with reading.opened_without_pixels(source.path) as picture:
+                hint = _jpeg_hint(picture, options)
         else:
             with formats.opened(source.content, source.name, options.max_pixels) as picture:
                 shown = progress if options.refines else no_progress
                 data = codec.encode(picture, options, progress=shown)
+                hint = _jpeg_hint(picture, options)
         header = container.read_header(data, max_pixels=options.max_pixels)
         bpp = metrics.bits_per_pixel(len(data), header.width, header.height)
-        return Result(data, header.width, header.height, bpp, f"{len(data)} bytes  {bpp:.3f} bpp")
+        summary = f"{len(data)} bytes  {bpp:.3f} bpp"
+        is_larger = len(data) > source.size
+        if is_larger:
+            summary += f"  larger than the original ({source.size} bytes)"
+        return Result(data, header.width, header.height, bpp, summary, is_larger, hint)
+
+
+_CLEARLY = 3  # by which the quality asked for exceeds that which is enough, before that is said
+
+
+def _jpeg_hint(picture: Image.Image, options: EncodeOptions) -> str:
+    """The hint for a JPEG that has less than the quality asked for, which cannot come back; "" for none."""
+    from caesura.models import ladder
+    from caesura.picture import jpeg_quality
+
+    ijg = jpeg_quality.ijg_quality(picture)
+    if ijg is None or options.target is not None:
+        return ""
+    enough = jpeg_quality.quality_that_keeps(ijg)
+    asked = ladder.DEFAULT_QUALITY if options.quality is None else options.quality
+    if enough is None or asked < enough + _CLEARLY:
+        return ""
+    return f"the JPEG has quality {ijg:.0f}; quality {math.ceil(enough)} keeps what it has"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from caesura.batch.folders import add_folder, with_origin
-from caesura.batch.record import Records
+from caesura.batch.record import Records, resolved
 from caesura.batch.tasks import CODED, Kind, Plan, Task, output_names
 from caesura.picture import files
 from caesura.picture.files import STREAM, FileError
@@ -18,7 +18,14 @@ _STDOUT = frozenset(map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
 
 
 def plan(
-    inputs: Sequence[Path], output: str | None, suffix: str, kind: Kind, *, recursive: bool, force: bool
+    inputs: Sequence[Path],
+    output: str | None,
+    suffix: str,
+    kind: Kind,
+    *,
+    recursive: bool,
+    force: bool,
+    no_larger: bool = False,
 ) -> Plan:
     """The tasks for these inputs.
 
@@ -32,10 +39,13 @@ def plan(
         recursive: read folders and their subfolders, but neither hidden files and folders nor links to
             folders. See `folders.add_folder` for what is skipped there.
         force: do everything, and replace existing files.
+        no_larger: keep the original of a file whose output would not be smaller: each task gets an `instead`.
+            A folder named by `output` gets a copy of it, stdout, devices and pipes its bytes; otherwise it
+            stays where it is.
 
     Raises:
         FileError: `-` is not alone, a folder is needed and `output` is a file, two outputs would have the
-            same path, or a folder holds no files of this kind.
+            same path, or a folder holds no files of this kind; or an original from stdin could not be kept.
     """
     if output == "":
         raise FileError("OUT is empty; a file, a folder or - is allowed")
@@ -45,16 +55,21 @@ def plan(
     if target in _STDOUT:
         target = STREAM
     if STREAM in inputs or target == STREAM:
-        return Plan([_stream_task(inputs, target, recursive, force, into_folder=is_folder)])
+        task = _stream_task(inputs, target, recursive, force, into_folder=is_folder)
+        return Plan([_or_kept_as(task, task.source) if no_larger else task])
     folders = [path for path in inputs if _is_folder(path)]
     single = [path for path in inputs if path not in folders]
     into_folder = bool(folders) or is_folder
     result = Plan()
     if single:
-        result.tasks += _file_tasks(single, target, suffix, force, into_folder=into_folder)
+        tasks = _file_tasks(single, target, suffix, force, into_folder=into_folder)
+        if no_larger:
+            tasks = [_or_kept_as(task, _kept_path(task, target)) for task in tasks]
+        result.tasks += tasks
     for folder in folders:
         if recursive:
-            add_folder(result, folder, target or folder, suffix, kind, force=force)
+            output_folder = target or folder
+            add_folder(result, folder, output_folder, suffix, kind, force=force, no_larger=no_larger)
         else:
             error = f"{folder} is a folder; -r reads the {kind.name} in it"
             result.tasks.append(Task(folder, folder, error=error))
@@ -62,6 +77,8 @@ def plan(
         records = Records()
         result.tasks = [with_origin(task, records) for task in result.tasks]
     result.tasks = list(_without_conflicts(result.tasks))
+    if no_larger:
+        result.tasks = list(_without_kept_conflicts(result.tasks))
     return result
 
 
@@ -115,7 +132,7 @@ def _without_conflicts(tasks: Sequence[Task]) -> Iterator[Task]:
     for task in tasks:
         if task.error or task.skipped:
             yield task
-        elif _is_same(task.source, task.target):
+        elif files.is_same(task.source, task.target):
             yield replace(task, error=f"{task.target} is {task.source} itself; another output is needed")
         elif files.is_device(task.target) or first.setdefault(task.target, task.source) is task.source:
             yield task
@@ -124,11 +141,44 @@ def _without_conflicts(tasks: Sequence[Task]) -> Iterator[Task]:
             yield replace(task, error=f"{task.source}: {used}; one of them needs another name")
 
 
-def _is_same(source: Path, target: Path) -> bool:
-    try:
-        return source.samefile(target)
-    except OSError:
-        return False
+def _or_kept_as(task: Task, path: Path) -> Task:
+    """The task; if its output would not be smaller, the original is kept at `path` instead.
+
+    Raises:
+        FileError: the original comes from stdin, and nothing would keep it.
+    """
+    if task.target == STREAM or files.is_device(task.target):
+        path = task.target  # whoever reads it expects a picture
+    elif task.source == STREAM:
+        raise FileError(
+            f"no_larger is given, but an original from stdin would be lost if {task.target} was not written; "
+            "an input that is a file, or stdout as the output, is allowed"
+        )
+    error = "" if path == task.source else _existing(path, task.force)
+    return replace(task, instead=Task(task.source, path, task.force, error=error))
+
+
+def _kept_path(task: Task, output: Path | None) -> Path:
+    """Where the original of a file is kept: in `output` if that is a folder, else where it is."""
+    if output is None or task.target == output:
+        return task.source
+    copy = output / task.source.name
+    return task.source if files.is_same(task.source, copy) else copy
+
+
+def _without_kept_conflicts(tasks: Sequence[Task]) -> Iterator[Task]:
+    """The tasks; where an original would be copied to another file of this run, `instead` has an error."""
+    sources = {resolved(task.source) for task in tasks if not task.skipped}
+    used = {resolved(task.target): task.source for task in tasks}
+    for task in tasks:
+        copy = task.instead
+        if copy is None or copy.target in (copy.source, task.target):
+            yield task
+        elif (path := resolved(copy.target)) in sources or used.setdefault(path, task.source) != task.source:
+            error = f"{task.source}: it cannot be copied to {copy.target}, another file of this run"
+            yield replace(task, instead=replace(copy, error=error))
+        else:
+            yield task
 
 
 def _existing(target: Path, force: bool) -> str:

@@ -5,7 +5,8 @@
 `of` and `made` are digests (`files.digest`) of the source and of the output. An existing file may be the only
 copy of somebody's photograph, so a folder run replaces it without --force only if its bytes are those that an
 earlier run made from the same source, and the source has changed since. An entry is added before its output
-is written, so that the outputs of an interrupted run are known. The last entry of an output counts.
+is written, so that the outputs of an interrupted run are known. The last entry of an output counts. The two
+digests are equal for an original that was kept, since its .cae file would not be smaller.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class Entry(NamedTuple):
     source: str
     source_digest: str
     output_digest: str
+
+    @property
+    def is_original(self) -> bool:
+        """Whether the output is the source or a copy of it, kept since its .cae file would not be smaller."""
+        return self.source_digest == self.output_digest
 
 
 class FoundEntry(NamedTuple):

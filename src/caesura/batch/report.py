@@ -42,13 +42,17 @@ class Outcome:
     """The outcome of one task.
 
     Attributes:
-        task: the task; if it has `skipped` or `error` set, nothing was done.
+        task: the task, or its `instead` where that was done; if it has `skipped` or `error` set, nothing was
+            done.
         error: why it failed; "" if it did not.
         bytes_before, bytes: size of the input and of the output.
         width, height: size of the picture in pixels.
         bpp: bits per pixel of the .cae file.
         seconds: wall-clock time, reading and writing included.
         summary: the result in a few words.
+        is_larger: whether the output is a .cae file of more bytes than the input.
+        kept: why the original was kept instead of a .cae file; "" if it was not.
+        hint: advice on the options; "" for none.
         warnings: texts of the warnings.
     """
 
@@ -61,6 +65,9 @@ class Outcome:
     bpp: float | None = None
     seconds: float | None = None
     summary: str = ""
+    is_larger: bool = False
+    kept: str = ""
+    hint: str = ""
     warnings: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -68,16 +75,26 @@ class Outcome:
         facts = {
             "file": str(self.task.source),
             "output": str(self.task.target),
+            "output_if_kept": self._output_if_kept,
             "bytes_before": self.bytes_before,
             "bytes": self.bytes,
             "width": self.width,
             "height": self.height,
             "bpp": None if self.bpp is None else round(self.bpp, 4),
             "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "larger_than_original": self.is_larger or None,
+            "kept": self.kept or None,
+            "hint": self.hint or None,
             "skipped": self.task.skipped or None,
             "error": self.error or None,
         }
         return {name: value for name, value in facts.items() if value is not None}
+
+    @property
+    def _output_if_kept(self) -> str | None:
+        """Where the original would be kept, of a task that is still to be done."""
+        is_planned = self.bytes is None and not self.task.skipped and not self.error
+        return str(self.task.instead.target) if is_planned and self.task.instead else None
 
 
 class Report:
@@ -95,7 +112,7 @@ class Report:
     ) -> None:
         self._total, self._options, self._ignored = total, options, ignored
         self._lines_to_stderr = lines_to_stderr
-        self._done = self._skipped = self.failed = 0
+        self._done = self._kept = self._skipped = self.failed = 0
         self._processed = 0  # of the total
         self._before = self._after = self._pixels = 0
         self._started = time.perf_counter()
@@ -118,7 +135,8 @@ class Report:
                 self._lines.write(hint, err=True)
         if self._options.summary:
             done = "to do" if self._options.dry_run else "done"
-            counts = f"{self._done} {done}, {self._skipped} skipped, {self.failed} failed"
+            kept = f", {self._kept} kept" if self._kept else ""
+            counts = f"{self._done} {done}{kept}, {self._skipped} skipped, {self.failed} failed"
             sizes = f"; {decimal(self._before)} became {decimal(self._after)}" if self._before else ""
             self._lines.write(counts + sizes, err=True)
 
@@ -145,7 +163,10 @@ class Report:
         elif task.skipped:
             self._skipped += 1
         else:
-            self._done += 1
+            if outcome.kept:
+                self._kept += 1
+            else:
+                self._done += 1
             self._before += outcome.bytes_before or 0
             self._after += outcome.bytes or 0
             self._pixels += (outcome.width or 0) * (outcome.height or 0)
@@ -161,13 +182,13 @@ class Report:
         task, target = outcome.task, files.name(outcome.task.target, "stdout")
         if not self._options.dry_run:
             if not task.skipped:
-                self._lines.write(f"{target}  {outcome.summary}", err=self._lines_to_stderr)
+                hint = f"  hint: {outcome.hint}" if outcome.hint else ""
+                self._lines.write(f"{target}  {outcome.summary}{hint}", err=self._lines_to_stderr)
         elif task.skipped:
             self._lines.write(f"{task.source} would be skipped: {task.skipped}", err=self._lines_to_stderr)
         else:
-            self._lines.write(
-                f"{files.name(task.source)} would be written to {target}", err=self._lines_to_stderr
-            )
+            line = f"{files.name(task.source)} would be written to {target}{_or_kept(task.instead)}"
+            self._lines.write(line, err=self._lines_to_stderr)
 
     def _shown_bar(self) -> Progress:
         if self._bar is None:
@@ -190,3 +211,15 @@ class Report:
             files=f"{self._processed}/{self._total} files",
             speed=f"{rate:.2f} megapixels/s  {sizes}",
         )
+
+
+def _or_kept(instead: Task | None) -> str:
+    """What would be done if the output was not smaller, to end a line of a dry run."""
+    if instead is None:
+        return ""
+    if instead.error:
+        return f"; if that is not smaller: {instead.error}"
+    if instead.target == instead.source and instead.target != files.STREAM:
+        return "; if that is not smaller, the original is kept where it is"
+    target = files.name(instead.target, "stdout")
+    return f"; if that is not smaller, the original is copied to {target}"

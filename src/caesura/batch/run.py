@@ -65,6 +65,7 @@ def run_task(job: Job, task: Task, progress: Progress = no_progress) -> Outcome:
     """Read, process and write one file; errors and warnings are part of the outcome."""
     started = time.perf_counter()
     size_before = None
+    done, kept = task, ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)  # for every file, even if the text is the same
         try:
@@ -72,8 +73,13 @@ def run_task(job: Job, task: Task, progress: Progress = no_progress) -> Outcome:
             size_before = source.size
             _check_unchanged(task)
             result = job(source, task, progress)
-            _check_unchanged(task)
-            if result.content is None:
+            if task.instead and result.content is not None and len(result.content) >= source.size:
+                done, kept = task.instead, f"the .cae file would have {len(result.content)} bytes"
+            _check_unchanged(done)
+            if kept:
+                size = source.size
+                _keep(done, source)
+            elif result.content is None:
                 size = task.target.stat().st_size
                 _record(task, source, files.digest_of(task.target))
             else:
@@ -82,6 +88,7 @@ def run_task(job: Job, task: Task, progress: Progress = no_progress) -> Outcome:
                     files.check_output(task.target, force=task.force)  # before it is recorded
                 _record(task, source, files.digest(result.content))
                 files.write(task.target, result.content, force=task.force)
+            _warn_of_other_output(task, done)
         except CaesuraError as error:
             return Outcome(task, error=str(error), bytes_before=size_before)
         except MemoryError:
@@ -91,16 +98,41 @@ def run_task(job: Job, task: Task, progress: Progress = no_progress) -> Outcome:
         except Exception as error:  # libraries may raise anything; the other files go on
             return Outcome(task, error=f"{type(error).__name__}: {error}", bytes_before=size_before)
     return Outcome(
-        task,
+        done,
         bytes_before=size_before,
         bytes=size,
         width=result.width,
         height=result.height,
-        bpp=result.bpp,
+        bpp=None if kept else result.bpp,
         seconds=time.perf_counter() - started,
-        summary=result.summary,
+        summary=f"{size} bytes  the original is kept: {kept}" if kept else result.summary,
+        is_larger=result.is_larger and not kept,
+        kept=kept,
+        hint=result.hint,
         warnings=tuple(" ".join(str(warning.message).split()) for warning in caught),
     )
+
+
+def _keep(task: Task, source: files.Source) -> None:
+    """Write the bytes of a source to the target of an `instead`, unless that is the source itself."""
+    if task.error:
+        raise FileError(task.error)
+    if task.target == task.source and task.target != STREAM:
+        _record(task, source, source.digest)
+        return
+    if task.target != STREAM:
+        files.check_output(task.target, force=task.force)  # before it is recorded
+    _record(task, source, source.digest)
+    files.write(task.target, source.content, force=task.force)
+
+
+def _warn_of_other_output(task: Task, done: Task) -> None:
+    """Warn if the task or its `instead`, whichever is not the one `done`, has a file at its target."""
+    other = task.instead if done is task else task
+    if other is None or other.target in (STREAM, task.source, done.target) or files.is_device(other.target):
+        return
+    if other.target.is_file():
+        warnings.warn(f"{other.target} was there already and is left as it is", stacklevel=2)
 
 
 def _check_unchanged(task: Task) -> None:

@@ -23,6 +23,8 @@ class Task:
         replaces: digest of the existing target that may be replaced; "" allows any.
         record_folder: folder to whose record (`record.py`) the output is added; None for no record.
         origin: the record entry of the source, if it was encoded from the file at `target`.
+        instead: what is done if the output would not be smaller than the source: a task with the same source,
+            whose target gets the source's bytes, or is the source itself. None writes the output anyway.
         skipped: why there is nothing to do; "" if there is.
         error: why the task cannot be done; "" if it can.
     """
@@ -33,6 +35,7 @@ class Task:
     replaces: str = ""
     record_folder: Path | None = None
     origin: FoundEntry | None = None
+    instead: Task | None = None
     skipped: str = ""
     error: str = ""
 

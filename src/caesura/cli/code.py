@@ -79,6 +79,14 @@ def encode(
     strict: Strict = False,
     exact: Exact = False,
     max_pixels: MaxPixels = MAX_PIXELS,
+    no_larger: Annotated[
+        bool,
+        typer.Option(
+            "--no-larger",
+            help="Keep the original where the .cae file would not be smaller: write nothing, or a copy of "
+            "the original if OUT is a folder or stdout.",
+        ),
+    ] = False,
     recursive: Recursive = False,
     jobs: Jobs = 1,
     force: Force = False,
@@ -103,8 +111,10 @@ def encode(
         exact=exact,
         max_pixels=max_pixels,
     )
+    if no_larger and strip:
+        raise ConfigError("no_larger is given with strip; originals are kept with their metadata")
     kind = Kind("pictures", formats.is_picture)
-    todo = plan(inputs, output, CODED, kind, recursive=recursive, force=force)
+    todo = plan(inputs, output, CODED, kind, recursive=recursive, force=force, no_larger=no_larger)
     _run(todo, Encode(options), jobs, as_json, dry_run, recursive)
 
 

@@ -59,7 +59,7 @@ class Rows:
 
     def metadata(self) -> Metadata:
         """The metadata of the file."""
-        with _opened_without_pixels(self._path) as picture:
+        with opened_without_pixels(self._path) as picture:
             return read_metadata.from_image(picture)
 
     def __call__(self, first: int, last: int) -> tuple[Pixels, Pixels | None]:
@@ -100,7 +100,7 @@ def unsupported(path: Path, opened: Any, *, upright: bool) -> str:
     if opened.format != "uchar" or INTERPRETATIONS.get(opened.bands) != opened.interpretation:
         got = f"{opened.bands} channels of {opened.format}, {opened.interpretation}"
         return f"{got}; grey and RGB of 8 bits are allowed, with transparency or without"
-    with _opened_without_pixels(path) as picture:
+    with opened_without_pixels(path) as picture:
         # Pillow scales samples of a PPM whose maximum is not 255.
         scaled = picture.format == "PPM" and getattr(picture, "tile")[0][0] != "raw"  # noqa: B009
         if picture.format not in _FORMATS or scaled:
@@ -127,7 +127,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 @contextmanager
-def _opened_without_pixels(path: Path) -> Iterator[Image.Image]:
+def opened_without_pixels(path: Path) -> Iterator[Image.Image]:
     """A picture file opened by Pillow, with all of its metadata, without reading pixels.
 
     Raises:

@@ -181,6 +181,14 @@ def is_device(path: Path) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
+def is_same(path: Path, other: Path) -> bool:
+    """Whether both are paths of one file that exists."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
 def exists_message(path: Path) -> str:
     """The message for an output that exists and is not replaced."""
     return f"{path} is there already; --force replaces it"
