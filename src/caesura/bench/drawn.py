@@ -23,12 +23,13 @@ Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 Content = Callable[[np.random.Generator, ImageDraw.ImageDraw, Box, Colour], None]
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
-_WORDS = """
-    the of and to in a is that for it as was with be by on not he this are or his from at which but have an
-    had they you were their one all we can her has there been if more when will would who so no picture
-    window harbour measure bridge green winter engine letter paper light river table signal morning quality
-    station garden number question window silver level market street forest between example distance however
-""".split()
+_VOCABULARY = (
+    "the of and to in a is that for it as was with be by on not he this are or his from at which but have an "
+    "had they you were their one all we can her has there been if more when will would who so no picture "
+    "window harbour measure bridge green winter engine letter paper light river table signal morning quality "
+    "station garden number question window silver level market street forest between example distance however"
+)
+_WORDS = _VOCABULARY.split()
 _PHOTOGRAPHS = ("astronaut.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 
 
@@ -331,8 +332,8 @@ def _panel(random: np.random.Generator, size: tuple[int, int], *, fading: bool) 
             for x in range(pitch // 2 * (row % 2), wide, pitch):
                 pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=dots)
         pen.rectangle((0, high * 0.8, wide, high), fill=_colour(random, 60, 220), outline=_BLACK, width=6)
-        for x in (wide * random.uniform(0.2, 0.35), wide * random.uniform(0.6, 0.8)):
-            _figure(random, pen, x, high * random.uniform(0.4, 0.5), high, skins[random.integers(3)])
+        for middle in (wide * random.uniform(0.2, 0.35), wide * random.uniform(0.6, 0.8)):
+            _figure(random, pen, middle, high * random.uniform(0.4, 0.5), high, skins[random.integers(3)])
 
     return _supersampled(size, _colour(random, 120, 250), shapes)
 
@@ -369,8 +370,8 @@ def _figure(
         width=line,
     )
     pen.ellipse((x - head, y - head, x + head, y + 1.2 * head), fill=skin, outline=_BLACK, width=line)
-    for side in (-0.4, 0.4):
-        eye = (x + side * head - 10, y - 10, x + side * head + 10, y + 18)
+    for middle in (x - 0.4 * head, x + 0.4 * head):
+        eye = (middle - 10, y - 10, middle + 10, y + 18)
         pen.ellipse(eye, fill=_BLACK)
     mouth = (x - 0.4 * head, y + 0.3 * head, x + 0.4 * head, y + 0.8 * head)
     pen.arc(mouth, 10, 170, fill=_BLACK, width=line)
