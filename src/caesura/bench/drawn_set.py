@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 from rich.table import Table
 
-from caesura.bench.codecs import Avif, Codec, JpegXl, PillowCodec
+from caesura.bench.codecs import WEBP, Avif, Codec, JpegXl, SharpWebp
 from caesura.bench.drawn import KINDS, drawn
 from caesura.bench.formatting import figure
 from caesura.bench.lossless import LOSSLESS
@@ -26,20 +26,10 @@ from caesura.picture import files
 SCORES = (70.0, 80.0, 90.0)  # of SSIMULACRA 2: high, between, and very high quality
 SEED = 1
 _SHOWN = 90.0
-
-_SHARP = PillowCodec(
-    "WebP method 6 sharp YUV",
-    (1, 8, 22, 40, 60, 78, 90, 97),
-    "WEBP",
-    "webp",
-    (("method", 6), ("use_sharp_yuv", True)),
-)
-SLOW: tuple[Codec, ...] = (
-    Avif(4, "iq", (4, 20, 38, 55, 73, 91), screen=True),
-    LOSSLESS[-1],
-)  # left out by --quick
+SLOW: tuple[Codec, ...] = (Avif(4, "iq", (4, 20, 38, 55, 73, 91), screen=True),)  # left out by --quick
 RIVALS: tuple[Codec, ...] = (
-    _SHARP, Avif(6, "iq", screen=True), Avif(6, "ssimulacra2", screen=True), SLOW[0], JpegXl(7), *LOSSLESS,
+    WEBP, SharpWebp(), Avif(6, "iq", screen=True), Avif(6, "ssimulacra2", screen=True), *SLOW, JpegXl(7),
+    *LOSSLESS,
 )  # fmt: skip
 
 
