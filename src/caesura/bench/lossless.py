@@ -41,7 +41,7 @@ class JpegXlLossless:
 class Png:
     """PNG by oxipng, which turns it into grey or a palette where that is exact; settings are its levels.
 
-    Level 6 takes twice the time of level 4, for no byte less on any of four drawn pictures.
+    Level 6 takes twice the time of level 4, and gives the same size on drawn text, maps and interfaces.
     """
 
     name: str = "PNG oxipng"
