@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import re
 import sys
 import zlib
 from pathlib import Path
@@ -225,7 +226,7 @@ def test_tables_say_where_ours_wins_and_where_it_loses() -> None:
     assert exact["title"] == "without loss"
     assert [row["ours"] for row in exact["rows"]] == [None, None]
     assert {cell["percent"] for row in exact["rows"] for cell in row["cells"]} == {None}
-    assert "on 2 it does not reach it" in exact["sentence"]
+    assert "on 2 it does not reach that quality" in exact["sentence"]
 
 
 def test_results_without_drawn_pictures_have_no_tables() -> None:
@@ -282,6 +283,7 @@ def test_bench_measures_drawn_pictures_alone(small: dict[str, Pixels], tmp_path:
         assert f'<a href="pictures/drawn-{kind}.html">drawn: {kind}</a>' in page
         assert f"drawn: {kind}" in (tmp_path / "pictures" / f"drawn-{kind}.html").read_text()
         assert kind in out
+    assert re.findall(r'name="score" id="([^"]*)" checked', page) == ["by-drawn-90"]
     assert "SSIMULACRA 2 of 90" in out
     with (tmp_path / "drawn.csv").open() as lines:
         assert len(list(csv.DictReader(lines))) == len(found["equal"]) == 2 * 3 * 4

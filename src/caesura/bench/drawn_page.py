@@ -60,4 +60,4 @@ def _sentence(rows: list[dict[str, Any]], name: str, title: str) -> str:
     at = title if title == "without loss" else f"at a {title}"
     text = f"{name} needs fewer bytes than every other codec on {fewer} of {count(len(rows), 'picture')} {at}"
     missed = len(rows) - len(there)
-    return f"{text}; on {missed} it does not reach it." if missed else f"{text}."
+    return f"{text}; on {missed} it does not reach that quality." if missed else f"{text}."
