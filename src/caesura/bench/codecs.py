@@ -166,7 +166,7 @@ class SharpWebp:
     """WebP through libvips, with chroma for sharp edges (sharp YUV), for which Pillow has no option."""
 
     name: str = "WebP method 6 sharp YUV"
-    settings: tuple[float, ...] = (1, 8, 22, 40, 60, 78, 90, 97)
+    settings: tuple[float, ...] = (1, 8, 22, 40, 60, 78, 90, 100)
 
     @property
     def version(self) -> str:
