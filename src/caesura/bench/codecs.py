@@ -25,11 +25,11 @@ Pixels = NDArray[np.uint8]
 
 
 class Codec(Protocol):
-    """A lossy codec of RGB pictures.
+    """A codec of RGB pictures.
 
     Attributes:
         name: as reports show it.
-        settings: a ladder from small to large files.
+        settings: a ladder from small to large files; one setting if it is lossless.
         version: of everything that the files depend on. Cached measurements are used while it is the same.
     """
 
@@ -104,18 +104,22 @@ class Avif:
         tune: what libaom optimises: "psnr" squared error, "iq" (image quality) perceived quality, and
             "ssimulacra2" that metric. libavif uses "iq" by default since 1.3.
         chroma: subsampling. 4:2:0 saves bits by metrics that weigh luma most, such as PSNR-HVS-M and CVVDP.
+        screen: turn on libaom's tools for drawn pictures (tune-content). Otherwise libaom decides by the
+            pixels, and leaves them off for shaded objects on white, where they save bytes.
     """
 
     speed: int
     tune: str
     settings: tuple[float, ...] = (4, 14, 26, 38, 50, 62, 76, 91)
     chroma: str = "4:4:4"
+    screen: bool = False
 
     @property
     def name(self) -> str:
         """See `Codec`."""
         chroma = "" if self.chroma == "4:4:4" else f" {self.chroma}"
-        return f"AVIF speed {self.speed} tune={self.tune}{chroma}"
+        screen = " screen" if self.screen else ""
+        return f"AVIF speed {self.speed} tune={self.tune}{chroma}{screen}"
 
     @property
     def version(self) -> str:
@@ -144,7 +148,7 @@ class Avif:
             subsampling=self.chroma,
             quality=round(setting),
             max_threads=threads(),
-            advanced={"tune": self.tune},
+            advanced={"tune": self.tune} | ({"tune-content": "screen"} if self.screen else {}),
         )
         return out.getvalue()
 
@@ -153,6 +157,31 @@ class Avif:
         from PIL import AvifImagePlugin
 
         AvifImagePlugin.DEFAULT_MAX_THREADS = threads()
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture.convert("RGB"))
+
+
+@dataclass(frozen=True)
+class SharpWebp:
+    """WebP through libvips, with chroma for sharp edges (sharp YUV), for which Pillow has no option."""
+
+    name: str = "WebP method 6 sharp YUV"
+    settings: tuple[float, ...] = (1, 8, 22, 40, 60, 78, 90, 100)
+
+    @property
+    def version(self) -> str:
+        """See `Codec`."""
+        vips = needed("pyvips")
+        number = ".".join(str(vips.version(part)) for part in range(3))
+        return f"libvips {number} (pyvips {version('pyvips')}), effort 6, smart_subsample"
+
+    def encode(self, pixels: Pixels, setting: float) -> bytes:
+        """See `Codec`."""
+        picture = needed("pyvips").Image.new_from_array(pixels)
+        return bytes(picture.webpsave_buffer(Q=round(setting), effort=6, smart_subsample=True))
+
+    def decode(self, data: bytes) -> Pixels:
+        """See `Codec`."""
         with Image.open(io.BytesIO(data)) as picture:
             return np.asarray(picture.convert("RGB"))
 
@@ -172,16 +201,16 @@ class JpegXl:
     @property
     def version(self) -> str:
         """See `Codec`."""
-        return f"{_needed('imagecodecs').jpegxl_version()} (imagecodecs {version('imagecodecs')})"
+        return f"{needed('imagecodecs').jpegxl_version()} (imagecodecs {version('imagecodecs')})"
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
         """See `Codec`."""
-        encode = _needed("imagecodecs").jpegxl_encode
+        encode = needed("imagecodecs").jpegxl_encode
         return bytes(encode(pixels, distance=setting, effort=self.effort, numthreads=threads()))
 
     def decode(self, data: bytes) -> Pixels:
         """See `Codec`."""
-        return np.asarray(_needed("imagecodecs").jpegxl_decode(data, numthreads=threads()), np.uint8)
+        return np.asarray(needed("imagecodecs").jpegxl_decode(data, numthreads=threads()), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -199,22 +228,22 @@ class Jpegli:
         """See `Codec`."""
         if _has_jpegli():
             return f"imagecodecs {version('imagecodecs')}"
-        _needed("pyjpegli")
+        needed("pyjpegli")
         return f"pyjpegli {version('pyjpegli')}"
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
         """See `Codec`."""
         if _has_jpegli():
-            return bytes(_needed("imagecodecs").jpegli_encode(pixels, level=round(setting)))
+            return bytes(needed("imagecodecs").jpegli_encode(pixels, level=round(setting)))
         height, width, _ = pixels.shape
-        encode = _needed("pyjpegli").encode
+        encode = needed("pyjpegli").encode
         return bytes(encode(np.ascontiguousarray(pixels).tobytes(), width, height, quality=round(setting)))
 
     def decode(self, data: bytes) -> Pixels:
         """See `Codec`."""
         if _has_jpegli():
-            return np.asarray(_needed("imagecodecs").jpegli_decode(data), np.uint8)
-        samples, width, height = _needed("pyjpegli").decode(data, max_pixels=None)
+            return np.asarray(needed("imagecodecs").jpegli_decode(data), np.uint8)
+        samples, width, height = needed("pyjpegli").decode(data, max_pixels=None)
         return np.frombuffer(samples, np.uint8).reshape(height, width, 3)
 
 
@@ -228,14 +257,14 @@ class Heic:
     @property
     def version(self) -> str:
         """See `Codec`."""
-        info = _needed("pillow_heif").libheif_info()
+        info = needed("pillow_heif").libheif_info()
         if not info["HEIF"]:
             raise DependencyError("this pillow-heif is built without an HEVC encoder")
         return f"{info['HEIF']}, libheif {info['libheif']} (pillow-heif {version('pillow-heif')}), 4:4:4"
 
     def encode(self, pixels: Pixels, setting: float) -> bytes:
         """See `Codec`."""
-        heif, out = _needed("pillow_heif"), io.BytesIO()
+        heif, out = needed("pillow_heif"), io.BytesIO()
         picture = heif.from_pillow(Image.fromarray(pixels))
         pools = {"x265:pools": str(threads())}
         picture.save(out, quality=round(setting), chroma=444, enc_params=pools)
@@ -243,7 +272,7 @@ class Heic:
 
     def decode(self, data: bytes) -> Pixels:
         """See `Codec`."""
-        heif = _needed("pillow_heif")
+        heif = needed("pillow_heif")
         heif.options.DECODE_THREADS = threads()
         return np.asarray(heif.open_heif(io.BytesIO(data)).to_pillow().convert("RGB"))
 
@@ -311,7 +340,12 @@ def installed(codecs: Sequence[Codec]) -> tuple[list[Codec], list[Missing]]:
     return here, missing
 
 
-def _needed(module: str) -> Any:
+def needed(module: str) -> Any:
+    """A module of the extra `[bench]`.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -321,7 +355,7 @@ def _needed(module: str) -> Any:
 
 def _has_jpegli() -> bool:
     try:
-        return bool(_needed("imagecodecs").JPEGLI.available)
+        return bool(needed("imagecodecs").JPEGLI.available)
     except (AttributeError, DependencyError, PackageNotFoundError):
         return False
 

@@ -13,14 +13,14 @@ import functools
 import json
 import re
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
-from caesura.bench import machine, plot, quality, samples
+from caesura.bench import drawn_page, machine, plot, quality, samples
 from caesura.bench.formatting import count, figure, setting, signed, span
 from caesura.bench.plot import Style
 from caesura.bench.schema import FORMAT
@@ -106,9 +106,10 @@ def read(path: Path) -> dict[str, Any]:
 def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
     """All pages, by path below `folder`; index.html is last."""
     environment = _environment()
+    drawn = results.get("drawn") or {"pictures": [], "codecs": [], "points": [], "samples": []}
     styles = make_styles(results)
-    names = page_names([picture["name"] for picture in results["pictures"]])
-    ours = next((codec["name"] for codec in results["codecs"] if codec["ours"]), None)
+    names = page_names([picture["name"] for picture in (*results["pictures"], *drawn["pictures"])])
+    ours = next((codec["name"] for codec in (*results["codecs"], *drawn["codecs"]) if codec["ours"]), None)
     bd = {(entry["codec"], entry["anchor"], entry["metric"]): entry for entry in results["bd"]}
     metrics = [
         metric
@@ -126,16 +127,11 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         "busy": machine.load_text(results.get("others"), results["machine"]["cores"]),
     }
     pages = {}
-    order = [picture["name"] for picture in results["pictures"]]
-    for number, picture in enumerate(results["pictures"]):
-        pages[f"pictures/{names[picture['name']]}"] = environment.get_template("picture.html").render(
-            shared,
-            picture=picture,
-            samples=samples.load(results, picture["name"], folder, styles),
-            plots=picture_plots(results, picture["name"], styles),
-            before=order[number - 1] if number else None,
-            after=order[number + 1] if number + 1 < len(order) else None,
-        )
+    for measured in (results, {**drawn, "published": []}):
+        of_these = shared | {"styles": make_styles(measured)}
+        for name, variables in picture_variables(measured, folder, of_these["styles"]):
+            page = environment.get_template("picture.html").render(of_these, **variables)
+            pages[f"pictures/{names[name]}"] = page
     anchors = list(dict.fromkeys(entry["anchor"] for entry in results["bd"]))
     anchor = max(anchors, key=lambda name: sum(known(bd, c, name) for c in styles), default=None)
     hardest = {metric.key: standing(results, bd, ours, metric.key) for metric in metrics}
@@ -153,6 +149,7 @@ def render(results: dict[str, Any], folder: Path) -> dict[str, str]:
         plots=curve_plots(results, metrics, styles),
         anchors=anchors,
         anchor=anchor,
+        drawn=drawn_page.tables(results),
         rows={name: table(results, name, bd, metrics) for name in anchors},
         scatters={
             (name, metric.key): scatters(results, bd, name, metric, styles, (i, j))
@@ -285,6 +282,30 @@ def curve_plots(
         title = f"{metric.axis} over {_RATE}, mean over {count(len(results['pictures']), 'picture')}"
         plots[metric.key] = plot.curves(metric.key, title, _RATE, data)
     return plots
+
+
+def picture_variables(
+    measured: dict[str, Any], folder: Path, styles: dict[str, Style]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """For each picture its name, and the variables of its page.
+
+    Args:
+        measured: holds `pictures`, `points` and `samples` of results.json.
+        folder: of samples/.
+        styles: of all codecs.
+    """
+    order = [picture["name"] for picture in measured["pictures"]]
+    for number, picture in enumerate(measured["pictures"]):
+        yield (
+            picture["name"],
+            {
+                "picture": picture,
+                "samples": samples.load(measured, picture["name"], folder, styles),
+                "plots": picture_plots(measured, picture["name"], styles),
+                "before": order[number - 1] if number else None,
+                "after": order[number + 1] if number + 1 < len(order) else None,
+            },
+        )
 
 
 def picture_plots(

@@ -76,7 +76,9 @@ def find(
     """
     if folder is None:
         if not quick:
-            raise ConfigError("no folder of pictures is given; it is optional with --quick alone")
+            raise ConfigError(
+                "no folder of pictures is given; it is optional with --quick alone or with --drawn"
+            )
         folder = Path(skimage_data().__file__).parent
         paths = [folder / name for name in _SAMPLES]
     else:

@@ -15,7 +15,7 @@ from typing import Any
 from rich.table import Table
 
 from caesura.bench import machine
-from caesura.bench.schema import Curve, Difference, Point, Published, Results, Sample
+from caesura.bench.schema import Curve, Difference, Equal, Point, Published, Results, Sample
 from caesura.errors import ConfigError
 
 _METRICS = {  # metrics of BD-rates: name in Markdown tables, and in the terminal's table
@@ -68,9 +68,19 @@ def csv_files(results: Results) -> dict[str, str]:
     """The text of points.csv, curves.csv and bd.csv, by name.
 
     In bd.csv a BD-rate has a line for the mean curve, whose picture is empty, and a line for each picture.
+    With drawn pictures there are drawn_points.csv and drawn.csv too; there a line without SSIMULACRA 2 is
+    that of a file without loss.
     """
     curves = [{"codec": curve.codec} | asdict(sample) for curve in results.curves for sample in curve.samples]
     rates = [row for difference in results.bd for row in _rows(difference)]
+    drawn = {}
+    if results.drawn:
+        drawn = {
+            "drawn_points.csv": _csv(
+                [field.name for field in fields(Point)], map(asdict, results.drawn.points)
+            ),
+            "drawn.csv": _csv([field.name for field in fields(Equal)], map(asdict, results.drawn.equal)),
+        }
     return {
         "points.csv": _csv([field.name for field in fields(Point)], map(asdict, results.points)),
         "curves.csv": _csv(["codec", *(field.name for field in fields(Sample))], curves),
@@ -78,7 +88,7 @@ def csv_files(results: Results) -> dict[str, str]:
             ["codec", "anchor", "metric", "picture", "percent", "low", "high", "overlap_low", "overlap_high"],
             rates,
         ),
-    }
+    } | drawn
 
 
 def summary(results: Results, anchor: str) -> Table:

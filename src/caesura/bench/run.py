@@ -1,6 +1,7 @@
 """`caesura bench`: measures codecs on a folder of pictures and writes results.json, CSV files and pages.
 
 pictures x codecs x settings -> points -> mean curves -> BD-rates; costs; pictures at matched size -> pages
+drawn pictures x codecs x settings -> points -> bytes at equal quality; pictures at matched size -> pages
 """
 
 from __future__ import annotations
@@ -15,14 +16,27 @@ import numpy as np
 from rich.console import Console
 
 from caesura import __version__, progress
-from caesura.bench import codecs, costs, curves, html, machine, matched, measure, optional_metrics, report
+from caesura.bench import (
+    codecs,
+    costs,
+    curves,
+    drawn_set,
+    html,
+    machine,
+    matched,
+    measure,
+    optional_metrics,
+    report,
+)
 from caesura.bench.cache import Cache
 from caesura.bench.caesura_codec import Caesura, Crops, distinct
 from caesura.bench.codecs import Codec
+from caesura.bench.drawn import KINDS
 from caesura.bench.external import External
+from caesura.bench.lossless import LOSSLESS
 from caesura.bench.measure import Conditions
 from caesura.bench.photos import Photo, find, largest
-from caesura.bench.schema import CodecFacts, Cost, Missing, Picture, Remark, Results
+from caesura.bench.schema import CodecFacts, Cost, Drawn, Missing, Picture, Remark, Results
 from caesura.coding.base import DEFAULT_EFFORT
 from caesura.errors import ConfigError, DependencyError
 from caesura.models import ladder
@@ -32,7 +46,7 @@ from caesura.runtime.processors import processors
 ANCHOR = codecs.JPEG.name
 QUALITIES = (1, 12, 24, 36, 48, 60, 72, 86, 100)
 _QUICK_SETTINGS = 5
-SAMPLES = "samples"
+SAMPLES, DRAWN = "samples", "drawn"
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Plan:
     """The settings of a benchmark.
 
     Attributes:
-        folder: of pictures; with `quick`, None for photographs of scikit-image.
+        folder: of pictures; None for photographs of scikit-image with `quick`, or for none with `drawn`.
         destination: folder of the reports.
         models: names or folders of bundles.
         efforts: of caesura's encoder.
@@ -55,6 +69,7 @@ class Plan:
         metrics: some of `optional_metrics.NAMES`.
         times: measure time, memory and start-up too.
         quick: measure four pictures of at most 768 x 512 at five settings, without slow codecs.
+        drawn: measure drawn pictures too; their codecs are `drawn_set.RIVALS`.
         command: the command line, for the reports.
     """
 
@@ -73,6 +88,7 @@ class Plan:
     metrics: Sequence[str] = ()
     times: bool = True
     quick: bool = False
+    drawn: bool = False
     command: str = "caesura bench"
 
 
@@ -94,9 +110,16 @@ def bench(plan: Plan, console: Console) -> Results:
         remarks.append(Remark(name, text))
         console.print(f"{name}: {text}", markup=False, highlight=False, soft_wrap=True)
 
-    photos = find(plan.folder, quick=plan.quick, remark=remark)
-    ours, others, missing = _codecs(plan)
-    everything = [*ours, *others]
+    wanted = plan.folder or plan.quick or not plan.drawn
+    photos = find(plan.folder, quick=plan.quick, remark=remark) if wanted else []
+    ours = _ours(plan)
+    others, missing = _others(plan, codecs.OTHERS, codecs.SLOW) if photos else ([], [])
+    rivals, absent = _others(plan, drawn_set.RIVALS, drawn_set.SLOW) if plan.drawn else ([], [])
+    missing += [one for one in absent if one not in missing]
+    everything = [*ours, *others] if photos else []
+    screen = [*ours, *rivals] if plan.drawn else []
+    _check_names(everything)
+    _check_names(screen)
     anchor = _anchor(plan.anchor, everything, missing)
     for one in missing:
         console.print(f"not measured: {one.name}: {one.reason}", markup=False, highlight=False)
@@ -114,21 +137,23 @@ def bench(plan: Plan, console: Console) -> Results:
         machine=here,
         threads=threads,
         repeats=plan.repeats if plan.times else 1,
-        timed=plan.times,
-        pictures=[Picture(photo.name, photo.sha256, photo.width, photo.height) for photo in photos],
-        codecs=[CodecFacts(c.name, c.version, list(c.settings), c in ours) for c in everything],
+        timed=plan.times and bool(photos),
+        pictures=_pictures(photos),
+        codecs=_facts(everything, ours),
         missing=missing,
         remarks=remarks,
         published=published,
+        drawn=Drawn(codecs=_facts(screen, ours)) if plan.drawn else None,
     )
-    conditions = Conditions(here.processor, threads, plan.repeats) if plan.times else None
+    conditions = Conditions(here.processor, threads, plan.repeats) if plan.times and photos else None
     ladders = {codec.name: len(codec.settings) for codec in everything}
-    codings = sum(ladders.values()) * len(photos)
+    codings = sum(ladders.values()) * len(photos) + sum(len(codec.settings) for codec in screen) * len(KINDS)
     counts = "[progress.download]{task.completed:.0f}/{task.total:.0f}"
     bar = progress.bar("{task.description}", counts, console=console)
     try:
         with optional_metrics.opened(plan.metrics) as more, machine.codec_threads(threads), bar:
-            task = bar.add_task("", total=codings + len(everything) * (plan.times + len(photos)))
+            steps = codings + len(everything) * (plan.times + len(photos)) + len(_lossy(screen)) * len(KINDS)
+            task = bar.add_task("", total=steps)
 
             def status(step: str) -> None:
                 bar.update(task, description=step)
@@ -144,16 +169,21 @@ def bench(plan: Plan, console: Console) -> Results:
             for shown in matched.write_samples(photos, everything, results.points, folder, cache, status):
                 results.samples.append(shown)
                 bar.advance(task, shown.codec != "original")
+            for number in _measure_drawn(results.drawn, screen, plan.destination, cache, status, more):
+                bar.advance(task, number)
             _summarise(results, anchor, ladders, status)
     except KeyboardInterrupt:
         _summarise(results, anchor, ladders, intervals=False)
         write(results, plan.destination)
-        done = f"interrupted: {len(results.points)} of {codings} codings are measured"
+        there = len(results.points) + (len(results.drawn.points) if results.drawn else 0)
+        done = f"interrupted: {there} of {codings} codings are measured"
         console.print(f"{done}; the same command resumes", markup=False, highlight=False)
         raise
     write(results, plan.destination)
     page = html.write(plan.destination)
-    console.print(report.summary(results, anchor))
+    tables = [report.summary(results, anchor)] if photos else []
+    tables += [drawn_set.summary(results.drawn)] if results.drawn else []
+    console.print(*tables, sep="\n")
     console.print(f"{page}", markup=False, highlight=False, soft_wrap=True)
     return results
 
@@ -164,6 +194,32 @@ def write(results: Results, folder: Path) -> None:
         files.write(folder / name, text.encode(), force=True)
 
 
+def _measure_drawn(
+    found: Drawn | None,
+    chosen: Sequence[Codec],
+    destination: Path,
+    cache: Cache,
+    status: Callable[[str], None],
+    more: optional_metrics.Measures,
+) -> Iterator[int]:
+    """Fill in what is measured on drawn pictures, unless None; gives the steps of the progress bar."""
+    if found is None:
+        return
+    pictures = drawn_set.pictures(destination / DRAWN, status)
+    found.pictures += _pictures(pictures)
+    for point in measure.points(pictures, chosen, None, cache, status, more):
+        found.points.append(point)
+        yield 1
+    folder = destination / SAMPLES
+    for shown in matched.write_samples(pictures, _lossy(chosen), found.points, folder, cache, status):
+        found.samples.append(shown)
+        yield int(shown.codec != "original")
+
+
+def _lossy(chosen: Sequence[Codec]) -> list[Codec]:
+    return [codec for codec in chosen if codec not in LOSSLESS]
+
+
 def _summarise(
     results: Results,
     anchor: str,
@@ -172,7 +228,11 @@ def _summarise(
     *,
     intervals: bool = True,
 ) -> None:
-    """Fill in curves and BD-rates, of the pictures that every codec has coded."""
+    """Fill in curves, BD-rates and bytes at equal quality, of the pictures that every codec has coded."""
+    if results.drawn:
+        drawn = results.drawn
+        counts = {codec.name: len(codec.settings) for codec in drawn.codecs}
+        drawn.equal = drawn_set.equal(curves.complete(drawn.points, drawn.pictures, counts), drawn.pictures)
     points = curves.complete(results.points, results.pictures, ladders)
     names = [codec.name for codec in results.codecs]
     points.sort(key=lambda point: names.index(point.codec))
@@ -183,8 +243,8 @@ def _summarise(
     results.bd = curves.differences(points, results.curves, anchor, ours, intervals=intervals, status=status)
 
 
-def _codecs(plan: Plan) -> tuple[list[Codec], list[Codec], list[Missing]]:
-    """Our codecs, the other codecs that are installed, and the missing ones."""
+def _ours(plan: Plan) -> list[Codec]:
+    """Models of caesura at every effort."""
     for quality in plan.qualities:
         ladder.check(quality)
     ours: list[Codec] = [
@@ -194,19 +254,33 @@ def _codecs(plan: Plan) -> tuple[list[Codec], list[Codec], list[Missing]]:
     ]
     if plan.crop:
         ours = [Crops(codec, plan.crop) for codec in ours]
-    missing: list[Missing] = []
-    chosen = codecs.choose(plan.codecs, codecs.OTHERS)
+    return [_thinned(codec) for codec in ours] if plan.quick else ours
+
+
+def _others(plan: Plan, known: Sequence[Codec], slow: Sequence[Codec]) -> tuple[list[Codec], list[Missing]]:
+    """The codecs of `known` that are chosen and installed, with external ones, and the missing ones."""
+    named = codecs.choose(plan.codecs, [*codecs.OTHERS, *drawn_set.RIVALS] if plan.drawn else codecs.OTHERS)
+    chosen, missing = [codec for codec in known if codec in named], []
     if plan.quick and plan.codecs is None:
-        chosen = [codec for codec in chosen if codec not in codecs.SLOW]
-        missing += [Missing(codec.name, "left out by --quick") for codec in codecs.SLOW]
+        chosen = [codec for codec in chosen if codec not in slow]
+        missing = [Missing(codec.name, "left out by --quick") for codec in slow]
     others, absent = codecs.installed([*chosen, *plan.external])
-    names = [codec.name for codec in (*ours, *others)]
+    return [_thinned(codec) for codec in others] if plan.quick else others, absent + missing
+
+
+def _check_names(chosen: Sequence[Codec]) -> None:
+    names = [codec.name for codec in chosen]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"codec {name} is given {names.count(name)} times; different names are allowed")
-    if plan.quick:
-        ours, others = ([_thinned(codec) for codec in some] for some in (ours, others))
-    return ours, others, absent + missing
+
+
+def _facts(chosen: Sequence[Codec], ours: Sequence[Codec]) -> list[CodecFacts]:
+    return [CodecFacts(c.name, c.version, list(c.settings), c in ours) for c in chosen]
+
+
+def _pictures(photos: Sequence[Photo]) -> list[Picture]:
+    return [Picture(photo.name, photo.sha256, photo.width, photo.height) for photo in photos]
 
 
 def _thinned(codec: Codec) -> Codec:

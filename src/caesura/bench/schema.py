@@ -216,12 +216,40 @@ class Shown:
     height: int
 
 
+@dataclass(frozen=True)
+class Equal:
+    """Bytes that a codec needs on a drawn picture.
+
+    Attributes:
+        picture, codec: their names.
+        ssimulacra2: at this score; None for pixels equal to the original's.
+        bytes: None if the codec does not reach it at any of its settings.
+    """
+
+    picture: str
+    codec: str
+    ssimulacra2: float | None
+    bytes: int | None
+
+
+@dataclass
+class Drawn:
+    """What was measured on drawn pictures, of which there are no mean curves, BD-rates and times."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    codecs: list[CodecFacts] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    equal: list[Equal] = field(default_factory=list)
+    samples: list[Shown] = field(default_factory=list)
+
+
 @dataclass
 class Results:
     """The content of results.json.
 
     `made` is the time in ISO 8601, `threads` the maximum of each codec, `others` the mean over the points, or
-    None if one is not known.
+    None if one is not known. `drawn` is None without --drawn; the other lists but `missing` are not of drawn
+    pictures.
     """
 
     command: str
@@ -242,6 +270,7 @@ class Results:
     costs: list[Cost] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     samples: list[Shown] = field(default_factory=list)
+    drawn: Drawn | None = None
 
     def difference(self, codec: str, anchor: str, metric: str = "psnr") -> Difference | None:
         """The BD-rate of two codecs, or None if it was not measured."""

@@ -20,7 +20,8 @@ _ANCHOR = "JPEG 4:2:0"
 def bench(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the report.")],
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Folder of pictures; optional with --quick.")
+        Path | None,
+        typer.Argument(metavar="DIR", help="Folder of pictures; optional with --quick or --drawn."),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -88,6 +89,14 @@ def bench(
     threads: Annotated[
         int, typer.Option(min=0, help="Number of threads per codec; 0 is one per processor core.")
     ] = 0,
+    drawn: Annotated[
+        bool,
+        typer.Option(
+            "--drawn",
+            help="Measure ten drawn pictures too: text, screenshots, charts, products on white and the like. "
+            "Without DIR and --quick, only those.",
+        ),
+    ] = False,
     speed: Annotated[
         bool,
         typer.Option(
@@ -107,8 +116,9 @@ def bench(
     """Compare codecs on a folder of pictures.
 
     Measures rate, quality, time and memory, and writes index.html, one page per picture, results.json,
-    points.csv, curves.csv and bd.csv to OUT; with --speed, speed.md, speed.png and speed.json. If it is
-    interrupted, run the same command again to continue. docs/BENCH.md defines all measurements.
+    points.csv, curves.csv and bd.csv to OUT, with --drawn also drawn.csv and drawn_points.csv; with --speed,
+    speed.md, speed.png and speed.json. If it is interrupted, run the same command again to continue.
+    docs/BENCH.md defines all measurements.
     Needs the extra: pip install 'caesura[bench]'.
     """
     extras.need("bench", extras.BENCH)
@@ -145,6 +155,7 @@ def bench(
         metrics=optional_metrics.choose(metrics),
         times=not no_times,
         quick=quick,
+        drawn=drawn,
         command=shlex.join(["caesura", *sys.argv[1:]]),
     )
     run(plan, Console())
