@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the command line takes the efforts from here and must start
 
     Float = NDArray[np.float32]
     Pixels = NDArray[np.uint8]
+    Mask = NDArray[np.bool_]
 
 MIN_EFFORT, DEFAULT_EFFORT, MAX_EFFORT = 1, 5, 9
 
@@ -48,8 +49,13 @@ class SegmentCoder(Protocol):
     def analyse(self, pixels: Pixels) -> Float:
         """Latents, float32 (channels, H / stride, W / stride), of pixels, uint8 (H, W, 3)."""
 
-    def encode(self, latents: Float) -> Encoded:
-        """The symbols of a segment's latents, float32 (channels, h, w)."""
+    def encode(self, latents: Float, free: Mask | None = None) -> Encoded:
+        """The symbols of a segment's latents, float32 (channels, h, w).
+
+        Args:
+            latents: of the segment.
+            free: bool (h, w), positions whose decoded latents do not matter: their symbols are 0.
+        """
 
     def decode(self, payload: bytes, shape: tuple[int, int]) -> Decoded:
         """The mirror of `encode` and `pack`, for a segment of this many rows and columns of latents.

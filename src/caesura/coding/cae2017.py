@@ -50,9 +50,12 @@ class Cae2017:
         """See `base.SegmentCoder`."""
         return transform.analyse(pixels, self._conditioning)
 
-    def encode(self, latents: Float) -> Encoded:
+    def encode(self, latents: Float, free: NDArray[np.bool_] | None = None) -> Encoded:
         """See `base.SegmentCoder`."""
-        return Encoded(rounding.nearest(latents * self._conditioning.gain), self._conditioning)
+        symbols = rounding.nearest(latents * self._conditioning.gain)
+        if free is not None:
+            symbols[:, free] = 0
+        return Encoded(symbols, self._conditioning)
 
     def decode(self, payload: bytes, shape: tuple[int, int]) -> Decoded:
         """See `base.SegmentCoder`."""

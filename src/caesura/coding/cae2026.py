@@ -107,13 +107,13 @@ class Cae2026:
         """See `base.SegmentCoder`."""
         return transform.analyse(pixels, self._conditioning)
 
-    def encode(self, latents: Float) -> Encoded:
+    def encode(self, latents: Float, free: NDArray[np.bool_] | None = None) -> Encoded:
         """See `base.SegmentCoder`."""
         scaled: Float = latents * self._conditioning.gain
         exact = transform.hyper_analyse(_padded(scaled), self._conditioning)
         limit = control_of(self._conditioning).limit
         hyperlatents: Symbols = np.rint(exact).clip(-limit, limit).astype(np.int32)
-        return self._quantized(hyperlatents, scaled, self._rate_weight)
+        return self._quantized(hyperlatents, scaled, self._rate_weight, free)
 
     def refine(
         self,
@@ -163,7 +163,13 @@ class Cae2026:
         """See `base.SegmentCoder`."""
         return transform.synthesise(latents, self._conditioning)
 
-    def _quantized(self, hyperlatents: Symbols, scaled: Float, rate_weight: float | Float) -> Encoded:
+    def _quantized(
+        self,
+        hyperlatents: Symbols,
+        scaled: Float,
+        rate_weight: float | Float,
+        free: NDArray[np.bool_] | None = None,
+    ) -> Encoded:
         """The symbols of latents in quantization steps; `rate_weight` is one, or float32 shaped alike."""
         weights = np.float32(rate_weight)
         latents = ProgressiveLatents(hyperlatents, self._conditioning, scaled.shape[1:])
@@ -171,7 +177,10 @@ class Cae2026:
         def quantized(part: Part) -> CodedPart:
             indices = latents.indices.index(part)
             offsets = np.flatnonzero(indices != 0)
-            values = (scaled[part.at] - latents.mean(part)).take(offsets)
+            values = scaled[part.at] - latents.mean(part)
+            if free is not None:
+                values *= ~free[part.at[1:]]
+            values = values.take(offsets)
             weight = weights[part.at].take(offsets) if weights.ndim else weights
             symbols = rounding.optimised(values, indices.take(offsets), latents.control, weight)
             coded = CodedPart(indices, offsets, symbols)

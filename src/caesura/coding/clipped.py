@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from caesura.errors import FormatError
 from caesura.picture import webp
+from caesura.picture.pixels import all_of
 
 SIDES = (4, 8, 16)  # of a cell, in pixels
 MARGINS = (25, 15, 5, 0)  # levels from white or black that are tried
@@ -80,7 +81,7 @@ def apply_reduced(payload: bytes, pixels: Pixels, height: int, width: int, scale
     result = pixels.copy()
     for value, cells in ((255, clipped.white), (0, clipped.black)):
         whole = _pixels(cells, clipped.side, height, width)
-        result[_all_of(whole, scale)] = value
+        result[all_of(whole, scale)] = value
     return result
 
 
@@ -124,7 +125,7 @@ def _are(rgb: Pixels, value: int) -> Mask:
 
 def _cells(rgb: Pixels, side: int) -> Pixels:
     """The map, uint8 (h, w): cells whose pixels are all white, all black, or neither."""
-    white, black = (_all_of(_are(rgb, value), side) for value in (_WHITE, _BLACK))
+    white, black = (all_of(_are(rgb, value), side) for value in (_WHITE, _BLACK))
     return np.where(white, np.uint8(_WHITE), np.where(black, np.uint8(_BLACK), np.uint8(_NEITHER)))
 
 
@@ -160,10 +161,3 @@ def _grown(cells: Mask) -> Mask:
 def _pixels(cells: Mask, side: int, height: int, width: int) -> Mask:
     """Cells as pixels, bool (height, width)."""
     return cells.repeat(side, axis=0)[:height].repeat(side, axis=1)[:, :width]
-
-
-def _all_of(mask: Mask, side: int) -> Mask:
-    """Whether all of each square of pixels is in a mask; squares at the edges may be smaller."""
-    rows = np.logical_and.reduceat(mask, np.arange(0, mask.shape[0], side), axis=0)
-    found: Mask = np.logical_and.reduceat(rows, np.arange(0, mask.shape[1], side), axis=1)
-    return found

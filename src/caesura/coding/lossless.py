@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import features
 
 from caesura.picture import webp
+from caesura.picture.pixels import all_of
 
 BLOCK = 8  # pixels a side that are kept or left out together
 _CELL = 64  # pixels a side of what the first look judges by
@@ -48,6 +49,14 @@ class LosslessLayer(NamedTuple):
     def covers(self) -> bool:
         """Whether it keeps all pixels, so that the segment needs no latents."""
         return bool(self.kept.all())
+
+    def free(self, stride: int) -> Mask:
+        """Latents that only kept pixels depend on, bool (ceil(h / stride), ceil(w / stride))."""
+        kept = all_of(self.kept, stride)
+        padded = np.pad(kept, 1)
+        rows = padded[:-2] & padded[1:-1] & padded[2:]
+        found: Mask = rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
+        return found
 
 
 def candidates(rgb: Pixels, hidden: Mask | None) -> list[LosslessLayer]:

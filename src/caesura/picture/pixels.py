@@ -144,6 +144,21 @@ def pad(pixels: Pixels, height: int, width: int) -> Pixels:
     return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else pixels
 
 
+def all_of(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Whether all of each square of `side` pixels is in a mask; squares at the edges may be smaller.
+
+    Args:
+        mask: bool (H, W).
+        side: of a square.
+
+    Returns:
+        bool (ceil(H / side), ceil(W / side)).
+    """
+    rows = np.logical_and.reduceat(mask, np.arange(0, mask.shape[0], side), axis=0)
+    found: NDArray[np.bool_] = np.logical_and.reduceat(rows, np.arange(0, mask.shape[1], side), axis=1)
+    return found
+
+
 def padded_side(side: int, stride: int, smallest: int) -> int:
     """The smallest multiple of `stride` that is at least `side`, but at least `smallest`."""
     return max(smallest, -(-side // stride) * stride)

@@ -70,27 +70,30 @@ class LosslessChoice:
             return None
         shown = np.ones(rgb.shape[:2], bool) if hidden is None else ~hidden
         costs: list[tuple[float, LosslessLayer | None]] = [
-            (len(layer.payload) + self._learned_cost(rgb, segment, shown & ~layer.kept, layer.kept), layer)
+            (len(layer.payload) + self._learned_cost(rgb, segment, shown & ~layer.kept, layer), layer)
             for layer in self._candidates[segment.number]
         ]
         costs.append((self._learned_cost(rgb, segment, shown), None))
         return min(costs, key=lambda pair: pair[0])[1]  # the first of equals
 
-    def _learned_cost(self, rgb: Pixels, segment: Segment, shown: Mask, kept: Mask | None = None) -> float:
+    def _learned_cost(
+        self, rgb: Pixels, segment: Segment, shown: Mask, layer: LosslessLayer | None = None
+    ) -> float:
         """The bytes of a segment's latents and detail, at the quality that photographs have.
 
         Args:
             rgb: the segment's pixels.
             segment: it.
             shown: bool (h, w), the pixels whose quality counts; none are no cost.
-            kept: those that a lossless layer keeps.
+            layer: the segment's lossless layer.
         """
         if not shown.any():
             return 0
         conditioning, coder = self._layers.conditioning, self._layers.coder
         sides = (conditioning.bundle.stride * side for side in segment.shape)
-        padded = pixels.pad(rgb if kept is None else _continued(rgb, kept), *sides)
-        encoded = coder.encode(coder.analyse(padded))
+        padded = pixels.pad(rgb if layer is None else _continued(rgb, layer.kept), *sides)
+        free = None if layer is None else layer.free(conditioning.bundle.stride)
+        encoded = coder.encode(coder.analyse(padded), free)
         size, decoded = len(encoded.pack()), encoded.decoded
         found = coder.synthesise(decoded.latents)
         if conditioning.above_ladder:

@@ -44,7 +44,11 @@ class RefinedStages:
     def encode(self, strip: Strip) -> list[Coded]:
         """See `Stages`."""
         mosaic, segments = self.layers.mosaic, strip.learned
-        encoded = each(lambda s: self._coder.encode(self.analyse(strip, s)), segments, self.layers.work)
+        encoded = each(
+            lambda one: self._coder.encode(self.analyse(strip, one), strip.free(one)),
+            segments,
+            self.layers.work,
+        )
         for segment, start in zip(segments, encoded, strict=True):
             mosaic.put(segment, start.decoded.latents)
         coded: list[Coded] = []

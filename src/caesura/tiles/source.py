@@ -96,6 +96,11 @@ class Strip(NamedTuple):
         """Whether a segment is lossless as a whole."""
         return segment.number in self.lossless and self.lossless[segment.number].covers
 
+    def free(self, segment: Segment) -> NDArray[np.bool_] | None:
+        """Latents of a segment that no pixel depends on but those of its lossless layer, bool (h, w)."""
+        layer = self.lossless.get(segment.number)
+        return None if layer is None else layer.free(self.stride)
+
     def window(self, segment: Segment) -> Pixels:
         """The pixels of a segment's window, uint8 (H, W, 3), padded to whole latents."""
         return self._padded(segment.rows.window, segment.columns.window)

@@ -72,7 +72,7 @@ class SegmentStages:
         """See `Stages`."""
 
         def coded(segment: Segment) -> Coded:
-            encoded = self.layers.coder.encode(self.analyse(strip, segment))
+            encoded = self.layers.coder.encode(self.analyse(strip, segment), strip.free(segment))
             return Coded(encoded.pack(), encoded.decoded if self._decodes else None)
 
         return each(coded, strip.learned, self.layers.work)
