@@ -101,6 +101,34 @@ def png(width: int, height: int, pixels: bytes, *, between: bytes = b"", depth: 
     return PNG + start + between + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
 
 
+def webp(
+    width: int, height: int, grey: int = 200, *, alpha: int | None = None, kind: bytes = b"VP8L"
+) -> bytes:
+    """A lossless WebP of one colour: five prefix codes of one symbol each, of which a pixel takes no bits."""
+    fields = [(width - 1, 14), (height - 1, 14), (alpha is not None, 1), (0, 3), (0, 3)]
+    for symbol in (
+        grey,
+        grey,
+        grey,
+        255 if alpha is None else alpha,
+        0,
+    ):  # of green, red, blue, alpha, distance
+        fields += [(1, 1), (0, 1), (1, 1), (symbol, 8)]
+    bits = shift = 0
+    for value, length in fields:
+        bits, shift = bits | value << shift, shift + length
+    stream = b"/" + bits.to_bytes(-(-shift // 8) + 1, "little")
+    stream += bytes(len(stream) % 2)
+    return (
+        b"RIFF"
+        + struct.pack("<I", len(stream) + 12)
+        + b"WEBP"
+        + kind
+        + struct.pack("<I", len(stream))
+        + stream
+    )
+
+
 def png_chunk(name: bytes, content: bytes) -> bytes:
     """A chunk of a PNG."""
     return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
@@ -173,6 +201,8 @@ def attacks() -> Iterator[Attack]:
     yield from layouts()
     yield from bombs()
     yield from payloads()
+    yield from lossless_layers()
+    yield from clipped_areas()
     yield from not_ours()
 
 
@@ -604,6 +634,131 @@ def payloads() -> Iterator[Attack]:
         psnr + latents(0, words),
         "FormatError",
         "an escape of 31 bits; at most 17 are allowed",
+    )
+
+
+def lossless_layers() -> Iterator[Attack]:
+    """Lossless layers that no encoder writes."""
+    one, whole, holes = header(), webp(16, 16), webp(16, 16, alpha=0)
+    field = "lossless layer: "
+    yield Attack("webp-whole", "a lossless layer of one colour, no latents", one + latents(0, whole, "W"))
+    yield Attack(
+        "webp-empty", "a lossless layer that keeps nothing", one + latents(0, holes, "W") + latents()
+    )
+    yield Attack(
+        "webp-4-megapixels",
+        "all of 4 megapixels in 40 bytes",
+        header(2048, 2048, cells=32) + latents(0, webp(2048, 2048), "W"),
+    )
+    misfits = [
+        ("other-size", "of another size", webp(17, 16), field + "17 x 16; 16 x 16 is expected"),
+        ("huge", "of 2^28 pixels", webp(1 << 14, 1 << 14), field + "16384 x 16384; 16 x 16 is expected"),
+        (
+            "animated",
+            "that is extended, as animations are",
+            webp(16, 16, kind=b"VP8X"),
+            "WebP .VP8L. is allowed",
+        ),
+        ("lossy", "that is lossy", webp(16, 16, kind=b"VP8 "), "WebP .VP8L. is allowed"),
+        ("png", "that is a PNG", png(16, 16, zlib.compress(bytes(17 * 16))), "WebP .VP8L. is allowed"),
+        ("nothing", "of no bytes", b"", field + "0 bytes; a lossless WebP has at least 25"),
+        ("more", "with bytes behind it", whole + b"more", field + "a WebP of 34 bytes in 38 bytes"),
+        (
+            "pixels-cut",
+            "without its pixels",
+            whole[:4] + b"\x12\0\0\0" + whole[8:16] + b"\x06\0\0\0" + whole[20:26],
+            "",
+        ),
+        ("version", "of a version to come", whole[:24] + b"\x20" + whole[25:], "WebP .VP8L. is allowed"),
+    ]
+    for name, idea, data, message in misfits:
+        yield Attack(
+            f"webp-{name}", f"a lossless layer {idea}", one + latents(0, data, "W"), "FormatError", message
+        )
+    below = [
+        (
+            "pixels-half",
+            "half transparent",
+            webp(16, 16, alpha=128),
+            field + "alpha is 128; 0 and 255 are allowed",
+        ),
+        (
+            "pixels-all",
+            "with alpha that keeps all",
+            webp(16, 16, alpha=255),
+            field + "alpha is 255 throughout",
+        ),
+        ("over-latents", "that keeps all, over latents", whole, "has latents below a lossless layer"),
+    ]
+    for name, idea, data, message in below:
+        coded = latents(0, data, "W") + latents()
+        yield Attack(f"webp-{name}", f"a lossless layer {idea}", one + coded, "FormatError", message)
+    yield Attack(
+        "webp-holes",
+        "a lossless layer that leaves pixels out, and no latents",
+        one + latents(0, holes, "W"),
+        "FormatError",
+        "no latents, and not a lossless layer that keeps all pixels",
+    )
+    yield Attack(
+        "webp-behind-latents",
+        "a lossless layer behind the latents",
+        one + latents() + latents(0, holes, "W"),
+        "FormatError",
+        "chunk 'W' is of segment 0; 1 is next",
+    )
+    yield Attack(
+        "webp-twice",
+        "two lossless layers",
+        one + 2 * latents(0, holes, "W") + latents(),
+        "FormatError",
+        "chunk 'W' is of segment 0; 1 is next",
+    )
+    yield Attack(
+        "webp-detail",
+        "a detail layer over no latents",
+        header(quality=10000) + latents(0, whole, "W") + latents(0, kind="D"),
+        "FormatError",
+        "segment 0 has no latents, but detail",
+    )
+
+
+def clipped_areas() -> Iterator[Attack]:
+    """Clipped areas that no encoder writes."""
+    one, field = header(), "clipped areas: "
+    yield Attack("clipped", "all black", one + latents(0, b"\4\0" + webp(4, 4, 0), "C") + latents())
+    misfits = [
+        ("nothing", "nothing in it", b"", "it starts with nothing"),
+        ("side", "cells of 5 pixels", b"\5\0" + webp(4, 4, 0), "a side of 4, 8, 16"),
+        ("margin", "a margin of 64 levels", b"\4\x40" + webp(4, 4, 0), "a margin up to 63"),
+        (
+            "cells-grey",
+            "cells of another grey",
+            b"\4\0" + webp(4, 4, 7),
+            "a cell is .7, 7, 7.; 0, 128 and 255",
+        ),
+        ("size", "a map of another size", b"\4\0" + webp(5, 4, 0), "5 x 4; 4 x 4 is expected"),
+        ("alpha", "a map that leaves cells out", b"\4\0" + webp(4, 4, 0, alpha=0), "opaque and grey"),
+    ]
+    for name, idea, data, message in misfits:
+        coded = latents(0, data, "C") + latents()
+        yield Attack(
+            f"clipped-{name}", f"clipped areas: {idea}", one + coded, "FormatError", field + f".*{message}"
+        )
+    areas = latents(0, b"\4\0" + webp(4, 4, 0), "C")
+    yield Attack(
+        "clipped-alone",
+        "clipped areas of no latents",
+        one + areas,
+        "TruncatedError",
+        "segment 0 has clipped, and no latents",
+    )
+    yield Attack(
+        "clipped-lossless",
+        "clipped areas of no latents, under a lossless layer",
+        one + latents(0, webp(16, 16), "W") + areas,
+        "FormatError",
+        "segment 0 has no latents, but clipped",
     )
 
 

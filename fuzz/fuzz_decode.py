@@ -76,7 +76,8 @@ def compare(data: bytes, end: str) -> None:
         refusal = ""
     except caesura.CaesuraError as error:
         refusal = str(error)
-    if refusal.startswith(("alpha: ", "icc: ", "exif: ", "xmp: ")):  # which are no symbols
+    others = ("lossless layer: ", "clipped areas: ", "alpha: ", "icc: ", "exif: ", "xmp: ")
+    if refusal.startswith(others):  # which are no symbols
         return
     folders = {read_manifest(folder)["id"]: folder for folder in bundles.folders()}
     try:

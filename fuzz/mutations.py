@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import random
@@ -14,11 +15,14 @@ import numpy as np
 from PIL import Image
 
 import caesura
+from caesura.format import container
+from caesura.format.container import Payload
+from caesura.picture import webp
 
 MAX_PIXELS = 4096  # that a target decodes
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 START = b"\x89CAE\x01"
-KINDS = b"HLDAiexBZz\x00\xff"
+KINDS = b"HWCLDAiexBZz\x00\xff"
 NUMBERS = [
     0,
     1,
@@ -64,7 +68,22 @@ def seeds() -> list[bytes]:
     made.append(encode(alpha, quality=90, model="photo"))
     made.append(encode(alpha[:, :, [0, 3]], quality=30, model="cae2017"))
     made.append(encode(picture, quality=30, model="photo"))
+    made += [layered(encode(waves[:, :60], quality=quality, model="photo")) for quality in (50, 90)]
+    made.append(encode(waves // 64 * 64, quality=50, model="photo"))  # lossless as a whole
     return made
+
+
+def layered(data: bytes) -> bytes:
+    """A file of one segment of 64 pixels with a lossless layer and clipped areas on top."""
+    header, payload = container.read(data)
+    (segment,) = payload.segments
+    assert segment is not None
+    kept = np.indices((header.height, header.width)).sum(axis=0) % 40 < 16
+    rgb = np.where(kept[..., None], [200, 0, 40], 7).astype(np.uint8)
+    cells = np.full((-(-header.height // 4), -(-header.width // 4), 3), 128, np.uint8)
+    cells[:3], cells[4:6] = 255, 0
+    layers = {"lossless": webp.encode(rgb, kept), "clipped": b"\x04\x14" + webp.encode(cells)}
+    return container.write(header, Payload([dataclasses.replace(segment, **layers)], payload.metadata))
 
 
 def varint(value: int) -> bytes:

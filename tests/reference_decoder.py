@@ -30,6 +30,7 @@ FILES = {
     "cae2026": "analysis.onnx synthesis.onnx hyper_analysis.onnx hyper_synthesis.onnx means_0.onnx"
     " means_1.onnx means_2.onnx means_3.onnx tables.npz scales.npz control.npz detail.npz prior.npz",
 }
+LAYERS = "WCLDA"
 SYMBOLS = range(-32768, 32768)
 FIRST_POSITION = [(0, 0), (1, 1), (0, 1), (1, 0)]  # row and column, by corner
 
@@ -111,20 +112,39 @@ def parse(data: bytes) -> tuple[Header, list[Segment]]:
     coded: dict[tuple[int, int], bytes] = {}
     ancillary = set()
     for kind, payload in found:
-        if kind in "LDA":
+        if kind in LAYERS:
             number, rest = varint(payload)
-            chunk = number, "LDA".index(kind)
+            chunk = number, LAYERS.index(kind)
             require(not coded or next(reversed(coded)) < chunk, "segments are out of order")
             coded[chunk] = rest
         else:
             require(not "A" <= kind <= "Z", f"unknown critical chunk {kind!r}")
             require(kind not in "iex" or kind not in ancillary, f"chunk {kind!r} comes twice")
             ancillary.add(kind)
-    latents = [number for number, layer in coded if layer == 0]
-    require(latents == list(range(len(header.segments()))), "segments are missing")
-    require({number for number, _ in coded} == set(latents), "a layer has no segment")
-    require(header.channels in (2, 4) or all(layer < 2 for _, layer in coded), "alpha without transparency")
-    return header, [{k: coded[n, i] for i, k in enumerate("LDA") if (n, i) in coded} for n in latents]
+    numbers = list(dict.fromkeys(number for number, _ in coded))
+    require(numbers == list(range(len(header.segments()))), "segments are missing")
+    segments = [{k: coded[n, i] for i, k in enumerate(LAYERS) if (n, i) in coded} for n in numbers]
+    for segment, sides in zip(segments, header.segments(), strict=True):
+        covered = "W" in segment and not read_webp(segment["W"], sides)
+        require(covered == ("L" not in segment), "latents are missing, or not wanted")
+        require(not covered or segment.keys() <= {"W", "A"}, "a layer without latents")
+        require(header.channels in (2, 4) or "A" not in segment, "alpha without transparency")
+        if "C" in segment:
+            side, margin = [*segment["C"][:2], 0, 0][:2]
+            require(side in (4, 8, 16) and margin < 64, "clipped areas")
+            require(not read_webp(segment["C"][2:], cells(sides, side)), "clipped areas with alpha")
+    return header, segments
+
+
+def read_webp(data: bytes, sides: Sides) -> bool:
+    """Whether a lossless WebP of these sides has alpha; its pixels are not symbols of ours."""
+    require(data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8L" and data[20:21] == b"/", "no lossless WebP")
+    lengths = int.from_bytes(data[4:8], "little"), int.from_bytes(data[16:20], "little")
+    require(lengths[0] + 8 == len(data) and lengths[1] + lengths[1] % 2 + 20 == len(data), "other bytes")
+    bits = int.from_bytes(data[21:25], "little")
+    require(sides == ((bits >> 14) % (1 << 14) + 1, bits % (1 << 14) + 1), "a WebP of other sides")
+    require(len(data) > 24 and bits >> 29 == 0, "another version of WebP")
+    return bool(bits >> 28)
 
 
 # ---- the coder
@@ -301,7 +321,7 @@ def read_bundle(folder: Path) -> dict[str, Any]:
 
 
 def decode(data: bytes, folder: Path) -> list[list[Integers]]:
-    """Segment by segment, the symbols in the order in which they are coded.
+    """Segment by segment, the symbols in the order in which they are coded; none for one without latents.
 
     Args:
         data: a .cae file.
@@ -311,7 +331,11 @@ def decode(data: bytes, folder: Path) -> list[list[Integers]]:
     bundle = read_bundle(folder)
     require(header.model_id == bundle["id"], "another model")
     detailed = header.ladder_position > bundle["ladder_top"]
-    require(all(("D" in segment) == detailed for segment in segments), "detail is missing, or not wanted")
+    learned = [segment for segment in segments if "L" in segment]
+    require(all(("D" in segment) == detailed for segment in learned), "detail is missing, or not wanted")
     architecture = {"cae2017": decode_cae2017, "cae2026": decode_cae2026}[bundle["architecture"]]
     pairs = zip(segments, header.segments(bundle["smallest_side"]), strict=True)
-    return [architecture(segment, sides, header.ladder_position, bundle) for segment, sides in pairs]
+    return [
+        architecture(segment, sides, header.ladder_position, bundle) if "L" in segment else []
+        for segment, sides in pairs
+    ]

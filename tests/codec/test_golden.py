@@ -52,3 +52,11 @@ def test_a_golden_file_of_every_chunk_keeps_its_metadata(model: str) -> None:
         assert info[name] == kept[name].tobytes()
     kinds = {chunk.kind for chunk in chunks.read(path.read_bytes())}
     assert kinds == {ord(kind) for kind in "HLDAiex"}
+
+
+@pytest.mark.parametrize("model", ["cae2017", "photo", "photo-psnr"])
+def test_a_golden_file_of_layers_has_each_kind_of_segment(model: str) -> None:
+    data = (GOLDEN / f"{model}-layers-60.cae").read_bytes()
+    assert "".join(chr(chunk.kind) for chunk in chunks.read(data)) == "HWLWLCL"
+    expected = np.load(GOLDEN / f"{model}-layers-60.npz")["pixels"]
+    np.testing.assert_array_equal(caesura.decode_array(data)[:128, 72:], expected[:128, 72:])

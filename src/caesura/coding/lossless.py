@@ -28,6 +28,7 @@ _ALIKE_IN_CELL, _EDGES_IN_CELL = 0.6, 0.04
 _LEAST_CELLS = 1 / 32  # of a segment, that look synthetic
 _LEAST_BLOCKS, _ALMOST_ALL = 1 / 64, 0.98
 _FEW, _FEW_GREYS = 256, 64  # colours
+_FIELD = "lossless layer"
 _SAMPLES = 40  # a side, of the pixels whose colours are counted
 
 Pixels = NDArray[np.uint8]
@@ -81,13 +82,22 @@ def candidates(rgb: Pixels, hidden: Mask | None) -> list[LosslessLayer]:
     return found
 
 
+def covers(payload: bytes) -> bool:
+    """Whether a layer keeps all pixels, so that the segment has no latents.
+
+    Raises:
+        FormatError: the payload does not start like a lossless WebP.
+    """
+    return not webp.read_start(payload, _FIELD).leaves_out
+
+
 def decode(payload: bytes, height: int, width: int) -> tuple[Pixels, Mask]:
     """The colours of a segment, uint8 (H, W, 3), and which of its pixels are kept, bool (H, W).
 
     Raises:
         FormatError: the payload is not a lossless WebP of this size.
     """
-    return webp.decode(payload, height, width, "lossless layer")
+    return webp.decode(payload, height, width, _FIELD)
 
 
 def _looks_synthetic(rgb: Pixels) -> bool:

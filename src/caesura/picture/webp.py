@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,29 +46,48 @@ def decode(data: bytes, height: int, width: int, field: str) -> tuple[Pixels, ND
         field: what errors name.
 
     Raises:
-        FormatError: the data is not a complete lossless WebP of one picture of this size, or it has alpha
-            other than 0 and 255.
+        FormatError: the data is not a complete lossless WebP of one picture of this size, it has alpha other
+            than 0 and 255, or alpha that leaves nothing out.
     """
-    if len(data) < _START.size:
-        raise FormatError(f"{field}: {len(data)} bytes; a lossless WebP has at least {_START.size}")
-    riff, length, webp, kind, inner, mark, bits = _START.unpack_from(data)
-    if (riff, webp, kind, mark) != (b"RIFF", b"WEBP", b"VP8L", 0x2F):
-        raise FormatError(f"{field}: starts with {data[:16].hex(' ')}; a lossless WebP (VP8L) is allowed")
-    if length != len(data) - 8 or inner + inner % 2 != len(data) - 20:
-        raise FormatError(f"{field}: a WebP of {length + 8} bytes in {len(data)} bytes")
-    sides = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if sides != (width, height):
-        raise FormatError(f"{field}: {sides[0]} x {sides[1]}; {width} x {height} is expected")
+    start = read_start(data, field)
+    if (start.width, start.height) != (width, height):
+        raise FormatError(f"{field}: {start.width} x {start.height}; {width} x {height} is expected")
     try:
         picture = Image.open(io.BytesIO(data), formats=("WEBP",))
         pixels = np.asarray(picture)
     except Exception as error:  # Pillow raises errors of several types for damaged files
         raise FormatError(f"{field}: not a WebP that can be read: {error}") from error
-    if pixels.shape[2] == 3:
-        return pixels, np.ones(pixels.shape[:2], bool)
-    opacity = pixels[:, :, 3]
+    if not start.leaves_out:
+        return pixels[:, :, :3], np.ones(pixels.shape[:2], bool)
+    opacity = pixels[:, :, 3] if pixels.shape[2] == 4 else np.full(pixels.shape[:2], 255, np.uint8)
     kept = opacity == 255
+    if kept.all():
+        raise FormatError(f"{field}: alpha is 255 throughout; a WebP without alpha is allowed")
     if not (kept | (opacity == 0)).all():
         found = int(opacity[~kept & (opacity > 0)][0])
         raise FormatError(f"{field}: alpha is {found}; 0 and 255 are allowed")
     return pixels[:, :, :3], kept
+
+
+class Start(NamedTuple):
+    """What the first bytes of a file say: its sides in pixels, and whether it leaves pixels out."""
+
+    width: int
+    height: int
+    leaves_out: bool
+
+
+def read_start(data: bytes, field: str) -> Start:
+    """The start of a file that `encode` returned; pixels are not looked at.
+
+    Raises:
+        FormatError: it is not that of a lossless WebP of as many bytes, with nothing but one picture.
+    """
+    if len(data) < _START.size:
+        raise FormatError(f"{field}: {len(data)} bytes; a lossless WebP has at least {_START.size}")
+    riff, length, webp, kind, inner, mark, bits = _START.unpack_from(data)
+    if (riff, webp, kind, mark, bits >> 29) != (b"RIFF", b"WEBP", b"VP8L", 0x2F, 0):
+        raise FormatError(f"{field}: starts with {data[:25].hex(' ')}; a lossless WebP (VP8L) is allowed")
+    if length != len(data) - 8 or inner + inner % 2 != len(data) - 20:
+        raise FormatError(f"{field}: a WebP of {length + 8} bytes in {len(data)} bytes")
+    return Start((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28))

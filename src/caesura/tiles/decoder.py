@@ -168,6 +168,10 @@ class Decoder:
     def _decoded(self, data: SegmentData | None, segment: Segment) -> Decoded | Pixels:
         if data is None:
             raise TruncatedError(f"segment {segment.number} is missing")
+        covered = data.lossless is not None and lossless.covers(data.lossless)
+        if covered == (data.latents is not None):
+            there = "latents below" if covered else "no latents, and not"
+            raise FormatError(f"segment {segment.number} has {there} a lossless layer that keeps all pixels")
         if data.latents is None:
             return self._covered(data, segment)
         if (above := self._conditioning.above_ladder) != (data.detail is not None):
@@ -179,17 +183,11 @@ class Decoder:
 
     def _covered(self, data: SegmentData, segment: Segment) -> Pixels:
         """The pixels of a segment that is lossless as a whole, uint8 (h, w, 3), cropped to the picture."""
-        if data.detail is not None or data.clipped is not None or data.lossless is None:
-            raise FormatError(
-                f"segment {segment.number} has no latents; with a lossless layer alone that is allowed"
-            )
-        rgb, kept = lossless.decode(data.lossless, *self._layers.size(segment))
-        if not kept.all():
-            raise FormatError(
-                f"segment {segment.number} has no latents, and its lossless layer leaves pixels out; "
-                "one that keeps all is allowed"
-            )
-        return rgb
+        assert data.lossless is not None
+        for name in ("detail", "clipped"):
+            if getattr(data, name) is not None:
+                raise FormatError(f"segment {segment.number} has no latents, but {name}")
+        return lossless.decode(data.lossless, *self._layers.size(segment))[0]
 
     def _pixels(
         self,
