@@ -684,21 +684,21 @@ def lossless_layers() -> Iterator[Attack]:
         ),
         (
             "pixels-all",
-            "with alpha that keeps all",
+            "with alpha and no hole",
             webp(16, 16, alpha=255),
             field + "alpha is 255 throughout",
         ),
-        ("over-latents", "that keeps all, over latents", whole, "has latents below a lossless layer"),
+        ("over-latents", "without holes, over latents", whole, "has latents under a lossless layer"),
     ]
     for name, idea, data, message in below:
         coded = latents(0, data, "W") + latents()
         yield Attack(f"webp-{name}", f"a lossless layer {idea}", one + coded, "FormatError", message)
     yield Attack(
         "webp-holes",
-        "a lossless layer that leaves pixels out, and no latents",
+        "a lossless layer with holes, and no latents",
         one + latents(0, holes, "W"),
         "FormatError",
-        "no latents, and not a lossless layer that keeps all pixels",
+        "no latents, and not a lossless layer without holes",
     )
     yield Attack(
         "webp-behind-latents",
@@ -738,7 +738,7 @@ def clipped_areas() -> Iterator[Attack]:
             "a cell is .7, 7, 7.; 0, 128 and 255",
         ),
         ("size", "a map of another size", b"\4\0" + webp(5, 4, 0), "5 x 4; 4 x 4 is expected"),
-        ("alpha", "a map that leaves cells out", b"\4\0" + webp(4, 4, 0, alpha=0), "opaque and grey"),
+        ("alpha", "a map with holes", b"\4\0" + webp(4, 4, 0, alpha=0), "opaque and grey"),
     ]
     for name, idea, data, message in misfits:
         coded = latents(0, data, "C") + latents()

@@ -23,6 +23,8 @@ BLOCK = 8  # pixels a side that are kept or left out together
 _CELL = 64  # pixels a side of what the first look judges by
 # Of a block with text: the share of pixels that equal one beside them, and the levels of an edge.
 _ALIKE_IN_INK, _EDGE = 0.35, 32
+# Of a block with mostly synthetic ones around it: the same share, and that of the colour in one of its corners.
+_ALIKE_BESIDE_INK, _ONE_COLOUR = 0.15, 0.8
 # Of a cell with text, by some of its rows: the share of pixels that equal the one before, and of edges.
 _ALIKE_IN_CELL, _EDGES_IN_CELL = 0.6, 0.04
 _LEAST_CELLS = 1 / 32  # of a segment, that look synthetic
@@ -83,12 +85,12 @@ def candidates(rgb: Pixels, hidden: Mask | None) -> list[LosslessLayer]:
 
 
 def covers(payload: bytes) -> bool:
-    """Whether a layer keeps all pixels, so that the segment has no latents.
+    """Whether a layer has no holes, so that the segment has no latents.
 
     Raises:
         FormatError: the payload does not start like a lossless WebP.
     """
-    return not webp.read_start(payload, _FIELD).leaves_out
+    return not webp.read_start(payload, _FIELD).has_holes
 
 
 def decode(payload: bytes, height: int, width: int) -> tuple[Pixels, Mask]:
@@ -104,18 +106,19 @@ def _looks_synthetic(rgb: Pixels) -> bool:
     """The first look, at every eighth row: photographs are not to pay for more."""
     green = rgb[::8, :, 1]
     steps = np.abs(np.diff(green.view(np.int8)))  # modulo 256, which is enough to tell edges
-    high, wide = -(-len(rgb) // _CELL), -(-rgb.shape[1] // _CELL)
-    alike, edges = (_by_cell(mask, high, wide) for mask in (steps == 0, steps.view(np.uint8) >= _EDGE))
-    ink = (alike >= _ALIKE_IN_CELL) & (edges >= _EDGES_IN_CELL)
-    return bool(ink.mean() >= _LEAST_CELLS) or _has_few_colours(rgb)
+    pixels = _by_cell(np.ones(steps.shape, bool))
+    alike, edges = _by_cell(steps == 0), _by_cell(steps.view(np.uint8) >= _EDGE)
+    ink = (alike >= _ALIKE_IN_CELL * pixels) & (edges >= _EDGES_IN_CELL * pixels)
+    return bool(pixels[ink].sum() >= _LEAST_CELLS * steps.size > 0) or _has_few_colours(rgb)
 
 
-def _by_cell(mask: Mask, high: int, wide: int) -> NDArray[np.float64]:
-    """The share of a mask in cells of 8 rows and 64 columns, float64 (high, wide)."""
+def _by_cell(mask: Mask) -> NDArray[np.int64]:
+    """How many of a mask are in each cell of 8 rows and 64 columns, which may be smaller at edges, int64."""
+    high, wide = -(-mask.shape[0] // 8), -(-mask.shape[1] // _CELL)
     padded = np.zeros((8 * high, _CELL * wide), np.uint8)
     padded[: mask.shape[0], : mask.shape[1]] = mask
-    shares: NDArray[np.float64] = padded.reshape(high, 8, wide, _CELL).mean(axis=(1, 3))
-    return shares
+    counts: NDArray[np.int64] = padded.reshape(high, 8, wide, _CELL).sum(axis=(1, 3), dtype=np.int64)
+    return counts
 
 
 def _has_few_colours(rgb: Pixels) -> bool:
@@ -143,14 +146,19 @@ def _synthetic_blocks(rgb: Pixels) -> Mask:
         np.abs(np.diff(in_block, axis=1)).max(axis=(1, 3)), np.abs(np.diff(in_block, axis=3)).max(axis=(1, 3))
     )
     colours = packed.reshape(high, BLOCK, wide, BLOCK)
-    flat = (colours == colours[:, :1, :, :1]).all(axis=(1, 3))
+    corners = ((0, 0), (0, -1), (-1, 0), (-1, -1))
+    one_colour = np.max(
+        [(colours == colours[:, row, None, :, column, None]).mean(axis=(1, 3)) for row, column in corners],
+        axis=0,
+    )
     share = alike.reshape(high, BLOCK, wide, BLOCK).mean(axis=(1, 3))
-    synthetic = flat | ((share >= _ALIKE_IN_INK) & (edges >= _EDGE))
+    synthetic = (one_colour == 1) | ((share >= _ALIKE_IN_INK) & (edges >= _EDGE))
+    likely = (one_colour >= _ONE_COLOUR) | ((share >= _ALIKE_BESIDE_INK) & (edges >= _EDGE))
     for _ in range(2):
         padded = np.pad(synthetic, 1, mode="edge").astype(np.uint8)
         rows = padded[:-2] + padded[1:-1] + padded[2:]
         around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] - synthetic
-        synthetic = (synthetic & (around >= 3)) | (around >= 6)
+        synthetic = (synthetic & (around >= 3)) | (likely & (around >= 5)) | (around >= 6)
     found: Mask = synthetic
     return found
 

@@ -1,4 +1,4 @@
-"""Lossless coding of colours as a WebP, of whose pixels some may be left out."""
+"""Lossless coding of colours as a WebP, which may have holes: pixels that are left out, of alpha 0."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def encode(rgb: Pixels, kept: NDArray[np.bool_] | None = None) -> bytes:
 
     Args:
         rgb: the colours.
-        kept: bool (H, W), where they are kept; everywhere unless given. Elsewhere they are left out.
+        kept: bool (H, W), where there is no hole; everywhere unless given.
     """
     if kept is None or kept.all():
         image = Image.fromarray(rgb)
@@ -38,7 +38,7 @@ def encode(rgb: Pixels, kept: NDArray[np.bool_] | None = None) -> bytes:
 
 
 def decode(data: bytes, height: int, width: int, field: str) -> tuple[Pixels, NDArray[np.bool_]]:
-    """The colours, uint8 (H, W, 3), and where they are kept, bool (H, W), of the file that `encode` returned.
+    """The colours, uint8 (H, W, 3), and where no hole is, bool (H, W), of the file that `encode` returned.
 
     Args:
         data: the file.
@@ -47,7 +47,7 @@ def decode(data: bytes, height: int, width: int, field: str) -> tuple[Pixels, ND
 
     Raises:
         FormatError: the data is not a complete lossless WebP of one picture of this size, it has alpha other
-            than 0 and 255, or alpha that leaves nothing out.
+            than 0 and 255, or alpha without a hole.
     """
     start = read_start(data, field)
     if (start.width, start.height) != (width, height):
@@ -57,7 +57,7 @@ def decode(data: bytes, height: int, width: int, field: str) -> tuple[Pixels, ND
         pixels = np.asarray(picture)
     except Exception as error:  # Pillow raises errors of several types for damaged files
         raise FormatError(f"{field}: not a WebP that can be read: {error}") from error
-    if not start.leaves_out:
+    if not start.has_holes:
         return pixels[:, :, :3], np.ones(pixels.shape[:2], bool)
     opacity = pixels[:, :, 3] if pixels.shape[2] == 4 else np.full(pixels.shape[:2], 255, np.uint8)
     kept = opacity == 255
@@ -70,11 +70,11 @@ def decode(data: bytes, height: int, width: int, field: str) -> tuple[Pixels, ND
 
 
 class Start(NamedTuple):
-    """What the first bytes of a file say: its sides in pixels, and whether it leaves pixels out."""
+    """What the first bytes of a file say: its sides in pixels, and whether it has holes: pixels left out."""
 
     width: int
     height: int
-    leaves_out: bool
+    has_holes: bool
 
 
 def read_start(data: bytes, field: str) -> Start:

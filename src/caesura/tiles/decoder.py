@@ -170,8 +170,8 @@ class Decoder:
             raise TruncatedError(f"segment {segment.number} is missing")
         covered = data.lossless is not None and lossless.covers(data.lossless)
         if covered == (data.latents is not None):
-            there = "latents below" if covered else "no latents, and not"
-            raise FormatError(f"segment {segment.number} has {there} a lossless layer that keeps all pixels")
+            there = "latents under" if covered else "no latents, and not"
+            raise FormatError(f"segment {segment.number} has {there} a lossless layer without holes")
         if data.latents is None:
             return self._covered(data, segment)
         if (above := self._conditioning.above_ladder) != (data.detail is not None):
@@ -202,6 +202,9 @@ class Decoder:
                 for one in block
             ]
         whole = self._layers.grid.merged(block)
+        if len(block) > 1 and not self._layers.mosaic.is_complete(whole):
+            # What stands in for missing latents depends on the segment.
+            return [part for one in block for part in self._pixels(data, decoded, [one])]
         rows, columns = self._layers.in_pixels(whole.rows.kept), self._layers.in_pixels(whole.columns.kept)
         covered = all(decoded[segment.number].rgb is not None for segment in block)
         base = None if covered else self._layers.base(whole)

@@ -198,21 +198,42 @@ class Mosaic:
         return self._tiles[self._key(segment)][1]
 
     def window(self, segment: Segment) -> Float:
-        """The latents of a segment's window, float32 (C, h, w); zero where none have been added.
+        """The latents of a segment's window, float32 (C, h, w).
 
-        They may be those that were added, and are not to be changed.
+        They may be those that were added, and are not to be changed. Where none have been added, they are
+        those of the nearest position in the segment.
         """
         rows, columns = segment.rows.window, segment.columns.window
         tiles = list(self._within(rows, columns))
         first, latents = tiles[0]
         if (first.rows.kept, first.columns.kept) == (rows, columns):
             return latents
-        result = np.zeros((len(latents), rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        result = np.empty((len(latents), rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        missing = np.ones(result.shape[1:], bool)
         for other, latents in tiles:
             from_rows, to_rows = overlap(other.rows.kept, rows)
             from_columns, to_columns = overlap(other.columns.kept, columns)
             result[:, to_rows, to_columns] = latents[:, from_rows, from_columns]
+            missing[to_rows, to_columns] = False
+        if missing.any():
+            own_rows, own_columns = segment.rows.inner, segment.columns.inner
+            down, across = np.nonzero(missing)
+            nearest = (
+                down.clip(own_rows.start, own_rows.stop - 1),
+                across.clip(own_columns.start, own_columns.stop - 1),
+            )
+            result[:, down, across] = result[:, *nearest]
         return result
+
+    def is_complete(self, segment: Segment) -> bool:
+        """Whether latents have been added throughout a segment's window."""
+        rows, columns = segment.rows.window, segment.columns.window
+        found = sum(
+            len(range(*overlap(other.rows.kept, rows)[1].indices(rows.stop)))
+            * len(range(*overlap(other.columns.kept, columns)[1].indices(columns.stop)))
+            for other, _ in self._within(rows, columns)
+        )
+        return found == (rows.stop - rows.start) * (columns.stop - columns.start)
 
 
 def overlap(one: slice, other: slice) -> tuple[slice, slice]:
