@@ -23,7 +23,7 @@ BLOCK = 8  # pixels a side that are kept or left out together
 _CELL = 64  # pixels a side of what the first look judges by
 # Of a block with text: the share of pixels that equal one beside them, and the levels of an edge.
 _ALIKE_IN_INK, _EDGE = 0.35, 32
-# Of a block with mostly synthetic ones around it: the same share, and that of the colour in one of its corners.
+# Of a block with mostly synthetic ones around it: the same share, and that of the colour of a corner.
 _ALIKE_BESIDE_INK, _ONE_COLOUR = 0.15, 0.8
 # Of a cell with text, by some of its rows: the share of pixels that equal the one before, and of edges.
 _ALIKE_IN_CELL, _EDGES_IN_CELL = 0.6, 0.04
@@ -69,12 +69,12 @@ def candidates(rgb: Pixels, hidden: Mask | None) -> list[LosslessLayer]:
         rgb: its pixels, uint8 (H, W, 3).
         hidden: bool (H, W), pixels whose colours do not matter, since they are transparent.
     """
+    if hidden is not None:
+        rgb = np.where(hidden[:, :, None], np.uint8(0), rgb)
     if not features.check("webp") or not _looks_synthetic(rgb):
         return []
     blocks = _synthetic_blocks(rgb)
     share = float(blocks.mean())
-    if hidden is not None:
-        rgb = np.where(hidden[:, :, None], np.uint8(0), rgb)
     found = []
     if _LEAST_BLOCKS <= share < _ALMOST_ALL and not _has_few_colours(rgb):
         kept = blocks.repeat(BLOCK, axis=0)[: len(rgb)].repeat(BLOCK, axis=1)[:, : rgb.shape[1]]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from caesura.errors import FormatError, TruncatedError
 from caesura.format import chunks
-from caesura.format.chunks import CLIPPED, LATENTS, LAYERS, LOSSLESS, METADATA, Chunk
+from caesura.format.chunks import ALPHA, CLIPPED, LATENTS, LAYERS, LOSSLESS, METADATA, Chunk
 from caesura.format.container import MAX_PIXELS, Header, Payload, read_header, segment_of
 from caesura.picture.metadata import Metadata, unpack
 
@@ -57,7 +57,8 @@ def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
                 number, start = chunks.read_varint(chunk.data, chunk.body, "segment", chunk.end)
                 if last <= number < header.segments:
                     layers[number].setdefault(LAYERS[chunk.kind], chunk.data[start : chunk.end])
-                    if lost and chunk.kind in _FIRST and number == last + 1:
+                    follows = chunk.kind in _FIRST and number == last + 1
+                    if number > last and (lost if follows else lost & {None, ALPHA}):
                         suspect.add(last)
                     if lost & {None, LOSSLESS, CLIPPED} and chunk.kind in _FIRST:
                         incomplete.add(number)

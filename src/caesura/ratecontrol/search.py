@@ -21,6 +21,8 @@ from caesura.models.ladder import interpolate
 T = TypeVar("T")
 
 INTERPOLATED = 8  # trials by linear interpolation; further ones bisect
+# Lossless results are one file: the search need not find the first position, in hundredths, that gives it.
+_LOSSLESS_GAP = 200
 
 # The tolerances of targets, each about 1% of the bytes. Below a size: as a share of it or in bytes, whichever
 # is larger. Above a PSNR: in dB. Above an MS-SSIM: as a share of 1 - MS-SSIM or in its own unit, whichever is
@@ -160,13 +162,14 @@ def search(
     slope: float | None = None,
     jump: int = POSITION_MAX,
     explain: Callable[[T], str] = lambda result: "",
+    is_lossless: Callable[[T], bool] = lambda result: False,
 ) -> Found[T]:
     """The largest ladder position within a maximum size, or the smallest that reaches a minimum quality.
 
     The search ends at a position that meets the target and is close to it: within 1% or 40 bytes below a
     size, whichever is larger, within 0.04 dB above a PSNR, within 1% of 1 - MS-SSIM (or 0.00005) above an
-    MS-SSIM; or whose neighbour does not meet it. No position is tried twice. Mostly 3 are tried, and never
-    more than INTERPOLATED + 14.
+    MS-SSIM; or whose neighbour does not meet it; or that is lossless, at most 200 hundredths above one that
+    does not meet it. No position is tried twice. Mostly 3 are tried, and never more than INTERPOLATED + 14.
 
     Args:
         target: the target.
@@ -179,6 +182,7 @@ def search(
         jump: measurements may jump between this position and the next; a bundle's `ladder_top`.
         explain: gives an addition to the error's message where no position meets the target, from the last
             trial's result.
+        is_lossless: whether no higher position gives a better result than this.
 
     Raises:
         ConfigError: no position meets the target; the message says what is possible.
@@ -200,11 +204,12 @@ def search(
         else:
             high = trial
         best = low if target.is_size else high
-        if best is trial and abs(value - bound) <= abs(near - bound):
+        if best is trial and (abs(value - bound) <= abs(near - bound) or low is best and is_lossless(result)):
             break
         bottom = low.position if low else POSITION_MIN - 1
         top = high.position if high else POSITION_MAX + 1
-        if top - bottom <= 1:
+        lossless = best is not None and best.height >= target.height(math.inf)
+        if top - bottom <= (_LOSSLESS_GAP if lossless and not target.is_size else 1):
             break
         if len(trials) < INTERPOLATED:
             position = _interpolated(trials, bottom, top, aim, slope, jump)

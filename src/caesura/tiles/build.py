@@ -7,6 +7,7 @@ from dataclasses import replace
 from caesura.coding.cae2026 import Cae2026
 from caesura.format.container import Header
 from caesura.models.bundle import Bundle
+from caesura.ratecontrol.search import Target
 from caesura.runtime import transform
 from caesura.tiles.cache import CachedAnalysis, CachedStages, RateControlCache
 from caesura.tiles.encoder import Encoder
@@ -22,6 +23,7 @@ def build_encoder(
     effort: int,
     *,
     exact: bool = False,
+    target: Target | None = None,
     decodes: bool = False,
     refinement: Refinement | None = None,
     cache: RateControlCache | None = None,
@@ -33,6 +35,7 @@ def build_encoder(
         bundle: the model that it names.
         effort: 1 to 9.
         exact: colours of fully transparent pixels matter.
+        target: of rate control, see `LosslessChoice`.
         decodes: whether decoded colours will be asked for (`Encoder.reconstruct`).
         refinement: for effort 9; cae2017 has nothing to refine.
         cache: what trials of this picture at several ladder positions share.
@@ -50,5 +53,6 @@ def build_encoder(
     stages: Stages = plain
     if refinement is not None and isinstance(layers.coder, Cae2026):
         stages = RefinedStages(plain, layers.coder, refinement)
-    choose = LosslessChoice(layers, {} if cache is None else cache.lossless, exact=exact)
+    candidates = None if cache is None else cache.lossless
+    choose = LosslessChoice(layers, exact=exact, target=target, candidates=candidates)
     return Encoder(stages if cache is None else CachedStages(stages, cache), choose)

@@ -114,7 +114,7 @@ class Encoder:
         if segment.number in strip.lossless:
             return None
         rgb = strip.cropped(strip.rgb, segment.rows.kept, segment.columns.kept)
-        return clipped.encode(rgb, len(coded.payload))
+        return clipped.encode(rgb, len(coded.payload), fine=self._conditioning.above_ladder)
 
     def _reconstruct(self, picture: Pixels, strip: Strip, pair: _CodedSegment) -> None:
         """Fill in a segment's colours: the mirror of `Decoder._layered`, with no payload between."""

@@ -16,13 +16,14 @@ from caesura.coding import detail, lossless
 from caesura.coding.lossless import LosslessLayer
 from caesura.picture import alpha, pixels
 from caesura.ratecontrol.forecast import usual_psnr
+from caesura.ratecontrol.search import Target
 from caesura.runtime.parallel import each
 from caesura.tiles.grid import Segment
 from caesura.tiles.layers import Layers, Pixels
 from caesura.tiles.source import Strip
 
 # What bytes grow by along the ladder of photographs, for a decibel, and the most that they are multiplied by.
-_GROWTH, _MOST = 1.2, 4.0
+_GROWTH, _MOST = 1.2, 2.0
 
 Mask = NDArray[np.bool_]
 
@@ -30,17 +31,30 @@ Mask = NDArray[np.bool_]
 class LosslessChoice:
     """Chooses the lossless layers of one picture at one ladder position."""
 
-    def __init__(self, layers: Layers, candidates: dict[int, list[LosslessLayer]], *, exact: bool) -> None:
+    def __init__(
+        self,
+        layers: Layers,
+        *,
+        exact: bool,
+        target: Target | None = None,
+        candidates: dict[int, list[LosslessLayer]] | None = None,
+    ) -> None:
         """Start.
 
         Args:
             layers: of the picture.
-            candidates: of segments, by number; those that are not there are added.
             exact: colours of fully transparent pixels matter.
+            target: of rate control. For a size, bytes alone count, so that sizes rise along the ladder
+                without a leap; a PSNR takes the place of the one that photographs have.
+            candidates: of segments, by number, for other trials; those that are not there are added.
         """
         self._layers, self._candidates, self._exact = layers, candidates, exact
         conditioning = layers.conditioning
-        self._usual_psnr = usual_psnr(conditioning.bundle, conditioning.ladder_position)
+        self._wanted_psnr, self._most = usual_psnr(conditioning.bundle, conditioning.ladder_position), _MOST
+        if target is not None and target.is_size:
+            self._most = 1.0
+        elif target is not None and target.psnr is not None:
+            self._wanted_psnr, self._most = target.psnr, math.inf
 
     def __call__(self, strip: Strip) -> Strip:
         """The strip with its lossless layers, whose pixels there continue the others smoothly."""
@@ -64,14 +78,17 @@ class LosslessChoice:
         rgb = strip.cropped(strip.rgb, *where)
         transparency = None if strip.alpha is None else strip.cropped(strip.alpha, *where)
         hidden = None if transparency is None or self._exact else transparency == 0
-        if segment.number not in self._candidates:
-            self._candidates[segment.number] = lossless.candidates(rgb, hidden)
-        if not self._candidates[segment.number]:
+        candidates = None if self._candidates is None else self._candidates.get(segment.number)
+        if candidates is None:
+            candidates = lossless.candidates(rgb, hidden)
+            if self._candidates is not None:
+                self._candidates[segment.number] = candidates
+        if not candidates:
             return None
         shown = np.ones(rgb.shape[:2], bool) if hidden is None else ~hidden
         costs: list[tuple[float, LosslessLayer | None]] = [
             (len(layer.payload) + self._learned_cost(rgb, segment, shown & ~layer.kept, layer), layer)
-            for layer in self._candidates[segment.number]
+            for layer in candidates
         ]
         costs.append((self._learned_cost(rgb, segment, shown), None))
         return min(costs, key=lambda pair: pair[0])[1]  # the first of equals
@@ -79,7 +96,7 @@ class LosslessChoice:
     def _learned_cost(
         self, rgb: Pixels, segment: Segment, shown: Mask, layer: LosslessLayer | None = None
     ) -> float:
-        """The bytes of a segment's latents and detail, at the quality that photographs have.
+        """The bytes of a segment's latents and detail, at the quality that is wanted.
 
         Args:
             rgb: the segment's pixels.
@@ -102,8 +119,8 @@ class LosslessChoice:
             found = detail.reconstruct(padded, found, conditioning)
         error = found[: len(rgb), : rgb.shape[1]][shown].astype(np.float32) - rgb[shown]
         mse = max(float(np.mean(np.square(error))), 1e-9)
-        lacking = self._usual_psnr - 10 * np.log10(255**2 / mse)
-        return size * min(math.pow(_GROWTH, max(float(lacking), 0)), _MOST)
+        lacking = self._wanted_psnr - 10 * math.log10(255**2 / mse)
+        return size * min(math.pow(_GROWTH, max(lacking, 0)), self._most)
 
 
 def _continued(rgb: Pixels, kept: Mask) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from caesura.tiles.source import Rows, Source
 _MOST_CACHED = 1 << 26  # pixels; trials of larger pictures share nothing, to save memory
 # Margin for decoders on other machines, whose floats are rounded otherwise.
 _MARGIN = {"psnr": 2e-4, "ms_ssim": 2e-6}
+_LOSSLESS = {"psnr": math.inf, "ms_ssim": 1.0}  # the same everywhere
 
 
 def encode_to_target(
@@ -62,6 +64,7 @@ def encode_to_target(
         bundle=bundle,
         effort=effort,
         exact=exact,
+        target=target,
         decodes=measure is not None,
         refinement=refinement,
         cache=cache,
@@ -75,7 +78,8 @@ def encode_to_target(
         if measure is None:
             file = trial.file(source, max_pixels)
             return len(file), file
-        return measure(trial.reconstruct(source.rows)) - _MARGIN[target.name], b""
+        value = measure(trial.reconstruct(source.rows))
+        return value if value >= _LOSSLESS[target.name] else value - _MARGIN[target.name], b""
 
     start, slope = _usual_start(target, source, bundle), None
     if cache is not None and (estimate := _estimate(target, source, encoder(start), bundle)) is not None:
@@ -88,6 +92,7 @@ def encode_to_target(
         slope=slope,
         jump=bundle.ladder_top,
         explain=_fixed_part if target.is_size else lambda file: "",
+        is_lossless=_is_lossless if target.is_size else lambda file: False,
     )
     return found.result or encoder(found.ladder_position).file(source, max_pixels)
 
@@ -113,6 +118,12 @@ def contrasts(encoder: Encoder, rows: Rows, stride: int) -> list[NDArray[np.floa
         for strip in encoder.strips(rows)
         for segment in strip.segments
     ]
+
+
+def _is_lossless(file: bytes) -> bool:
+    """Whether all segments of a file are lossless as a whole."""
+    _, payload = container.read(file, max_pixels=container.MAX_SIDE**2)
+    return all(segment is not None and segment.latents is None for segment in payload.segments)
 
 
 def _fixed_part(file: bytes) -> str:
