@@ -204,7 +204,9 @@ def search(
         else:
             high = trial
         best = low if target.is_size else high
-        if best is trial and (abs(value - bound) <= abs(near - bound) or low is best and is_lossless(result)):
+        if best is trial and (
+            abs(value - bound) <= abs(near - bound) or (low is best and is_lossless(result))
+        ):
             break
         bottom = low.position if low else POSITION_MIN - 1
         top = high.position if high else POSITION_MAX + 1
