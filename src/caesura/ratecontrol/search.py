@@ -182,7 +182,7 @@ def search(
         jump: measurements may jump between this position and the next; a bundle's `ladder_top`.
         explain: gives an addition to the error's message where no position meets the target, from the last
             trial's result.
-        is_lossless: whether no higher position gives a better result than this.
+        is_lossless: whether a result that meets the target cannot be better.
 
     Raises:
         ConfigError: no position meets the target; the message says what is possible.
