@@ -68,7 +68,7 @@ class CachedAnalysis:
 
     def __call__(self, strip: Strip, segment: Segment) -> Float:
         """The latents of a segment of a strip, float32 (channels, h, w)."""
-        key = segment.number, strip.layers
+        key = segment.number, strip.lossless_key
         return _once(self._cache.latents, key, lambda: self._analyse(strip, segment))
 
 
@@ -88,7 +88,7 @@ class CachedStages:
 
     def encode(self, strip: Strip) -> list[Coded]:
         """See `Stages`."""
-        self._lossless += (strip.layers,)
+        self._lossless += (strip.lossless_key,)
         key = strip.segments[0].number, self._lossless
         return _once(self._cache.coded, key, lambda: self._stages.encode(strip))
 

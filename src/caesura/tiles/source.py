@@ -88,8 +88,8 @@ class Strip(NamedTuple):
         return [one for one in self.segments if not self.covered(one)]
 
     @property
-    def layers(self) -> Hashable:
-        """Tells apart what lossless layers the strip may have."""
+    def lossless_key(self) -> Hashable:
+        """Is another for other lossless layers of the same strip."""
         return tuple((number, len(layer.payload)) for number, layer in self.lossless.items())
 
     def covered(self, segment: Segment) -> bool:
