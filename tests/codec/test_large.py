@@ -57,6 +57,19 @@ def test_a_file_is_coded_as_the_picture_is(
 
 
 @pytest.mark.slow
+def test_a_page_is_lossless_too(tmp_path: Path) -> None:
+    path, out = tmp_path / "page.png", tmp_path / "out.png"
+    page = np.full((300, 260, 3), 255, np.uint8)
+    page[::6, 20:240] = 0
+    page[:, ::16] = 200, 30, 30
+    Image.fromarray(page).save(path)
+    data = encode_rows(path, quality=50)
+    assert data == encode(Image.open(path), quality=50)
+    large.decode(data, out)
+    np.testing.assert_array_equal(np.asarray(Image.open(out)), page)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["tif", "jpg", "webp"])
 def test_files_of_other_formats_are_read(tmp_path: Path, picture: Image.Image, suffix: str) -> None:
     path = tmp_path / f"picture.{suffix}"

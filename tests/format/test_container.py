@@ -39,9 +39,9 @@ headers = st.builds(
     height=sides,
 ).filter(lambda header: header.width * header.height <= MAX_PIXELS and header.segments <= 9)
 layer = st.binary(max_size=300)
-segments = st.builds(
-    SegmentData, latents=layer, detail=st.one_of(st.none(), layer), alpha=st.one_of(st.none(), layer)
-)
+maybe = st.one_of(st.none(), layer)
+learned = st.builds(SegmentData, latents=layer, detail=maybe, alpha=maybe, lossless=maybe, clipped=maybe)
+segments = learned | st.builds(SegmentData, latents=st.none(), alpha=maybe, lossless=layer)
 
 
 @st.composite
@@ -102,7 +102,8 @@ def test_the_layout_is_signature_version_header_and_the_layers_of_each_segment(
     expected = START + header_chunk(header)
     for number, segment in enumerate(payload.segments):
         assert segment is not None
-        for kind, content in ((b"L", segment.latents), (b"D", segment.detail), (b"A", segment.alpha)):
+        contents = segment.lossless, segment.clipped, segment.latents, segment.detail, segment.alpha
+        for kind, content in zip((b"W", b"C", b"L", b"D", b"A"), contents, strict=True):
             if content is not None:
                 expected += chunk(kind, varint(number) + content)
     assert container.write(header, payload) == expected
@@ -284,6 +285,31 @@ def test_a_layer_comes_behind_its_latents(kind: bytes) -> None:
         container.read(START + header_chunk() + chunk(kind, b"\0layer") + chunk(b"L", b"\0" + LATENTS))
     with pytest.raises(FormatError, match=f"chunk '{kind.decode()}' is of segment 1; 0 is next"):
         container.read(FILE + chunk(kind, b"\1layer"))
+
+
+@pytest.mark.parametrize("kind", [b"W", b"C"])
+def test_a_layer_that_comes_before_its_latents_comes_nowhere_else(kind: bytes) -> None:
+    layer, start = chunk(kind, b"\0layer"), START + header_chunk()
+    with pytest.raises(FormatError, match=f"chunk '{kind.decode()}' is of segment 0; 1 is next"):
+        container.read(FILE + layer)
+    with pytest.raises(FormatError, match=f"chunk '{kind.decode()}' is of segment 0; 1 is next"):
+        container.read(start + layer + layer + chunk(b"L", b"\0" + LATENTS))
+    with pytest.raises(FormatError, match="chunk 'W' is of segment 0; 1 is next"):
+        container.read(
+            start + chunk(b"C", b"\0layer") + chunk(b"W", b"\0layer") + chunk(b"L", b"\0" + LATENTS)
+        )
+
+
+def test_a_segment_without_latents_has_a_lossless_layer() -> None:
+    start = START + header_chunk()
+    found = container.read(start + chunk(b"W", b"\0layer"))[1].segments
+    assert found == [SegmentData(None, lossless=b"layer")]
+    with pytest.raises(TruncatedError, match="segment 0 has clipped, and no latents"):
+        container.read(start + chunk(b"C", b"\0layer"))
+    header = dataclasses.replace(HEADER, cells=1)
+    two = START + header_chunk(header) + chunk(b"C", b"\0layer") + chunk(b"L", b"\1latents")
+    with pytest.raises(TruncatedError, match="segment 0 has clipped, and no latents"):
+        container.read(two)
 
 
 @pytest.mark.parametrize("number", [0, 2, 127])

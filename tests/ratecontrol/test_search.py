@@ -444,3 +444,37 @@ def test_trials_are_bounded_by_halving() -> None:
     """The claim behind the bound: 14 halvings are enough for the whole scale."""
     left = POSITION_MAX - POSITION_MIN + 1
     assert next(n for n in itertools.count() if 2**n > left) == 14
+
+
+@pytest.mark.parametrize("position", [101, 400, 5000, 9000])
+def test_a_lossless_result_need_not_be_the_first(position: int) -> None:
+    tried = []
+
+    def attempt(tested: int) -> tuple[float, None]:
+        tried.append(tested)
+        return (math.inf if tested >= position else 20 + tested / 1000), None
+
+    def is_lossless(value: float, result: None) -> bool:
+        return value == math.inf
+
+    found = search(Target(psnr=40), attempt, pixels=PIXELS, start=7000, is_lossless=is_lossless)
+    assert found.value == math.inf
+    assert found.ladder_position - position < 200
+    assert len(tried) <= 12
+
+
+def test_a_size_is_met_by_a_lossless_result_at_once() -> None:
+    tried = []
+
+    def attempt(tested: int) -> tuple[float, bool]:
+        tried.append(tested)
+        return (9000, True) if tested >= 3000 else (tested, False)
+
+    def is_lossless(value: float, result: bool) -> bool:
+        return result
+
+    found = search(Target(bytes=20_000), attempt, pixels=PIXELS, start=5000, is_lossless=is_lossless)
+    assert tried == [5000]
+    assert (found.value, found.result) == (9000, True)
+    found = search(Target(bytes=2000), attempt, pixels=PIXELS, start=5000, is_lossless=is_lossless)
+    assert found.value <= 2000

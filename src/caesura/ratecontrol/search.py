@@ -162,14 +162,14 @@ def search(
     slope: float | None = None,
     jump: int = POSITION_MAX,
     explain: Callable[[T], str] = lambda result: "",
-    is_lossless: Callable[[T], bool] = lambda result: False,
+    is_lossless: Callable[[float, T], bool] = lambda value, result: False,
 ) -> Found[T]:
     """The largest ladder position within a maximum size, or the smallest that reaches a minimum quality.
 
     The search ends at a position that meets the target and is close to it: within 1% or 40 bytes below a
     size, whichever is larger, within 0.04 dB above a PSNR, within 1% of 1 - MS-SSIM (or 0.00005) above an
-    MS-SSIM; or whose neighbour does not meet it; or that is lossless, at most 200 hundredths above one that
-    does not meet it. No position is tried twice. Mostly 3 are tried, and never more than INTERPOLATED + 14.
+    MS-SSIM; or whose neighbour does not meet it; or that is lossless, within a size or at most 200 hundredths
+    above one that does not meet it. No position is tried twice. Mostly 3 are tried, and never more than INTERPOLATED + 14.
 
     Args:
         target: the target.
@@ -182,7 +182,7 @@ def search(
         jump: measurements may jump between this position and the next; a bundle's `ladder_top`.
         explain: gives an addition to the error's message where no position meets the target, from the last
             trial's result.
-        is_lossless: whether a result that meets the target cannot be better.
+        is_lossless: whether a measurement and a result are those of a file without loss.
 
     Raises:
         ConfigError: no position meets the target; the message says what is possible.
@@ -204,14 +204,13 @@ def search(
         else:
             high = trial
         best = low if target.is_size else high
-        if best is trial and (
-            abs(value - bound) <= abs(near - bound) or (low is best and is_lossless(result))
-        ):
+        lossless = best is not None and is_lossless(best.value, best.result)
+        close = abs(value - bound) <= abs(near - bound) or (lossless and target.is_size)
+        if best is trial and close:
             break
         bottom = low.position if low else POSITION_MIN - 1
         top = high.position if high else POSITION_MAX + 1
-        lossless = best is not None and best.height >= target.height(math.inf)
-        if top - bottom <= (_LOSSLESS_GAP if lossless and not target.is_size else 1):
+        if top - bottom <= (_LOSSLESS_GAP if lossless else 1):
             break
         if len(trials) < INTERPOLATED:
             position = _interpolated(trials, bottom, top, aim, slope, jump)

@@ -92,7 +92,7 @@ def encode_to_target(
         slope=slope,
         jump=bundle.ladder_top,
         explain=_fixed_part if target.is_size else lambda file: "",
-        is_lossless=_is_lossless if target.is_size else lambda file: False,
+        is_lossless=lambda value, file: _is_lossless(file) if file else value >= _LOSSLESS[target.name],
     )
     return found.result or encoder(found.ladder_position).file(source, max_pixels)
 
