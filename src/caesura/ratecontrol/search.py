@@ -169,7 +169,8 @@ def search(
     The search ends at a position that meets the target and is close to it: within 1% or 40 bytes below a
     size, whichever is larger, within 0.04 dB above a PSNR, within 1% of 1 - MS-SSIM (or 0.00005) above an
     MS-SSIM; or whose neighbour does not meet it; or that is lossless, within a size or at most 200 hundredths
-    above one that does not meet it. No position is tried twice. Mostly 3 are tried, and never more than INTERPOLATED + 14.
+    above one that does not meet it. No position is tried twice. Mostly 3 are tried, and never more than
+    INTERPOLATED + 14.
 
     Args:
         target: the target.
