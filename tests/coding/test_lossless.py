@@ -87,3 +87,10 @@ def test_hidden_colours_cost_nothing() -> None:
     picture[:, 200:] = np.random.default_rng(0).integers(0, 2, picture[:, 200:].shape) * 255
     shown = lossless.candidates(np.where(hidden[..., None], 0, picture).astype(np.uint8), None)[-1]
     assert lossless.candidates(picture, hidden)[-1].payload == shown.payload
+
+
+def test_more_effort_gives_no_larger_layer() -> None:
+    picture = text().copy()
+    picture[:, 200:] = (np.indices((300, 200)).sum(axis=0) // 9 % 2 * 90 + 40)[..., None]
+    sizes = [len(lossless.candidates(picture, None, effort)[-1].payload) for effort in (1, 5, 9)]
+    assert sizes == sorted(sizes, reverse=True)

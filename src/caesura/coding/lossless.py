@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import features
 
+from caesura.coding.base import DEFAULT_EFFORT
 from caesura.picture import webp
 from caesura.picture.pixels import all_of
 
@@ -30,6 +31,7 @@ _ALIKE_IN_CELL, _EDGES_IN_CELL = 0.6, 0.04
 _LEAST_CELLS = 1 / 32  # of a segment, that look synthetic
 _LEAST_BLOCKS, _ALMOST_ALL = 1 / 64, 0.98
 _FEW, _FEW_GREYS = 256, 64  # colours
+_SMALLEST = 8  # the least effort for the slowest method
 _FIELD = "lossless layer"
 _SAMPLES = 40  # a side, of the pixels whose colours are counted
 
@@ -62,12 +64,13 @@ class LosslessLayer(NamedTuple):
         return found
 
 
-def candidates(rgb: Pixels, hidden: Mask | None) -> list[LosslessLayer]:
+def candidates(rgb: Pixels, hidden: Mask | None, effort: int = DEFAULT_EFFORT) -> list[LosslessLayer]:
     """The layers that are worth a comparison with the latents of a segment; for photographs none.
 
     Args:
         rgb: its pixels, uint8 (H, W, 3).
         hidden: bool (H, W), pixels whose colours do not matter, since they are transparent.
+        effort: 1 to 9.
     """
     if hidden is not None:
         rgb = np.where(hidden[:, :, None], np.uint8(0), rgb)
@@ -75,12 +78,13 @@ def candidates(rgb: Pixels, hidden: Mask | None) -> list[LosslessLayer]:
         return []
     blocks = _synthetic_blocks(rgb)
     share = float(blocks.mean())
+    method = webp.FAST if effort < DEFAULT_EFFORT else webp.USUAL if effort < _SMALLEST else webp.SMALLEST
     found = []
     if _LEAST_BLOCKS <= share < _ALMOST_ALL and not _has_few_colours(rgb):
         kept = blocks.repeat(BLOCK, axis=0)[: len(rgb)].repeat(BLOCK, axis=1)[:, : rgb.shape[1]]
-        found.append(LosslessLayer(webp.encode(rgb, kept), kept))
+        found.append(LosslessLayer(webp.encode(rgb, kept, method), kept))
     if share >= 0.5 or _has_few_colours(rgb):
-        found.append(LosslessLayer(webp.encode(rgb), np.ones(rgb.shape[:2], bool)))
+        found.append(LosslessLayer(webp.encode(rgb, method=method), np.ones(rgb.shape[:2], bool)))
     return found
 
 

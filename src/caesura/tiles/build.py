@@ -54,5 +54,5 @@ def build_encoder(
     if refinement is not None and isinstance(layers.coder, Cae2026):
         stages = RefinedStages(plain, layers.coder, refinement)
     candidates = None if cache is None else cache.lossless
-    choose = LosslessChoice(layers, exact=exact, target=target, candidates=candidates)
+    choose = LosslessChoice(layers, effort, exact=exact, target=target, candidates=candidates)
     return Encoder(stages if cache is None else CachedStages(stages, cache), choose)

@@ -34,6 +34,7 @@ class LosslessChoice:
     def __init__(
         self,
         layers: Layers,
+        effort: int,
         *,
         exact: bool,
         target: Target | None = None,
@@ -43,12 +44,13 @@ class LosslessChoice:
 
         Args:
             layers: of the picture.
+            effort: 1 to 9.
             exact: colours of fully transparent pixels matter.
             target: of rate control. For a size, bytes alone count, so that sizes rise along the ladder
                 without a leap; a PSNR takes the place of the one that photographs have.
             candidates: of segments, by number, for other trials; those that are not there are added.
         """
-        self._layers, self._candidates, self._exact = layers, candidates, exact
+        self._layers, self._effort, self._candidates, self._exact = layers, effort, candidates, exact
         conditioning = layers.conditioning
         self._wanted_psnr, self._most = usual_psnr(conditioning.bundle, conditioning.ladder_position), _MOST
         if target is not None and target.is_size:
@@ -80,7 +82,7 @@ class LosslessChoice:
         hidden = None if transparency is None or self._exact else transparency == 0
         candidates = None if self._candidates is None else self._candidates.get(segment.number)
         if candidates is None:
-            candidates = lossless.candidates(rgb, hidden)
+            candidates = lossless.candidates(rgb, hidden, self._effort)
             if self._candidates is not None:
                 self._candidates[segment.number] = candidates
         if not candidates:
