@@ -729,7 +729,7 @@ def clipped_areas() -> Iterator[Attack]:
     yield Attack("clipped", "all black", one + latents(0, b"\4\0" + webp(4, 4, 0), "C") + latents())
     misfits = [
         ("nothing", "nothing in it", b"", "it starts with nothing"),
-        ("side", "cells of 5 pixels", b"\5\0" + webp(4, 4, 0), "a side of 4, 8, 16"),
+        ("side", "cells of 5 pixels", b"\5\0" + webp(4, 4, 0), "a side of 1, 2, 4, 8, 16"),
         ("margin", "a margin of 64 levels", b"\4\x40" + webp(4, 4, 0), "a margin up to 63"),
         (
             "cells-grey",

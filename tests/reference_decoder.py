@@ -131,7 +131,7 @@ def parse(data: bytes) -> tuple[Header, list[Segment]]:
         require(header.channels in (2, 4) or "A" not in segment, "alpha without transparency")
         if "C" in segment:
             side, margin = [*segment["C"][:2], 0, 0][:2]
-            require(side in (4, 8, 16) and margin < 64, "clipped areas")
+            require(side in (1, 2, 4, 8, 16) and margin < 64, "clipped areas")
             require(not read_webp(segment["C"][2:], cells(sides, side)), "clipped areas with alpha")
     return header, segments
 

@@ -173,7 +173,10 @@ def test_compare_takes_what_encode_takes(name: str, tmp_path: Path) -> None:
     outcome = run("compare", original, file, "--json")
     assert outcome.status == 0
     facts = strict_json(outcome.out)
-    assert facts["psnr"] > 25
+    if name.endswith(".gif"):  # few colours come back as they are
+        assert facts["psnr"] is None
+    else:
+        assert facts["psnr"] > 25
     assert facts.get("alpha") == (0 if "a.png" in name or name == "rgba.png" else None)
     told = {"sixteen.png": "the upper 8 of its 16 bits", "frames.gif": "image has 2 frames"}
     assert told.get(name, "") in outcome.err

@@ -96,7 +96,7 @@ MAP = webp.encode(np.full((2, 3, 3), 128, np.uint8))
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"", "it starts with nothing; a side of 4, 8, 16"),
+        (b"", "it starts with nothing; a side of 1, 2, 4, 8, 16"),
         (b"\x05\x00" + MAP, "it starts with 05 00"),
         (b"\x04\x40" + MAP, "a margin up to 63"),
         (b"\x08\x00" + MAP, "3 x 2; 2 x 1 is expected"),

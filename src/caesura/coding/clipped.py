@@ -19,8 +19,9 @@ from caesura.errors import FormatError
 from caesura.picture import webp
 from caesura.picture.pixels import all_of
 
-SIDES = (4, 8, 16)  # of a cell, in pixels
-MARGINS = (25, 15, 5, 0)  # levels from white or black that are tried
+SIDES = (1, 2, 4, 8, 16)  # of a cell, in pixels
+_WITH_MARGIN = 4  # the side of cells around which a margin is set
+MARGINS = (25, 15, 5, 3)  # levels from white or black that are tried; nobody sees the last
 _FINE_MARGIN, MAX_MARGIN = 5, 63
 _BLACK, _NEITHER, _WHITE = 0, 128, 255  # cells of the map
 # Clipped areas are large if this share of a segment's squares of as many pixels a side is white or black.
@@ -29,7 +30,7 @@ _LARGE, _LEAST_SHARE = 32, 1 / 16
 _MOST_BYTES = 1 / 8
 # Of the pixels around clipped areas, those further than some levels from white or black, and not beside an
 # edge of as many, are what an eye would miss. A margin may touch this share of all.
-_UNSEEN, _EDGE, _MOST_TOUCHED = 2, 64, 1e-3
+_UNSEEN, _EDGE, _MOST_TOUCHED = MARGINS[-1], 64, 1e-3
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -48,12 +49,15 @@ def encode(rgb: Pixels, payload_bytes: int, *, fine: bool = False) -> bytes | No
     """
     if not _has_large_areas(rgb):
         return None
-    for side in SIDES:
-        cells = _cells(rgb, side)
-        coded = webp.encode(np.repeat(cells[:, :, None], 3, axis=2))
+    margin = _margin(rgb, _cells(rgb, _WITH_MARGIN), _WITH_MARGIN)
+    faint = margin == MARGINS[-1]
+    if fine:
+        margin = 0 if faint else min(margin, _FINE_MARGIN)
+    # Finer cells make up for a small margin.
+    for side in SIDES if faint else [side for side in SIDES if side >= _WITH_MARGIN]:
+        coded = webp.encode(np.repeat(_cells(rgb, side)[:, :, None], 3, axis=2))
         if len(coded) <= _MOST_BYTES * payload_bytes:
-            margin = _margin(rgb, cells, side) if side == SIDES[0] else 0
-            return bytes([side, min(margin, _FINE_MARGIN) if fine else margin]) + coded
+            return bytes([side, margin if side <= _WITH_MARGIN else 0]) + coded
     return None
 
 
@@ -139,7 +143,7 @@ def _margin(rgb: Pixels, cells: Pixels, side: int) -> int:
         touched = (faint > _UNSEEN) & (faint <= margin + margin // 4)
         if touched.sum() <= _MOST_TOUCHED * faint.size:
             return margin
-    return 0
+    return MARGINS[-1]
 
 
 def _faint_around(rgb: Pixels, cells: Pixels, side: int, value: int) -> NDArray[np.int16]:

@@ -60,7 +60,7 @@ def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
                     follows = chunk.kind in _FIRST and number == last + 1
                     if number > last and (lost if follows else lost & {None, ALPHA}):
                         suspect.add(last)
-                    if lost & {None, LOSSLESS, CLIPPED} and chunk.kind in _FIRST:
+                    if chunk.kind in _FIRST and lost & {None, LOSSLESS, CLIPPED}:
                         incomplete.add(number)
                     last, lost = number, set()
         elif (name := METADATA.get(chunk.kind)) and name not in kept:
@@ -87,11 +87,10 @@ def _whole_chunks(data: bytes) -> Iterator[Chunk | int | None]:
             yield chunk
             position = chunk.next
             continue
+        yield data[position] if _KNOWN.match(data, position) else None
         if chunk and _is_start(data, chunk.next):  # its payload alone is wrong
-            yield chunk.kind if _KNOWN.match(data, position) else None
             position = chunk.next
             continue
-        yield None
         for match in _KNOWN.finditer(data, position + 1):
             with contextlib.suppress(FormatError):
                 chunk = chunks.read_at(data, match.start())
