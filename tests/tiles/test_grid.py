@@ -95,6 +95,24 @@ def test_a_mosaic_gives_back_what_was_put_in(picture: Grid, random: object) -> N
         mosaic.forget_above(segment.rows.window.start)
 
 
+def test_latents_that_are_missing_are_the_nearest_of_the_segment() -> None:
+    picture, mosaic = Grid(6, 6, 2, 3), Mosaic(2)
+    segments = list(picture)
+    for segment in segments[:8]:
+        rows, columns = segment.rows.kept, segment.columns.kept
+        mosaic.put(segment, np.arange(36, dtype=np.float32).reshape(1, 6, 6)[:, rows, columns])
+    last, first = segments[8], segments[0]
+    centre = segments[4]
+    assert mosaic.is_complete(first) is False  # its halo reaches the last
+    assert mosaic.is_complete(Grid(6, 6, 2, 0).merged([first]))
+    window = mosaic.window(centre)[0]
+    np.testing.assert_array_equal(window[:4], np.arange(36).reshape(6, 6)[:4])
+    np.testing.assert_array_equal(window[4:, 4:], np.full((2, 2), 21))  # row 3, column 3
+    mosaic.put(last, np.zeros((1, 2, 2), np.float32))
+    assert mosaic.is_complete(centre)
+    assert not mosaic.window(centre)[0, 4:, 4:].any()
+
+
 @given(st.integers(1, 1 << 20), st.integers(1, 1 << 20))
 def test_small_pictures_are_one_segment_and_others_have_allowed_ones(height: int, width: int) -> None:
     cells = grid.choose_cells(height, width)
