@@ -29,7 +29,8 @@ _ALIKE_BESIDE_INK, _ONE_COLOUR = 0.15, 0.8
 # Of a cell with text, by some of its rows: the share of pixels that equal the one before, and of edges.
 _ALIKE_IN_CELL, _EDGES_IN_CELL = 0.6, 0.04
 _LEAST_CELLS = 1 / 32  # of a segment, that look synthetic
-_LEAST_BLOCKS, _ALMOST_ALL = 1 / 64, 0.98
+# Of its blocks: the least share for a layer with holes, for one without beside it, and for one without alone.
+_LEAST_BLOCKS, _MOST_OF_ALL, _ALMOST_ALL = 1 / 64, 0.75, 0.98
 _FEW, _FEW_GREYS = 256, 64  # colours
 _SMALLEST = 8  # the least effort for the slowest method
 _FIELD = "lossless layer"
@@ -83,7 +84,7 @@ def candidates(rgb: Pixels, hidden: Mask | None, effort: int = DEFAULT_EFFORT) -
     if _LEAST_BLOCKS <= share < _ALMOST_ALL and not _has_few_colours(rgb):
         kept = blocks.repeat(BLOCK, axis=0)[: len(rgb)].repeat(BLOCK, axis=1)[:, : rgb.shape[1]]
         found.append(LosslessLayer(webp.encode(rgb, kept, method), kept))
-    if share >= 0.5 or _has_few_colours(rgb):
+    if share >= _MOST_OF_ALL or _has_few_colours(rgb):
         found.append(LosslessLayer(webp.encode(rgb, method=method), np.ones(rgb.shape[:2], bool)))
     return found
 
@@ -130,8 +131,9 @@ def _has_few_colours(rgb: Pixels) -> bool:
     down, across = (max(1, side // _SAMPLES) for side in rgb.shape[:2])
     samples = _packed(rgb[::down, ::across])
     some = np.unique(samples)
-    greys = bool(np.isin(some, np.arange(256, dtype=np.uint32) * 0x010101).all())
-    return len(some) <= min(_FEW_GREYS if greys else _FEW, samples.size / 4)
+    if len(some) > min(_FEW, samples.size / 4):
+        return False
+    return len(some) <= _FEW_GREYS or not np.isin(some, np.arange(256, dtype=np.uint32) * 0x010101).all()
 
 
 def _synthetic_blocks(rgb: Pixels) -> Mask:
