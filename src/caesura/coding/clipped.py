@@ -28,8 +28,8 @@ _BLACK, _NEITHER, _WHITE = 0, 128, 255  # cells of the map
 _LARGE, _LEAST_SHARE = 32, 1 / 16
 # The map's bytes at most, as a share of the segment's.
 _MOST_BYTES = 1 / 8
-# Of the pixels around clipped areas, those further than some levels from white or black, and not beside an
-# edge of as many, are what an eye would miss. A margin may touch this share of all.
+# Beside clipped areas, content is faint if it is further than this from white or black, in levels, and no
+# edge of as many levels hides it; a margin may reach this share of the pixels there.
 _UNSEEN, _EDGE, _MOST_TOUCHED = MARGINS[-1], 64, 1e-3
 
 Pixels = NDArray[np.uint8]

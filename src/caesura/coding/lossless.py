@@ -10,7 +10,7 @@ decode: WebP -> kept pixels over those decoded so far
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,8 @@ def _looks_synthetic(rgb: Pixels) -> bool:
     pixels = _by_cell(np.ones(steps.shape, bool))
     alike, edges = _by_cell(steps == 0), _by_cell(steps.view(np.uint8) >= _EDGE)
     ink = (alike >= _ALIKE_IN_CELL * pixels) & (edges >= _EDGES_IN_CELL * pixels)
-    return bool(pixels[ink].sum() >= _LEAST_CELLS * steps.size > 0) or _has_few_colours(rgb)
+    has_ink = ink.any() and pixels[ink].sum() >= _LEAST_CELLS * steps.size
+    return bool(has_ink) or _has_few_colours(rgb)
 
 
 def _by_cell(mask: Mask) -> NDArray[np.int64]:
@@ -141,12 +142,6 @@ def _synthetic_blocks(rgb: Pixels) -> Mask:
     high, wide = (-(-side // BLOCK) for side in rgb.shape[:2])
     margins = (0, high * BLOCK - rgb.shape[0]), (0, wide * BLOCK - rgb.shape[1])
     packed, green = (np.pad(plane, margins, mode="edge") for plane in (_packed(rgb), rgb[:, :, 1]))
-    across, down = packed[:, 1:] == packed[:, :-1], packed[1:] == packed[:-1]
-    alike = np.zeros(packed.shape, bool)
-    alike[:, 1:] |= across
-    alike[:, :-1] |= across
-    alike[1:] |= down
-    alike[:-1] |= down
     in_block = green.reshape(high, BLOCK, wide, BLOCK).astype(np.int16)
     edges = np.maximum(
         np.abs(np.diff(in_block, axis=1)).max(axis=(1, 3)), np.abs(np.diff(in_block, axis=3)).max(axis=(1, 3))
@@ -157,7 +152,7 @@ def _synthetic_blocks(rgb: Pixels) -> Mask:
         [(colours == colours[:, row, None, :, column, None]).mean(axis=(1, 3)) for row, column in corners],
         axis=0,
     )
-    share = alike.reshape(high, BLOCK, wide, BLOCK).mean(axis=(1, 3))
+    share = _alike(packed).reshape(high, BLOCK, wide, BLOCK).mean(axis=(1, 3))
     synthetic = (one_colour == 1) | ((share >= _ALIKE_IN_INK) & (edges >= _EDGE))
     likely = (one_colour >= _ONE_COLOUR) | ((share >= _ALIKE_BESIDE_INK) & (edges >= _EDGE))
     for _ in range(2):
@@ -167,6 +162,17 @@ def _synthetic_blocks(rgb: Pixels) -> Mask:
         synthetic = (synthetic & (around >= 3)) | (likely & (around >= 5)) | (around >= 6)
     found: Mask = synthetic
     return found
+
+
+def _alike(packed: NDArray[Any]) -> Mask:
+    """Whether a pixel equals one of the four beside it, bool (H, W), of colours as one number each."""
+    across, down = packed[:, 1:] == packed[:, :-1], packed[1:] == packed[:-1]
+    alike = np.zeros(packed.shape, bool)
+    alike[:, 1:] |= across
+    alike[:, :-1] |= across
+    alike[1:] |= down
+    alike[:-1] |= down
+    return alike
 
 
 def _packed(rgb: Pixels) -> NDArray[np.uint32]:
