@@ -212,12 +212,9 @@ def recover(data: Content, *, max_pixels: int = MAX_PIXELS) -> Recovered:
         OSError: the file cannot be read.
     """
     content = arguments.content("data", data)
-    found = salvage(content, max_pixels=max_pixels)
-    header, payload = found.header, found.payload
+    header, payload, suspect = salvage(content, max_pixels=max_pixels)
     decoder = Decoder(header, bundles.load_by_id(header.model_id), conceal=True)
-    if header.channels > header.colours:  # where a segment has no transparency, it may have had
-        decoder.damaged |= found.suspect
-    decoder.damaged |= found.incomplete
+    decoder.damaged |= suspect
     pixels = np.empty((header.height, header.width, header.channels), np.uint8)
     for area, part in decoder.parts(payload.segments):
         pixels[area] = part

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from caesura.errors import FormatError
 from caesura.picture import webp
-from caesura.picture.pixels import all_of
+from caesura.picture.pixels import all_of, grown
 
 SIDES = (1, 2, 4, 8, 16)  # of a cell, in pixels
 _WITH_MARGIN = 4  # the side of cells around which a margin is set
@@ -71,7 +71,7 @@ def apply(payload: bytes, pixels: Pixels) -> Pixels:
     clipped = _decode(payload, height, width)
     result = pixels.copy()
     for value, cells in ((255, clipped.white), (0, clipped.black)):
-        near = _pixels(_grown(cells), clipped.side, height, width)
+        near = _pixels(grown(cells), clipped.side, height, width)
         near &= np.abs(pixels.astype(np.int16) - value).max(axis=2) <= clipped.margin
         result[near | _pixels(cells, clipped.side, height, width)] = value
     return result
@@ -150,17 +150,9 @@ def _faint_around(rgb: Pixels, cells: Pixels, side: int, value: int) -> NDArray[
     """How far pixels around areas of a value are from it, int16 (n,); 0 beside edges, which hide it."""
     height, width, _ = rgb.shape
     mapped = cells == value
-    ring = _pixels(_grown(mapped) & ~mapped, side, height, width)
+    ring = _pixels(grown(mapped) & ~mapped, side, height, width)
     away = np.abs(rgb.astype(np.int16) - value).max(axis=2)
-    return np.where(_grown(_grown(away >= _EDGE)), np.int16(0), away)[ring]
-
-
-def _grown(cells: Mask) -> Mask:
-    """Cells, or pixels, and their eight neighbours."""
-    padded = np.pad(cells, 1)
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    grown: Mask = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
-    return grown
+    return np.where(grown(grown(away >= _EDGE)), np.int16(0), away)[ring]
 
 
 def _pixels(cells: Mask, side: int, height: int, width: int) -> Mask:

@@ -18,7 +18,7 @@ from PIL import features
 
 from caesura.coding.base import DEFAULT_EFFORT
 from caesura.picture import webp
-from caesura.picture.pixels import all_of
+from caesura.picture.pixels import all_of, grown
 
 BLOCK = 8  # pixels a side that are kept or left out together
 _CELL = 64  # pixels a side of what the first look judges by
@@ -58,11 +58,8 @@ class LosslessLayer(NamedTuple):
 
     def free(self, stride: int) -> Mask:
         """Latents that only kept pixels depend on, bool (ceil(h / stride), ceil(w / stride))."""
-        kept = all_of(self.kept, stride)
-        padded = np.pad(kept, 1)
-        rows = padded[:-2] & padded[1:-1] & padded[2:]
-        found: Mask = rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
-        return found
+        others = np.pad(~all_of(self.kept, stride), 1, constant_values=True)  # what is beyond may matter
+        return ~grown(others)[1:-1, 1:-1]
 
 
 def candidates(rgb: Pixels, hidden: Mask | None, effort: int = DEFAULT_EFFORT) -> list[LosslessLayer]:
@@ -75,16 +72,17 @@ def candidates(rgb: Pixels, hidden: Mask | None, effort: int = DEFAULT_EFFORT) -
     """
     if hidden is not None:
         rgb = np.where(hidden[:, :, None], np.uint8(0), rgb)
-    if not features.check("webp") or not _looks_synthetic(rgb):
+    few = _has_few_colours(rgb)
+    if not features.check("webp") or not (few or _has_text(rgb)):
         return []
     blocks = _synthetic_blocks(rgb)
     share = float(blocks.mean())
     method = webp.FAST if effort < DEFAULT_EFFORT else webp.USUAL if effort < _SMALLEST else webp.SMALLEST
     found = []
-    if _LEAST_BLOCKS <= share < _ALMOST_ALL and not _has_few_colours(rgb):
+    if _LEAST_BLOCKS <= share < _ALMOST_ALL and not few:
         kept = blocks.repeat(BLOCK, axis=0)[: len(rgb)].repeat(BLOCK, axis=1)[:, : rgb.shape[1]]
         found.append(LosslessLayer(webp.encode(rgb, kept, method), kept))
-    if share >= _MOST_OF_ALL or _has_few_colours(rgb):
+    if share >= _MOST_OF_ALL or few:
         found.append(LosslessLayer(webp.encode(rgb, method=method), np.ones(rgb.shape[:2], bool)))
     return found
 
@@ -107,15 +105,14 @@ def decode(payload: bytes, height: int, width: int) -> tuple[Pixels, Mask]:
     return webp.decode(payload, height, width, _FIELD)
 
 
-def _looks_synthetic(rgb: Pixels) -> bool:
-    """The first look, at every eighth row: photographs are not to pay for more."""
+def _has_text(rgb: Pixels) -> bool:
+    """Whether there are cells of text or lines, by every eighth row: photographs are not to pay for more."""
     green = rgb[::8, :, 1]
     steps = np.abs(np.diff(green.view(np.int8)))  # modulo 256, which is enough to tell edges
     pixels = _by_cell(np.ones(steps.shape, bool))
     alike, edges = _by_cell(steps == 0), _by_cell(steps.view(np.uint8) >= _EDGE)
     ink = (alike >= _ALIKE_IN_CELL * pixels) & (edges >= _EDGES_IN_CELL * pixels)
-    has_ink = ink.any() and pixels[ink].sum() >= _LEAST_CELLS * steps.size
-    return bool(has_ink) or _has_few_colours(rgb)
+    return bool(ink.any() and pixels[ink].sum() >= _LEAST_CELLS * steps.size)
 
 
 def _by_cell(mask: Mask) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from caesura.format.container import MAX_PIXELS, Header, Payload, read_header, s
 from caesura.picture.metadata import Metadata, unpack
 
 _SEARCH = 16
-_KNOWN = re.compile(b"[WCLDAiex]")
+_KNOWN = re.compile(b"[" + bytes([*LAYERS, *METADATA]) + b"]")
 _FIRST = {LOSSLESS, CLIPPED, LATENTS}  # that a segment may begin with
 
 
@@ -24,14 +24,12 @@ class Salvaged(NamedTuple):
     Attributes:
         header: of the file.
         payload: its segments; None for each whose latents are damaged.
-        suspect: numbers of segments that may have lost their transparency.
-        incomplete: numbers of segments that may have lost a layer that comes before their latents.
+        suspect: numbers of segments that may have lost a layer, with their latents or without.
     """
 
     header: Header
     payload: Payload
     suspect: set[int]
-    incomplete: set[int]
 
 
 def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
@@ -46,7 +44,7 @@ def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
     layers: list[dict[str, bytes]] = [{} for _ in range(header.segments)]
     kept: dict[str, bytes] = {}
     suspect: set[int] = set()
-    incomplete: set[int] = set()
+    transparent = header.channels > header.colours
     last = -1
     lost: set[int | None] = set()  # types of the damaged chunks since then
     for chunk in _whole_chunks(data):
@@ -58,10 +56,10 @@ def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
                 if last <= number < header.segments:
                     layers[number].setdefault(LAYERS[chunk.kind], chunk.data[start : chunk.end])
                     follows = chunk.kind in _FIRST and number == last + 1
-                    if number > last and (lost if follows else lost & {None, ALPHA}):
+                    if transparent and number > last and (lost if follows else lost & {None, ALPHA}):
                         suspect.add(last)
                     if chunk.kind in _FIRST and lost & {None, LOSSLESS, CLIPPED}:
-                        incomplete.add(number)
+                        suspect.add(number)
                     last, lost = number, set()
         elif (name := METADATA.get(chunk.kind)) and name not in kept:
             with contextlib.suppress(FormatError):
@@ -69,9 +67,9 @@ def salvage(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Salvaged:
     found = [segment_of(mine) if {"latents", "lossless"} & set(mine) else None for mine in layers]
     if not any(found):
         raise TruncatedError(f"none of {header.segments} segments is left")
-    if lost or last + 1 < header.segments:
+    if transparent and (lost or last + 1 < header.segments):
         suspect.add(last)
-    return Salvaged(header, Payload(found, Metadata(**kept)), suspect, incomplete)
+    return Salvaged(header, Payload(found, Metadata(**kept)), suspect)
 
 
 def _whole_chunks(data: bytes) -> Iterator[Chunk | int | None]:

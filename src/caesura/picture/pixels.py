@@ -159,6 +159,14 @@ def all_of(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     return found
 
 
+def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask, bool (h, w), with the eight neighbours of all that it has."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    found: NDArray[np.bool_] = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return found
+
+
 def padded_side(side: int, stride: int, smallest: int) -> int:
     """The smallest multiple of `stride` that is at least `side`, but at least `smallest`."""
     return max(smallest, -(-side // stride) * stride)

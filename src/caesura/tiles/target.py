@@ -81,6 +81,9 @@ def encode_to_target(
         value = measure(trial.reconstruct(source.rows))
         return value if value >= _LOSSLESS[target.name] else value - _MARGIN[target.name], b""
 
+    def is_lossless(value: float, file: bytes) -> bool:
+        return _is_lossless(file) if target.is_size else value >= _LOSSLESS[target.name]
+
     start, slope = _usual_start(target, source, bundle), None
     if cache is not None and (estimate := _estimate(target, source, encoder(start), bundle)) is not None:
         start, slope = estimate
@@ -92,7 +95,7 @@ def encode_to_target(
         slope=slope,
         jump=bundle.ladder_top,
         explain=_fixed_part if target.is_size else lambda file: "",
-        is_lossless=lambda value, file: _is_lossless(file) if file else value >= _LOSSLESS[target.name],
+        is_lossless=is_lossless,
     )
     return found.result or encoder(found.ladder_position).file(source, max_pixels)
 
