@@ -1,5 +1,15 @@
-/** caesura in the browser: decodes and encodes .cae files in a Web Worker. */
+/**
+ * caesura in the browser: decodes and encodes .cae files in a Web Worker.
+ *
+ *     import { decode, encode } from "caesura";
+ *     const picture = await decode(await (await fetch("photo.cae")).arrayBuffer());
+ *     const file = await encode(picture, { bytes: 30_000 });
+ */
 
+import { ConfigError, toError } from "./errors.ts";
+import * as container from "./format/container.ts";
+import * as packed from "./format/metadata.ts";
+import type { Answer, Request } from "./messages.ts";
 import type {
   Capabilities,
   Configuration,
@@ -8,39 +18,182 @@ import type {
   Header,
   Metadata,
 } from "./options.ts";
+import type { Rows } from "./tiles/decoder.ts";
 
 export * from "./errors.ts";
 export type * from "./options.ts";
 
-/** Sets where models and runtime are found; before the first call of anything else. */
-export function configure(_given: Configuration): void {
-  throw new Error("not there yet");
+/** A call that waits for its answers. */
+interface Waiting {
+  resolve: (answer: Answer) => void;
+  reject: (error: unknown) => void;
+  /** Takes answers before the last. */
+  part: (answer: Answer) => void;
 }
 
-/** Loads what decoding or encoding needs ahead of the first call; tells what it runs on. */
-export async function load(_use: "decode" | "encode" = "decode"): Promise<Capabilities> {
-  throw new Error("not there yet");
+const MOST_THREADS = 8;
+
+let configuration: Configuration = {};
+let worker: Worker | undefined;
+let calls = 0;
+const waiting = new Map<number, Waiting>();
+
+/**
+ * Sets where models and runtime are found, and what they run on.
+ *
+ * @throws ConfigError something was loaded already
+ */
+export function configure(given: Configuration): void {
+  if (worker !== undefined) {
+    throw new ConfigError(
+      "configure was called after the worker had started; before the first call is allowed",
+    );
+  }
+  configuration = given;
 }
 
-/** The picture of a .cae file, 8-bit RGBA, not premultiplied, in the colours that the file holds. */
+/**
+ * Loads what decoding or encoding with the first model needs ahead of the first call.
+ *
+ * @returns what it runs on
+ * @throws ModelError it cannot be fetched
+ */
+export async function load(use: "decode" | "encode" = "decode"): Promise<Capabilities> {
+  const answer = await call({ kind: "load", id: ++calls, use });
+  return (answer as Extract<Answer, { kind: "loaded" }>).capabilities;
+}
+
+/**
+ * The picture of a .cae file: 8-bit RGBA, not premultiplied, in the colours that the file holds; its ICC profile
+ * and EXIF's orientation (`readMetadata`) are not applied.
+ *
+ * @throws FormatError one of its kinds, if the bytes are not an undamaged .cae file
+ * @throws ModelError the model that coded the file is not there
+ */
 export async function decode(
-  _data: Uint8Array | ArrayBuffer | Blob,
-  _options: DecodeOptions = {},
+  data: Uint8Array | ArrayBuffer | Blob,
+  options: DecodeOptions = {},
 ): Promise<ImageData> {
-  throw new Error("not there yet");
+  const { scale = 1, maxPixels = container.MAX_PIXELS, signal, onPreview, onRows } = options;
+  if (scale !== 1 && scale !== 8) {
+    throw new ConfigError(`scale is ${scale}; 1 and 8 are allowed`);
+  }
+  const bytes = data instanceof Blob ? new Uint8Array(await data.arrayBuffer()) : bytesOf(data);
+  const previews = onPreview !== undefined;
+  const rows = onRows !== undefined;
+  const request: Request = { kind: "decode", id: ++calls, data: bytes, scale, maxPixels, previews, rows };
+  const answer = await call(request, signal, (part) => {
+    if (part.kind === "preview") {
+      onPreview?.(imageOf(part.rows), part.rows.top);
+    } else if (part.kind === "rows") {
+      onRows?.(imageOf(part.rows), part.rows.top);
+    }
+  });
+  return imageOf((answer as Extract<Answer, { kind: "decoded" }>).picture);
 }
 
-/** The .cae file of a picture. */
-export async function encode(_image: ImageData, _options: EncodeOptions = {}): Promise<Uint8Array> {
-  throw new Error("not there yet");
+/**
+ * The .cae file of a picture; grey if all its pixels are.
+ *
+ * @throws ConfigError an option is out of range, or no quality gives a file that small
+ * @throws ModelError the model is not there
+ * @throws LimitError the picture is too large
+ */
+export async function encode(image: ImageData, options: EncodeOptions = {}): Promise<Uint8Array> {
+  const { signal, onProgress, ...rest } = options;
+  const { data, height, width } = image;
+  const rgba = data as Uint8ClampedArray;
+  const request: Request = { kind: "encode", id: ++calls, rgba, height, width, options: rest };
+  const answer = await call(request, signal, (part) => {
+    if (part.kind === "progress") {
+      onProgress?.(part.share);
+    }
+  });
+  return (answer as Extract<Answer, { kind: "encoded" }>).file;
 }
 
-/** The header of a file, checked; the first 32 bytes are enough. */
-export function readHeader(_data: Uint8Array | ArrayBuffer): Header {
-  throw new Error("not there yet");
+/**
+ * The header of a file, checked; its first 32 bytes are enough.
+ *
+ * @throws FormatError one of its kinds, if the bytes are not the start of a .cae file
+ */
+export function readHeader(data: Uint8Array | ArrayBuffer): Header {
+  return container.readHeader(bytesOf(data), container.MAX_PIXELS);
 }
 
-/** The metadata of a file. */
-export async function readMetadata(_data: Uint8Array | ArrayBuffer): Promise<Metadata> {
-  throw new Error("not there yet");
+/**
+ * The metadata of a file.
+ *
+ * @throws FormatError one of its kinds, if the bytes are not an undamaged .cae file
+ */
+export function readMetadata(data: Uint8Array | ArrayBuffer): Promise<Metadata> {
+  return packed.unpack(container.read(bytesOf(data), container.MAX_PIXELS).metadata);
+}
+
+/** Sends a request to the worker, and waits for the result. */
+async function call(
+  request: Exclude<Request, { kind: "start" | "abort" }>,
+  signal?: AbortSignal,
+  part: (answer: Answer) => void = () => {},
+): Promise<Answer> {
+  signal?.throwIfAborted();
+  const started = begin();
+  const abort = () => started.postMessage({ kind: "abort", id: request.id } satisfies Request);
+  signal?.addEventListener("abort", abort);
+  try {
+    return await new Promise<Answer>((resolve, reject) => {
+      waiting.set(request.id, { resolve, reject, part });
+      started.postMessage(request);
+    });
+  } catch (error) {
+    signal?.throwIfAborted(); // with its own reason
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    waiting.delete(request.id);
+  }
+}
+
+/** The worker, started by the first call. */
+function begin(): Worker {
+  if (worker === undefined) {
+    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => take(data);
+    worker.onerror = (event) => fail(new Error(`the worker cannot go on: ${event.message}`));
+    const here = new URL("./", import.meta.url);
+    const folder = new URL(configuration.runtime ?? here, here).href;
+    const models = new URL(configuration.models ?? "models/", here).href;
+    const threads = configuration.threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS);
+    const runtime = { folder, threads, webgpu: configuration.webgpu ?? true };
+    worker.postMessage({ kind: "start", models, runtime } satisfies Request);
+  }
+  return worker;
+}
+
+function take(answer: Answer): void {
+  const one = waiting.get(answer.id);
+  if (answer.kind === "preview" || answer.kind === "rows" || answer.kind === "progress") {
+    one?.part(answer);
+  } else if (answer.kind === "error") {
+    one?.reject(toError(answer.error));
+  } else {
+    one?.resolve(answer);
+  }
+}
+
+/** Ends all calls; the next one starts another worker. */
+function fail(error: Error): void {
+  worker?.terminate();
+  worker = undefined;
+  for (const one of waiting.values()) {
+    one.reject(error);
+  }
+}
+
+function imageOf({ rgba, width, height }: Rows): ImageData {
+  return new ImageData(rgba, width, height);
+}
+
+function bytesOf(data: Uint8Array | ArrayBuffer): Uint8Array {
+  return data instanceof Uint8Array ? data : new Uint8Array(data);
 }

@@ -210,7 +210,7 @@ export class Indices {
           const from = position * channels + part.first;
           for (let c = 0, to = start + y * part.wide + x; c < part.channels; c++, to += plane) {
             const index = this.#sums[from + c] >> FRACTION;
-            found[to] = index < lowest ? lowest : index > INDICES - 1 ? INDICES - 1 : index;
+            found[to] = Math.max(lowest, Math.min(index, INDICES - 1));
           }
         }
       }

@@ -5,6 +5,7 @@
  * array, then the arrays.
  */
 
+import { joined } from "../bytes.ts";
 import { ModelError } from "../errors.ts";
 
 export const FORMAT = "caesura-web-1";
@@ -130,11 +131,5 @@ export async function read(stream: ReadableStream<Uint8Array>, field: string): P
   } catch (error) {
     throw error instanceof ModelError ? error : new ModelError(`model ${field}: cannot be read: ${error}`);
   }
-  const data = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    data.set(part, at);
-    at += part.length;
-  }
-  return new Arrays(data.buffer, field);
+  return new Arrays(joined(parts).buffer, field);
 }

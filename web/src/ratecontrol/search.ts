@@ -76,7 +76,9 @@ export async function search(
       return low.file;
     }
     position =
-      trials < INTERPOLATED ? interpolated(low, high, bottom, top, aim, jump) : Math.floor((bottom + top) / 2);
+      trials < INTERPOLATED
+        ? interpolated(low, high, bottom, top, aim, jump)
+        : Math.floor((bottom + top) / 2);
   }
 }
 

@@ -57,7 +57,11 @@ export function analysis(layers: Layers): Analysis {
   };
 }
 
-async function encodeLatents(picture: Picture, stages: Stages, chosen: Chosen): Promise<Map<number, Encoded>> {
+async function encodeLatents(
+  picture: Picture,
+  stages: Stages,
+  chosen: Chosen,
+): Promise<Map<number, Encoded>> {
   const { grid, coder, mosaic, at } = stages.layers;
   const encoded = new Map<number, Encoded>();
   const segments = grid.lines.flat();
@@ -143,7 +147,8 @@ function inner(latents: Float32Array, window: Area, segment: Segment): Float32Ar
   }
   const channels = latents.length / (high * wide);
   const result = new Float32Array(channels * rows * columns);
-  const offset = (segment.rows.start - window.rows.start) * wide + segment.columns.start - window.columns.start;
+  const offset =
+    (segment.rows.start - window.rows.start) * wide + segment.columns.start - window.columns.start;
   for (let line = 0; line < channels * rows; line++) {
     const from = Math.floor(line / rows) * high * wide + (line % rows) * wide + offset;
     result.set(latents.subarray(from, from + columns), line * columns);

@@ -6,8 +6,8 @@
  */
 
 import { CELL } from "../format/container.ts";
-import type { Header } from "../options.ts";
 import type { Manifest } from "../models/package.ts";
+import type { Header } from "../options.ts";
 
 export const USUAL_CELLS = 16;
 const MOST_OF_ONE = 24; // cells a side of the largest picture that is one segment
@@ -60,7 +60,10 @@ export class Grid {
     const more = halo / this.stride;
     return {
       rows: { start: Math.max(0, rows.start - more), stop: Math.min(this.rows, rows.stop + more) },
-      columns: { start: Math.max(0, columns.start - more), stop: Math.min(this.columns, columns.stop + more) },
+      columns: {
+        start: Math.max(0, columns.start - more),
+        stop: Math.min(this.columns, columns.stop + more),
+      },
     };
   }
 

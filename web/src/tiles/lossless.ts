@@ -6,8 +6,8 @@
  */
 
 import * as detail from "../coding/detail.ts";
-import * as lossless from "../coding/lossless.ts";
 import type { LosslessLayer } from "../coding/lossless.ts";
+import * as lossless from "../coding/lossless.ts";
 import { interpolate, qualityOf, type Scale } from "../models/ladder.ts";
 import { cleared } from "../picture/clear.ts";
 import { length, type Segment } from "./grid.ts";

@@ -74,7 +74,8 @@ export class Mosaic {
   #within(window: Area) {
     return this.#tiles.filter(
       ({ segment }) =>
-        length(overlap(segment.rows, window.rows)) > 0 && length(overlap(segment.columns, window.columns)) > 0,
+        length(overlap(segment.rows, window.rows)) > 0 &&
+        length(overlap(segment.columns, window.columns)) > 0,
     );
   }
 }

@@ -21,7 +21,9 @@ export interface Picture {
 export function pictureOf(rgba: Uint8ClampedArray | Uint8Array, height: number, width: number): Picture {
   const size = height * width;
   if (!(size > 0) || rgba.length !== 4 * size) {
-    throw new ImageError(`picture: ${rgba.length} bytes for ${width} x ${height} pixels; 4 a pixel are allowed`);
+    throw new ImageError(
+      `picture: ${rgba.length} bytes for ${width} x ${height} pixels; 4 a pixel are allowed`,
+    );
   }
   const rgb = new Uint8Array(3 * size);
   const alpha = new Uint8Array(size);
@@ -35,5 +37,11 @@ export function pictureOf(rgba: Uint8ClampedArray | Uint8Array, height: number, 
     grey &&= r === g && g === b;
     opaque &&= alpha[i] === 255;
   }
-  return { height, width, channels: (grey ? 1 : 3) + (opaque ? 0 : 1), rgb, alpha: opaque ? undefined : alpha };
+  return {
+    height,
+    width,
+    channels: (grey ? 1 : 3) + (opaque ? 0 : 1),
+    rgb,
+    alpha: opaque ? undefined : alpha,
+  };
 }

@@ -1,0 +1,205 @@
+/**
+ * Encode and decode, as the worker runs them.
+ *
+ *     encode: pixels -> segments of the picture -> container -> bytes
+ *     decode: bytes -> container -> segments -> pixels
+ */
+
+import { ConfigError, LimitError } from "./errors.ts";
+import * as container from "./format/container.ts";
+import * as metadata from "./format/metadata.ts";
+import { Conditioning } from "./models/conditioning.ts";
+import { DEFAULT_QUALITY, POSITION_MIN, positionOf } from "./models/ladder.ts";
+import { type Model, PREVIEW_SCALE } from "./models/model.ts";
+import type { Store, Stored } from "./models/store.ts";
+import type { EncodeOptions, Header } from "./options.ts";
+import { cleared } from "./picture/clear.ts";
+import { reduced } from "./picture/reduce.ts";
+import { search, usualQuality } from "./ratecontrol/search.ts";
+import { type Load, Networks } from "./runtime/networks.ts";
+import { Decoder, type Rows } from "./tiles/decoder.ts";
+import { type Analysis, analysis, encode as encodeSegments } from "./tiles/encoder.ts";
+import { chooseCells } from "./tiles/grid.ts";
+import { Layers } from "./tiles/layers.ts";
+import { inverted, LosslessChoice } from "./tiles/lossless.ts";
+import { type Picture, pictureOf } from "./tiles/picture.ts";
+
+// Hundredths between the ladder positions that latents are made for while a size is searched.
+const SPACING = 1000;
+
+/** What `decode` calls and is told. */
+export interface Decoding {
+  scale: 1 | 8;
+  maxPixels: number;
+  onPreview: ((rows: Rows) => void) | undefined;
+  onRows: ((rows: Rows) => void) | undefined;
+  /** Awaited between segments; it may throw to end decoding. */
+  pause: () => Promise<void>;
+}
+
+/** What `encode` is told, besides the options that can be sent to a worker. */
+export interface Encoding {
+  options: Omit<EncodeOptions, "signal" | "onProgress">;
+  /** Awaited between segments, with the share that is done; it may throw to end encoding. */
+  pause: (share: number) => Promise<void>;
+}
+
+/** The codec with its models and the runtime of its networks. */
+export class Codec {
+  readonly #store: Store;
+  readonly #load: Load;
+  readonly #networks = new Map<Model, Networks>();
+
+  constructor(store: Store, load: Load) {
+    this.#store = store;
+    this.#load = load;
+  }
+
+  /** Loads what decoding or encoding with a model needs, and runs it once: the first run takes longer. */
+  async warmUp(use: "decode" | "encode"): Promise<void> {
+    const stored = await this.#store.byName();
+    const networks = this.#of(stored);
+    const decoding = ["synthesis", "hyper_synthesis", "means_0", "means_1", "means_2", "means_3"] as const;
+    const encoding = [
+      "analysis",
+      "hyper_analysis",
+      "hyper_synthesis",
+      "means_0",
+      "means_1",
+      "means_2",
+      "means_3",
+    ] as const;
+    await networks.load(use === "decode" ? decoding : encoding);
+  }
+
+  /** The picture of a file, or at scale 8 a preview of it. */
+  async decode(data: Uint8Array, decoding: Decoding): Promise<Rows> {
+    const { header, segments } = container.read(data, decoding.maxPixels);
+    const stored = await this.#store.byId(header.modelId);
+    const layers = this.#layers(header, stored, header.ladderPosition);
+    const decoder = new Decoder(layers, segments, decoding.pause);
+    if (decoder.hasPreview && (decoding.scale === PREVIEW_SCALE || decoding.onPreview !== undefined)) {
+      const whole = decoding.scale === PREVIEW_SCALE ? emptyPicture(header, PREVIEW_SCALE) : undefined;
+      for await (const rows of decoder.previews()) {
+        decoding.onPreview?.(rows);
+        whole?.rgba.set(rows.rgba, rows.top * rows.width * 4);
+      }
+      if (whole !== undefined) {
+        return whole;
+      }
+    }
+    const picture = emptyPicture(header, 1);
+    for await (const rows of decoder.rows()) {
+      picture.rgba.set(rows.rgba, rows.top * rows.width * 4);
+      decoding.onRows?.(rows);
+    }
+    return decoding.scale === PREVIEW_SCALE ? small(picture) : picture;
+  }
+
+  /** The file of a picture, RGBA. */
+  async encode(
+    rgba: Uint8ClampedArray,
+    height: number,
+    width: number,
+    { options, pause }: Encoding,
+  ): Promise<Uint8Array> {
+    if (options.quality !== undefined && options.bytes !== undefined) {
+      throw new ConfigError("quality and bytes are both given; one of them is allowed");
+    }
+    const stored = await this.#store.byName(options.model);
+    const picture = shown(pictureOf(rgba, height, width), options.exact ?? false);
+    const { manifest } = stored.model;
+    const packed = await metadata.pack(options.metadata ?? {});
+    const header: Header = {
+      modelId: manifest.id,
+      channels: picture.channels,
+      ladderPosition: POSITION_MIN,
+      cells: chooseCells(height, width),
+      width,
+      height,
+    };
+    container.checkHeader(header, container.MAX_PIXELS);
+    const choice = new LosslessChoice(picture, options.exact ?? false, options.bytes !== undefined);
+    const file = async (position: number, analyse?: Analysis): Promise<Uint8Array> => {
+      const layers = this.#layers(header, stored, position);
+      const stages = { layers, analyse: analyse ?? analysis(layers), choice, pause };
+      const segments = await encodeSegments(picture, stages);
+      return container.write(layers.header, segments, packed, container.MAX_PIXELS);
+    };
+    if (options.bytes === undefined) {
+      return file(positionOf(options.quality ?? DEFAULT_QUALITY, manifest.quality_scale));
+    }
+    const start = positionOf(usualQuality(options.bytes, height * width), manifest.quality_scale);
+    const cached = this.#cachedAnalysis(header, stored);
+    return search(options.bytes, (position) => file(position, cached(position)), start, manifest.ladder_top);
+  }
+
+  /**
+   * The analysis at the nearest of a few ladder positions, whose latents the trials of a search share; twice as
+   * far between these costs 1% of the bytes.
+   */
+  #cachedAnalysis(header: Header, stored: Stored): (position: number) => Analysis {
+    const top = stored.model.manifest.ladder_top;
+    const kept = new Map<string, Float32Array>();
+    return (position) => {
+      const near = Math.min(
+        Math.max(Math.round(Math.min(position, top) / SPACING) * SPACING, POSITION_MIN),
+        top,
+      );
+      const analyse = analysis(this.#layers(header, stored, near));
+      return async (picture, segment) => {
+        const key = `${near} ${segment.number}`;
+        const latents = kept.get(key) ?? (await analyse(picture, segment));
+        kept.set(key, latents);
+        return latents;
+      };
+    };
+  }
+
+  #layers(header: Header, stored: Stored, position: number): Layers {
+    const at = new Conditioning(stored.model, position);
+    return new Layers({ ...header, ladderPosition: position }, at, this.#of(stored));
+  }
+
+  #of({ model, encoding }: Stored): Networks {
+    let networks = this.#networks.get(model);
+    if (networks === undefined) {
+      networks = new Networks(model, this.#load, encoding);
+      this.#networks.set(model, networks);
+    }
+    return networks;
+  }
+}
+
+/** The picture with a smooth continuation of the colours under fully transparent pixels, unless they matter. */
+function shown(picture: Picture, exact: boolean): Picture {
+  const { rgb, alpha, height, width } = picture;
+  if (exact || alpha === undefined) {
+    return picture;
+  }
+  const hidden = alpha.map((value) => (value === 0 ? 1 : 0));
+  return hidden.includes(1) ? { ...picture, rgb: cleared(rgb, inverted(hidden), height, width) } : picture;
+}
+
+/** A picture of a header's sides at a scale, still empty. */
+function emptyPicture(header: Header, scale: number): Rows {
+  const [height, width] = [Math.ceil(header.height / scale), Math.ceil(header.width / scale)];
+  try {
+    return { top: 0, height, width, rgba: new Uint8ClampedArray(height * width * 4) };
+  } catch {
+    throw new LimitError(`header: ${width} x ${height} pixels need more memory than this browser gives`);
+  }
+}
+
+/** A picture at an eighth of its sides, colours weighted by their opacity. */
+function small({ rgba, height, width }: Rows): Rows {
+  const size = height * width;
+  const rgb = Uint8Array.from({ length: 3 * size }, (_, i) => rgba[Math.floor(i / 3) * 4 + (i % 3)]);
+  const alpha = Uint8Array.from({ length: size }, (_, i) => rgba[4 * i + 3]);
+  const result = reduced(rgb, alpha, height, width, PREVIEW_SCALE);
+  const [high, wide] = [Math.ceil(height / PREVIEW_SCALE), Math.ceil(width / PREVIEW_SCALE)];
+  const pixels = Uint8ClampedArray.from({ length: high * wide * 4 }, (_, i) =>
+    i % 4 === 3 ? result.weight[i >> 2] : result.rgb[(i >> 2) * 3 + (i % 4)],
+  );
+  return { top: 0, height: high, width: wide, rgba: pixels };
+}

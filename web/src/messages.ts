@@ -1,0 +1,38 @@
+/** What a page and its worker send each other. */
+
+import type { PlainError } from "./errors.ts";
+import type { Capabilities, EncodeOptions } from "./options.ts";
+import type { Settings } from "./runtime/onnx.ts";
+import type { Rows } from "./tiles/decoder.ts";
+
+/** What the page asks for. */
+export type Request =
+  | { kind: "start"; models: string; runtime: Omit<Settings, "folder"> & { folder: string } }
+  | { kind: "load"; id: number; use: "decode" | "encode" }
+  | {
+      kind: "decode";
+      id: number;
+      data: Uint8Array;
+      scale: 1 | 8;
+      maxPixels: number;
+      previews: boolean;
+      rows: boolean;
+    }
+  | {
+      kind: "encode";
+      id: number;
+      rgba: Uint8ClampedArray;
+      height: number;
+      width: number;
+      options: Omit<EncodeOptions, "signal" | "onProgress">;
+    }
+  | { kind: "abort"; id: number };
+
+/** What the worker answers: some of the parts, then a result or an error. */
+export type Answer =
+  | { kind: "preview" | "rows"; id: number; rows: Rows }
+  | { kind: "progress"; id: number; share: number }
+  | { kind: "loaded"; id: number; capabilities: Capabilities }
+  | { kind: "decoded"; id: number; picture: Rows }
+  | { kind: "encoded"; id: number; file: Uint8Array }
+  | { kind: "error"; id: number; error: PlainError };
