@@ -79,7 +79,7 @@ export class Cae2026 implements SegmentCoder {
       const chosen = indices.indices(pass);
       await progressive.startPass(pass);
       const found = this.#quantized(pass, chosen, scaled, progressive, free);
-      indices.update(pass, found, symbols);
+      indices.update(pass, grouped.nonzero(found), symbols);
       progressive.update(pass, symbols);
       passes.push({ symbols: found, indices: chosen });
     }

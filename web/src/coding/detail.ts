@@ -73,7 +73,7 @@ export function encode(
   for (let pass = 0; pass < PASSES; pass++) {
     const found = ofPass(pass, symbols, shape);
     coded.push({ symbols: found, indices: indices.indices(pass) });
-    indices.update(pass, found, plane);
+    indices.update(pass, grouped.nonzero(found), plane);
   }
   const pusher = new Pusher();
   for (const pass of coded.reverse()) {

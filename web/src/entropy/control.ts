@@ -10,6 +10,7 @@
  */
 
 import { ModelError } from "../errors.ts";
+import type { Nonzero } from "./grouped.ts";
 import { CORNERS, cornerOf, PASSES, parts, sizeOf } from "./passes.ts";
 import type { Table } from "./tables.ts";
 
@@ -220,29 +221,32 @@ export class Indices {
   }
 
   /**
-   * Adds the symbols of a pass, in its order.
+   * Adds the symbols of a pass that are not zero.
    *
    * @param plane (C, rows, columns), which they are written to
    */
-  update(pass: number, symbols: Int16Array, plane: Int16Array): void {
+  update(pass: number, { offsets, symbols }: Nonzero, plane: Int16Array): void {
     const { channels } = this.#control;
-    const size = this.#rows * this.#columns;
-    let at = 0;
-    for (const [corner, part] of parts(pass, channels, this.#rows, this.#columns).entries()) {
-      const neighbours = laterNeighbours(pass, corner);
-      for (let channel = part.first; channel < part.first + part.channels; channel++) {
-        for (let y = part.row; y < this.#rows; y += 2) {
-          for (let x = part.column; x < this.#columns; x += 2) {
-            const symbol = symbols[at++];
-            if (symbol !== 0) {
-              plane[channel * size + y * this.#columns + x] = symbol;
-              const magnitude = MAGNITUDE[Math.abs(symbol)];
-              this.#addFar(pass, corner, channel, y * this.#columns + x, magnitude);
-              this.#addNear(neighbours, channel, y, x, magnitude);
-            }
-          }
-        }
+    const all = parts(pass, channels, this.#rows, this.#columns);
+    const starts = all.map((_, corner) => all.slice(0, corner).reduce((sum, part) => sum + sizeOf(part), 0));
+    const neighbours = all.map((_, corner) => laterNeighbours(pass, corner));
+    for (let i = 0; i < offsets.length; i++) {
+      let corner = PASSES - 1;
+      while (offsets[i] < starts[corner]) {
+        corner--;
       }
+      const part = all[corner];
+      const line = Math.floor((offsets[i] - starts[corner]) / part.wide);
+      const inLine = offsets[i] - starts[corner] - line * part.wide;
+      const inPart = Math.floor(line / part.high);
+      const channel = part.first + inPart;
+      const y = 2 * (line - inPart * part.high) + part.row;
+      const x = 2 * inLine + part.column;
+      const position = y * this.#columns + x;
+      plane[channel * this.#rows * this.#columns + position] = symbols[i];
+      const magnitude = MAGNITUDE[Math.abs(symbols[i])];
+      this.#addFar(pass, corner, channel, position, magnitude);
+      this.#addNear(neighbours[corner], channel, y, x, magnitude);
     }
   }
 

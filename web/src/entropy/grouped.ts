@@ -8,26 +8,48 @@ import type { Popper, Pusher } from "./coder.ts";
 import * as coded from "./symbols.ts";
 import type { Table } from "./tables.ts";
 
+/** Symbols that are not zero, which are few, and their offsets among all. */
+export interface Nonzero {
+  offsets: Uint32Array;
+  symbols: Int16Array;
+}
+
 /**
- * Pops a symbol for each index, zero where that is 0.
+ * Pops a symbol for each index that is not 0.
  *
  * @throws FormatError the data is not what `push` wrote for these indices and tables
  */
-export function pop(popper: Popper, indices: Uint8Array, tables: readonly Table[]): Int16Array {
+export function pop(popper: Popper, indices: Uint8Array, tables: readonly Table[]): Nonzero {
   const { order, ends } = sorted(indices, tables.length);
-  const symbols = new Int16Array(indices.length);
+  const symbols = new Int16Array(order.length);
   const run = new Int32Array(longest(ends));
+  let kept = 0;
   for (let index = 1; index < ends.length; index++) {
     const start = ends[index - 1];
     const count = ends[index] - start;
     if (count > 0) {
       coded.pop(popper, count, tables[index], run);
       for (let i = 0; i < count; i++) {
-        symbols[order[start + i]] = run[i];
+        if (run[i] !== 0) {
+          order[kept] = order[start + i]; // never ahead of what is read
+          symbols[kept++] = run[i];
+        }
       }
     }
   }
-  return symbols;
+  return { offsets: order.subarray(0, kept), symbols: symbols.subarray(0, kept) };
+}
+
+/** Those of symbols that are not zero. */
+export function nonzero(symbols: Int16Array): Nonzero {
+  const offsets = new Uint32Array(symbols.length);
+  let count = 0;
+  for (let offset = 0; offset < symbols.length; offset++) {
+    if (symbols[offset] !== 0) {
+      offsets[count++] = offset;
+    }
+  }
+  return { offsets: offsets.subarray(0, count), symbols: symbols.filter((symbol) => symbol !== 0) };
 }
 
 /** Pushes symbols, each with the table of its index; zero where that is 0. */

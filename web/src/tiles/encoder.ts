@@ -71,8 +71,7 @@ async function encodeLatents(
     if (layer !== undefined && lossless.covering(layer)) {
       continue;
     }
-    const { rows, columns } = grid.inPixels(segment);
-    const free = layer && lossless.free(layer, length(rows), length(columns), grid.stride);
+    const free = layer && lossless.free(layer, grid.stride);
     const latents = await stages.analyse(picture, segment);
     const one = await coder.encode(latents, [length(segment.rows), length(segment.columns)], free);
     encoded.set(segment.number, one);

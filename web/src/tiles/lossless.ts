@@ -67,11 +67,9 @@ export class LosslessChoice {
     const [height, width] = [length(rows), length(columns)];
     const rgb = cropped(this.#picture.rgb, this.#picture.width, rows.start, columns.start, height, width);
     const hidden = this.#hidden(rows.start, columns.start, height, width);
-    let candidates = this.#candidates.get(segment.number);
-    if (candidates === undefined) {
-      candidates = await lossless.candidates(rgb, hidden, height, width);
-      this.#candidates.set(segment.number, candidates);
-    }
+    const known = this.#candidates.get(segment.number);
+    const candidates = known ?? (await lossless.candidates(rgb, hidden, height, width));
+    this.#candidates.set(segment.number, candidates);
     let best: LosslessLayer | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const layer of candidates.length > 0 ? [...candidates, undefined] : []) {
@@ -118,7 +116,7 @@ export class LosslessChoice {
     const smooth = layer ? cleared(rgb, inverted(layer.kept), height, width) : rgb;
     const whole = padded(smooth, width, { top: 0, left: 0, height, width }, high, wide);
     const latents = await coder.analyse(whole, high, wide);
-    const free = layer && lossless.free(layer, height, width, stride);
+    const free = layer && lossless.free(layer, stride);
     const { payload, decoded } = await coder.encode(latents, shape, free);
     let size = payload.length;
     let found = await coder.synthesise(decoded.latents, shape);
