@@ -24,6 +24,9 @@ import { Layers } from "./tiles/layers.ts";
 import { inverted, LosslessChoice } from "./tiles/lossless.ts";
 import { type Picture, pictureOf } from "./tiles/picture.ts";
 
+// Side of the picture, in pixels, and ladder position that `warmUp` runs.
+const SIDE = 256;
+const WARM_UP = 4000;
 // Hundredths between the ladder positions that latents are made for while a size is searched.
 const SPACING = 1000;
 
@@ -55,26 +58,29 @@ export class Codec {
     this.#load = load;
   }
 
-  /** Loads what decoding or encoding with a model needs, and runs it once: the first run takes longer. */
+  /**
+   * Loads what decoding or encoding with the first model needs, and runs it on a small picture: browsers make
+   * WebAssembly and JavaScript fast only once they have run for a while.
+   */
   async warmUp(use: "decode" | "encode"): Promise<void> {
     const stored = await this.#store.byName();
-    const networks = this.#of(stored);
-    const decoding = ["synthesis", "hyper_synthesis", "means_0", "means_1", "means_2", "means_3"] as const;
-    const encoding = [
-      "analysis",
-      "hyper_analysis",
-      "hyper_synthesis",
-      "means_0",
-      "means_1",
-      "means_2",
-      "means_3",
-    ] as const;
-    await networks.load(use === "decode" ? decoding : encoding);
+    const header = { modelId: 0, channels: 3, ladderPosition: WARM_UP, cells: 4, width: SIDE, height: SIDE };
+    const { coder, grid } = this.#layers(header, stored, WARM_UP);
+    const shape = [grid.rows, grid.columns] as const;
+    for (let run = 0; run < 3; run++) {
+      if (use === "encode") {
+        const pixels = Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, i) => (i * i) >> 8);
+        await coder.encode(await coder.analyse(pixels, SIDE, SIDE), shape, undefined);
+      } else {
+        await coder.synthesise((await coder.decode(new Uint8Array(), shape)).latents, shape);
+      }
+    }
   }
 
   /** The picture of a file, or at scale 8 a preview of it. */
   async decode(data: Uint8Array, decoding: Decoding): Promise<Rows> {
-    const { header, segments } = container.read(data, decoding.maxPixels);
+    const { header, segments, metadata: kept } = container.read(data, decoding.maxPixels);
+    await metadata.unpack(kept); // damage is reported wherever it is
     const stored = await this.#store.byId(header.modelId);
     const layers = this.#layers(header, stored, header.ladderPosition);
     const decoder = new Decoder(layers, segments, decoding.pause);

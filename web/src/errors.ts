@@ -55,7 +55,8 @@ export class ConfigError extends CaesuraError {
   override name = "ConfigError";
 }
 
-const KINDS = [
+// By name: those of the classes are lost where code is minified.
+const KINDS = {
   CaesuraError,
   FormatError,
   SignatureError,
@@ -66,7 +67,7 @@ const KINDS = [
   ModelError,
   ImageError,
   ConfigError,
-];
+};
 
 /** An error as it crosses from a worker, where its class would be lost. */
 export interface PlainError {
@@ -87,6 +88,6 @@ export function toError(plain: PlainError): Error {
   if (plain.name === "AbortError") {
     return new DOMException(plain.message, plain.name);
   }
-  const kind = KINDS.find((one) => one.name === plain.name) ?? Error;
+  const kind = Object.hasOwn(KINDS, plain.name) ? KINDS[plain.name as keyof typeof KINDS] : Error;
   return new kind(plain.message);
 }
