@@ -9,8 +9,9 @@ const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 const IHDR_BYTES = 13;
 const SIDES = 16; // where the sides are, in the first chunk
 const GREY = 0; // type of colour
-// Pillow's modes by type of colour, for messages.
-const MODES = ["L", "", "RGB", "P", "LA", "", "RGBA"];
+// Pillow's modes, for messages: of grey by depth in bits, of others by type of colour.
+const GREY_MODES: Record<number, string> = { 1: "1", 2: "L;2", 4: "L;4", 16: "I;16" };
+const MODES: Record<number, string> = { 2: "RGB", 3: "P", 4: "LA", 6: "RGBA" };
 // Of Adam7's passes: the first row and column, and the steps to the next.
 const PASSES = [
   [0, 0, 8, 8],
@@ -108,8 +109,8 @@ function readChunks(data: Uint8Array): { interlaced: boolean; pixels: Uint8Array
 function readHeader(header: Uint8Array): boolean {
   const [depth, colour, compression, filter, interlace] = header.subarray(8);
   if (colour !== GREY || depth !== 8) {
-    const mode = MODES[colour] || `type ${colour}`;
-    throw new FormatError(`alpha: mode ${mode} of ${depth} bits; L of 8 bits is expected`);
+    const mode = colour === GREY ? GREY_MODES[depth] : MODES[colour];
+    throw new FormatError(`alpha: mode ${mode ?? `of colours ${colour}`}; L is expected`);
   }
   if (compression || filter || interlace > 1) {
     throw new FormatError(`${CANNOT}: methods ${compression}, ${filter} and ${interlace} are not known`);
