@@ -11,6 +11,7 @@
 
 import { ModelError } from "../errors.ts";
 import type { Nonzero } from "./grouped.ts";
+import { Kernel } from "./kernel.ts";
 import { CORNERS, cornerOf, PASSES, parts, sizeOf } from "./passes.ts";
 import type { Table } from "./tables.ts";
 
@@ -62,10 +63,12 @@ export class Control {
   /** Smallest index; index 0 means that the symbol is zero and is not coded. */
   readonly lowest: number;
   readonly bias: Int32Array;
-  /** (D, k, k, C), (3, 3, 3, C) and (3, channel looked at, C): the channels that a symbol acts on lie together. */
-  readonly base: Int8Array;
+  readonly kernel = new Kernel();
+  /** Where the kernel has (D, k, k, C) and (3, channel looked at, C): the channels that a symbol acts on lie together. */
+  readonly base: number;
+  readonly far: number;
+  /** (3, 3, 3, C). */
   readonly near: Int8Array;
-  readonly far: Int8Array;
 
   /** @throws ModelError the arrays do not fit, or sums may not be exact elsewhere */
   constructor(
@@ -98,48 +101,45 @@ export class Control {
     this.lowest = sizes.lowest;
     this.tables = tables;
     this.bias = arrays.bias;
-    this.base = channelsLast(arrays.base, inputs, channels, below * below);
+    const base = channelsLast(arrays.base, inputs, channels, below * below);
+    const far = channelsLast(arrays.far, PASSES - 1, channels, channels);
     this.near = channelsLast(arrays.near, PASSES - 1, channels, 9);
-    this.far = channelsLast(arrays.far, PASSES - 1, channels, channels);
-    const reached = this.#largestSum();
+    this.base = this.kernel.keep(base);
+    this.far = this.kernel.keep(far);
+    const reached = this.#largestSum(base, far);
     if (reached >= EXACT) {
       throw new ModelError(`control: sums may reach ${reached}; below ${EXACT} is exact`);
     }
   }
 
   /** A bound of every sum's absolute value, for any inputs and symbols. */
-  #largestSum(): number {
-    const { channels } = this;
-    let largest = 0;
-    for (let channel = 0; channel < channels; channel++) {
-      const sums = (weights: Int8Array, count: number, each: number) =>
-        Array.from({ length: count }, (_, i) => {
-          let sum = 0;
-          for (let j = 0; j < each; j++) {
-            sum += Math.abs(weights[(i * each + j) * channels + channel]);
-          }
-          return sum;
-        });
-      let bias = 0;
-      for (let row = 0; row < this.rows; row++) {
-        bias = Math.max(bias, Math.abs(this.bias[row * channels + channel]));
-      }
-      const below = this.below ** 2;
-      let base = 0;
-      for (let position = 0; position < below; position++) {
-        let sum = 0;
-        for (let input = 0; input < this.inputs; input++) {
-          sum += Math.abs(this.base[(input * below + position) * channels + channel]);
-        }
-        base = Math.max(base, sum);
-      }
-      const near = sums(this.near, PASSES - 1, 9);
-      const far = sums(this.far, PASSES - 1, channels);
-      const around = Math.max(...near.map((sum, pass) => sum + far[pass]));
-      largest = Math.max(largest, bias + this.limit * base + LARGEST_MAGNITUDE * around);
-    }
-    return largest + (1 << FRACTION);
+  #largestSum(base: Int8Array, far: Int8Array): number {
+    const { channels, inputs } = this;
+    const positions = this.below ** 2;
+    const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
+    const bounds = numbers(channels).map((channel) => {
+      const biases = numbers(this.rows).map((row) => Math.abs(this.bias[row * channels + channel]));
+      const bases = numbers(positions).map((position) =>
+        sumOf(base, position * channels + channel, inputs, positions * channels),
+      );
+      const around = numbers(PASSES - 1).map(
+        (pass) =>
+          sumOf(this.near, pass * 9 * channels + channel, 9, channels) +
+          sumOf(far, pass * channels ** 2 + channel, channels, channels),
+      );
+      return Math.max(...biases) + this.limit * Math.max(...bases) + LARGEST_MAGNITUDE * Math.max(...around);
+    });
+    return Math.max(...bounds) + (1 << FRACTION);
   }
+}
+
+/** The sum of absolute values of `count` weights, each `step` behind the one before. */
+function sumOf(weights: Int8Array, first: number, count: number, step: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    sum += Math.abs(weights[first + i * step]);
+  }
+  return sum;
 }
 
 /** (outer, channels, inner) to (outer, inner, channels). */
@@ -159,6 +159,8 @@ function channelsLast(weights: Int8Array, outer: number, channels: number, inner
  * The indices of one plane, pass after pass; encoder and decoder make the same calls:
  *
  *     for each pass: indices(pass), then update(pass, symbols)
+ *
+ * The sums are in the control's memory: indices of one plane at a time.
  */
 export class Indices {
   readonly #control: Control;
@@ -186,7 +188,7 @@ export class Indices {
     const bias = control.bias
       .slice(row * channels, (row + 1) * channels)
       .map((b) => b + (1 << (FRACTION - 1)));
-    this.#sums = new Int32Array(rows * columns * channels);
+    this.#sums = control.kernel.sums(rows * columns * channels);
     for (let at = 0; at < this.#sums.length; at += channels) {
       this.#sums.set(bias, at);
     }
@@ -251,7 +253,7 @@ export class Indices {
   }
 
   #addInputs(inputs: Int16Array | Uint8Array, from: number, size: number, top: number, left: number): void {
-    const { channels, below, limit, base } = this.#control;
+    const { channels, below, limit, base, kernel } = this.#control;
     const bottom = Math.min(top + below, this.#rows);
     const right = Math.min(left + below, this.#columns);
     for (let input = 0; input < this.#control.inputs; input++) {
@@ -262,19 +264,19 @@ export class Indices {
       for (let y = top; y < bottom; y++) {
         for (let x = left; x < right; x++) {
           const weights = ((input * below + y - top) * below + x - left) * channels;
-          addScaled(this.#sums, (y * this.#columns + x) * channels, base, weights, channels, value);
+          kernel.add(this.#sums, (y * this.#columns + x) * channels, base + weights, channels, value);
         }
       }
     }
   }
 
   #addFar(pass: number, corner: number, channel: number, position: number, magnitude: number): void {
-    const { channels, far } = this.#control;
+    const { channels, far, kernel } = this.#control;
     const count = channels / PASSES;
     for (let later = pass + 1; later < PASSES; later++) {
       const first = (corner ^ later) * count;
       const weights = ((later - 1) * channels + channel) * channels + first;
-      addScaled(this.#sums, position * channels + first, far, weights, count, magnitude);
+      kernel.add(this.#sums, position * channels + first, far + weights, count, magnitude);
     }
   }
 
@@ -288,20 +290,6 @@ export class Indices {
           near[weights * channels + channel] * magnitude;
       }
     }
-  }
-}
-
-/** sums[at + i] += weights[from + i] * factor, for `count` of them. */
-function addScaled(
-  sums: Int32Array,
-  at: number,
-  weights: Int8Array,
-  from: number,
-  count: number,
-  factor: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    sums[at + i] += Math.imul(weights[from + i], factor);
   }
 }
 
