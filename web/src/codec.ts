@@ -17,7 +17,7 @@ import { cleared } from "./picture/clear.ts";
 import { reduced } from "./picture/reduce.ts";
 import { search, usualQuality } from "./ratecontrol/search.ts";
 import { type Load, Networks } from "./runtime/networks.ts";
-import { Decoder, type Rows } from "./tiles/decoder.ts";
+import { Decoder, type Part } from "./tiles/decoder.ts";
 import { type Analysis, analysis, encode as encodeSegments } from "./tiles/encoder.ts";
 import { chooseCells } from "./tiles/grid.ts";
 import { Layers } from "./tiles/layers.ts";
@@ -25,7 +25,7 @@ import { inverted, LosslessChoice } from "./tiles/lossless.ts";
 import { type Picture, pictureOf } from "./tiles/picture.ts";
 
 // Side of the picture, in pixels, and ladder position that `warmUp` runs.
-const SIDE = 256;
+const SIDE = 384;
 const WARM_UP = 4000;
 // Hundredths between the ladder positions that latents are made for while a size is searched.
 const SPACING = 1000;
@@ -34,8 +34,8 @@ const SPACING = 1000;
 export interface Decoding {
   scale: 1 | 8;
   maxPixels: number;
-  onPreview: ((rows: Rows) => void) | undefined;
-  onRows: ((rows: Rows) => void) | undefined;
+  onPreview: ((part: Part) => void) | undefined;
+  onPart: ((part: Part) => void) | undefined;
   /** Awaited between segments; it may throw to end decoding. */
   pause: () => Promise<void>;
 }
@@ -67,7 +67,7 @@ export class Codec {
     const header = { modelId: 0, channels: 3, ladderPosition: WARM_UP, cells: 4, width: SIDE, height: SIDE };
     const { coder, grid } = this.#layers(header, stored, WARM_UP);
     const shape = [grid.rows, grid.columns] as const;
-    for (let run = 0; run < 3; run++) {
+    for (let run = 0; run < 4; run++) {
       if (use === "encode") {
         const pixels = Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, i) => (i * i) >> 8);
         await coder.encode(await coder.analyse(pixels, SIDE, SIDE), shape, undefined);
@@ -78,7 +78,7 @@ export class Codec {
   }
 
   /** The picture of a file, or at scale 8 a preview of it. */
-  async decode(data: Uint8Array, decoding: Decoding): Promise<Rows> {
+  async decode(data: Uint8Array, decoding: Decoding): Promise<Part> {
     const { header, segments, metadata: kept } = container.read(data, decoding.maxPixels);
     await metadata.unpack(kept); // damage is reported wherever it is
     const stored = await this.#store.byId(header.modelId);
@@ -86,18 +86,18 @@ export class Codec {
     const decoder = new Decoder(layers, segments, decoding.pause);
     if (decoder.hasPreview && (decoding.scale === PREVIEW_SCALE || decoding.onPreview !== undefined)) {
       const whole = decoding.scale === PREVIEW_SCALE ? emptyPicture(header, PREVIEW_SCALE) : undefined;
-      for await (const rows of decoder.previews()) {
-        decoding.onPreview?.(rows);
-        whole?.rgba.set(rows.rgba, rows.top * rows.width * 4);
+      for await (const part of decoder.previews()) {
+        whole && insert(part, whole);
+        decoding.onPreview?.(part);
       }
       if (whole !== undefined) {
         return whole;
       }
     }
     const picture = emptyPicture(header, 1);
-    for await (const rows of decoder.rows()) {
-      picture.rgba.set(rows.rgba, rows.top * rows.width * 4);
-      decoding.onRows?.(rows);
+    for await (const part of decoder.parts()) {
+      insert(part, picture);
+      decoding.onPart?.(part);
     }
     return decoding.scale === PREVIEW_SCALE ? small(picture) : picture;
   }
@@ -188,17 +188,25 @@ function shown(picture: Picture, exact: boolean): Picture {
 }
 
 /** A picture of a header's sides at a scale, still empty. */
-function emptyPicture(header: Header, scale: number): Rows {
+function emptyPicture(header: Header, scale: number): Part {
   const [height, width] = [Math.ceil(header.height / scale), Math.ceil(header.width / scale)];
   try {
-    return { top: 0, height, width, rgba: new Uint8ClampedArray(height * width * 4) };
+    return { left: 0, top: 0, height, width, rgba: new Uint8ClampedArray(height * width * 4) };
   } catch {
     throw new LimitError(`header: ${width} x ${height} pixels need more memory than this browser gives`);
   }
 }
 
+/** Copies a part to where it belongs. */
+function insert(part: Part, picture: Part): void {
+  for (let y = 0; y < part.height; y++) {
+    const line = part.rgba.subarray(y * part.width * 4, (y + 1) * part.width * 4);
+    picture.rgba.set(line, ((part.top + y) * picture.width + part.left) * 4);
+  }
+}
+
 /** A picture at an eighth of its sides, colours weighted by their opacity. */
-function small({ rgba, height, width }: Rows): Rows {
+function small({ rgba, height, width }: Part): Part {
   const size = height * width;
   const rgb = Uint8Array.from({ length: 3 * size }, (_, i) => rgba[Math.floor(i / 3) * 4 + (i % 3)]);
   const alpha = Uint8Array.from({ length: size }, (_, i) => rgba[4 * i + 3]);
@@ -207,5 +215,5 @@ function small({ rgba, height, width }: Rows): Rows {
   const pixels = Uint8ClampedArray.from({ length: high * wide * 4 }, (_, i) =>
     i % 4 === 3 ? result.weight[i >> 2] : result.rgb[(i >> 2) * 3 + (i % 4)],
   );
-  return { top: 0, height: high, width: wide, rgba: pixels };
+  return { left: 0, top: 0, height: high, width: wide, rgba: pixels };
 }

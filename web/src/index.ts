@@ -18,7 +18,7 @@ import type {
   Header,
   Metadata,
 } from "./options.ts";
-import type { Rows } from "./tiles/decoder.ts";
+import type { Part } from "./tiles/decoder.ts";
 
 export * from "./errors.ts";
 export type * from "./options.ts";
@@ -74,22 +74,22 @@ export async function decode(
   data: Uint8Array | ArrayBuffer | Blob,
   options: DecodeOptions = {},
 ): Promise<ImageData> {
-  const { scale = 1, maxPixels = container.MAX_PIXELS, signal, onPreview, onRows } = options;
+  const { scale = 1, maxPixels = container.MAX_PIXELS, signal, onPreview, onPart } = options;
   if (scale !== 1 && scale !== 8) {
     throw new ConfigError(`scale is ${scale}; 1 and 8 are allowed`);
   }
   const bytes = data instanceof Blob ? new Uint8Array(await data.arrayBuffer()) : bytesOf(data);
   const previews = onPreview !== undefined;
-  const rows = onRows !== undefined;
-  const request: Request = { kind: "decode", id: ++calls, data: bytes, scale, maxPixels, previews, rows };
-  const answer = await call(request, signal, (part) => {
-    if (part.kind === "preview") {
-      onPreview?.(imageOf(part.rows), part.rows.top);
-    } else if (part.kind === "rows") {
-      onRows?.(imageOf(part.rows), part.rows.top);
+  const parts = onPart !== undefined;
+  const request: Request = { kind: "decode", id: ++calls, data: bytes, scale, maxPixels, previews, parts };
+  const last = await call(request, signal, (answer) => {
+    if (answer.kind === "preview") {
+      onPreview?.(imageOf(answer.part), answer.part.left, answer.part.top);
+    } else if (answer.kind === "part") {
+      onPart?.(imageOf(answer.part), answer.part.left, answer.part.top);
     }
   });
-  return imageOf((answer as Extract<Answer, { kind: "decoded" }>).picture);
+  return imageOf((last as Extract<Answer, { kind: "decoded" }>).picture);
 }
 
 /**
@@ -172,7 +172,7 @@ function begin(): Worker {
 
 function take(answer: Answer): void {
   const one = waiting.get(answer.id);
-  if (answer.kind === "preview" || answer.kind === "rows" || answer.kind === "progress") {
+  if (answer.kind === "preview" || answer.kind === "part" || answer.kind === "progress") {
     one?.part(answer);
   } else if (answer.kind === "error") {
     one?.reject(toError(answer.error));
@@ -190,7 +190,7 @@ function fail(error: Error): void {
   }
 }
 
-function imageOf({ rgba, width, height }: Rows): ImageData {
+function imageOf({ rgba, width, height }: Part): ImageData {
   return new ImageData(rgba, width, height);
 }
 

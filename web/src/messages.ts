@@ -3,7 +3,7 @@
 import type { PlainError } from "./errors.ts";
 import type { Capabilities, EncodeOptions } from "./options.ts";
 import type { Settings } from "./runtime/onnx.ts";
-import type { Rows } from "./tiles/decoder.ts";
+import type { Part } from "./tiles/decoder.ts";
 
 /** What the page asks for. */
 export type Request =
@@ -16,7 +16,7 @@ export type Request =
       scale: 1 | 8;
       maxPixels: number;
       previews: boolean;
-      rows: boolean;
+      parts: boolean;
     }
   | {
       kind: "encode";
@@ -30,9 +30,9 @@ export type Request =
 
 /** What the worker answers: some of the parts, then a result or an error. */
 export type Answer =
-  | { kind: "preview" | "rows"; id: number; rows: Rows }
+  | { kind: "preview" | "part"; id: number; part: Part }
   | { kind: "progress"; id: number; share: number }
   | { kind: "loaded"; id: number; capabilities: Capabilities }
-  | { kind: "decoded"; id: number; picture: Rows }
+  | { kind: "decoded"; id: number; picture: Part }
   | { kind: "encoded"; id: number; file: Uint8Array }
   | { kind: "error"; id: number; error: PlainError };

@@ -29,10 +29,10 @@ export interface DecodeOptions {
   maxPixels?: number;
   /** Ends decoding; the promise is then rejected with the signal's reason. */
   signal?: AbortSignal;
-  /** Called with the part of the preview that has come, some rows at a time, from top to bottom, before any rows. */
-  onPreview?: (part: ImageData, top: number) => void;
-  /** Called with decoded rows of the picture, from top to bottom. */
-  onRows?: (rows: ImageData, top: number) => void;
+  /** Called with parts of the preview as they come, and where they belong in it, before any part of the picture. */
+  onPreview?: (part: ImageData, left: number, top: number) => void;
+  /** Called with parts of the picture as they come, and where they belong in it. */
+  onPart?: (part: ImageData, left: number, top: number) => void;
 }
 
 export interface EncodeOptions {

@@ -7,6 +7,7 @@ import { Store } from "./models/store.ts";
 import type { Capabilities } from "./options.ts";
 import * as webp from "./picture/webp.ts";
 import { start } from "./runtime/onnx.ts";
+import type { Part } from "./tiles/decoder.ts";
 
 type Work = Exclude<Request, { kind: "start" | "abort" }>;
 
@@ -54,10 +55,8 @@ async function run(codec: Codec, request: Work, capabilities: Capabilities): Pro
       const picture = await codec.decode(request.data, {
         scale: request.scale,
         maxPixels: request.maxPixels,
-        onPreview: request.previews
-          ? (rows) => send({ kind: "preview", id, rows }, [rows.rgba.buffer])
-          : undefined,
-        onRows: request.rows ? (rows) => send({ kind: "rows", id, rows }, [rows.rgba.buffer]) : undefined,
+        onPreview: request.previews ? (part) => sendPart("preview", id, part) : undefined,
+        onPart: request.parts ? (part) => sendPart("part", id, part) : undefined,
         pause: () => pause(id),
       });
       send({ kind: "decoded", id, picture }, [picture.rgba.buffer]);
@@ -102,6 +101,10 @@ function check(id: number): void {
   if (aborted.has(id)) {
     throw new DOMException("aborted", "AbortError");
   }
+}
+
+function sendPart(kind: "preview" | "part", id: number, part: Part): void {
+  send({ kind, id, part }, [part.rgba.buffer]);
 }
 
 function send(answer: Answer, transfer: Transferable[] = []): void {

@@ -17,9 +17,9 @@ import { reduced } from "../picture/reduce.ts";
 import { type Area, length, merged, type Segment, USUAL_CELLS } from "./grid.ts";
 import { cropped, type Layers } from "./layers.ts";
 
-/** Rows of a picture. */
-export interface Rows {
-  /** The first of them. */
+/** A rectangle of a picture. */
+export interface Part {
+  left: number;
   top: number;
   height: number;
   width: number;
@@ -62,32 +62,30 @@ export class Decoder {
   }
 
   /**
-   * The picture at an eighth of its sides, from top to bottom.
+   * The parts of the picture at an eighth of its sides, from top to bottom.
    *
    * @throws FormatError a segment is not what the encoder gives for this header and model
    */
-  async *previews(): AsyncGenerator<Rows> {
-    for (const line of this.#layers.grid.lines) {
-      const rows = this.#rows(line, PREVIEW_SCALE);
-      for (const segment of line) {
-        await this.#decode(segment);
-        await this.#place(rows, segment, await this.#preview(segment), PREVIEW_SCALE);
-        await this.#pause();
-        if (!this.#keeps) {
-          this.#found.delete(segment.number);
-          this.#layers.mosaic.forgetAbove(Number.POSITIVE_INFINITY);
-        }
+  async *previews(): AsyncGenerator<Part> {
+    for (const segment of this.#layers.grid.lines.flat()) {
+      await this.#decode(segment);
+      const part = this.#part(segment, PREVIEW_SCALE);
+      await this.#place(part, segment, await this.#preview(segment), PREVIEW_SCALE);
+      if (!this.#keeps) {
+        this.#found.delete(segment.number);
+        this.#layers.mosaic.forgetAbove(Number.POSITIVE_INFINITY);
       }
-      yield rows;
+      yield part;
+      await this.#pause();
     }
   }
 
   /**
-   * The picture, from top to bottom.
+   * The parts of the picture, from top to bottom.
    *
    * @throws FormatError a segment is not what the encoder gives for this header and model
    */
-  async *rows(): AsyncGenerator<Rows> {
+  async *parts(): AsyncGenerator<Part> {
     const { grid, mosaic, header } = this.#layers;
     // Small segments' pixels are made together: the window of each alone would be many times its size.
     const block = Math.max(1, Math.floor(USUAL_CELLS / header.cells));
@@ -102,15 +100,13 @@ export class Decoder {
           await this.#pause();
         }
       }
-      const rows = this.#rows(lines.flat(), 1);
       for (let left = 0; left < lines[0].length; left += block) {
-        await this.#pixels(
-          lines.flatMap((line) => line.slice(left, left + block)),
-          rows,
-        );
+        const segments = lines.flatMap((line) => line.slice(left, left + block));
+        const part = this.#part(merged(segments), 1);
+        await this.#pixels(segments, part);
+        yield part;
         await this.#pause();
       }
-      yield rows;
       mosaic.forgetAbove(strip.rows.stop - grid.side);
     }
   }
@@ -148,13 +144,13 @@ export class Decoder {
   }
 
   /** Fills in the pixels of a block of segments. */
-  async #pixels(block: readonly Segment[], rows: Rows): Promise<void> {
+  async #pixels(block: readonly Segment[], part: Part): Promise<void> {
     const { mosaic, grid } = this.#layers;
     const whole = merged(block);
     if (block.length > 1 && !mosaic.isComplete(this.#layers.synthesised(whole))) {
       // What stands in for missing latents depends on the segment.
       for (const segment of block) {
-        await this.#pixels([segment], rows);
+        await this.#pixels([segment], part);
       }
       return;
     }
@@ -166,7 +162,7 @@ export class Decoder {
       const left = (segment.columns.start - whole.columns.start) * stride;
       const [height, width] = [length(segment.rows) * stride, length(segment.columns) * stride];
       const own = base && cropped(base, length(whole.columns) * stride, top, left, height, width);
-      await this.#place(rows, segment, await this.#layered(segment, own), 1);
+      await this.#place(part, segment, await this.#layered(segment, own), 1);
       this.#found.delete(segment.number);
     }
   }
@@ -235,26 +231,27 @@ export class Decoder {
     return grey;
   }
 
-  /** Rows, still empty, for segments of whole lines. */
-  #rows(segments: readonly Segment[], scale: number): Rows {
-    const { rows, columns } = this.#layers.grid.inPixels(merged(segments));
+  /** An area of the picture at a scale, still empty. */
+  #part(area: Area, scale: number): Part {
+    const { rows, columns } = this.#layers.grid.inPixels(area);
     const [height, width] = [Math.ceil(length(rows) / scale), Math.ceil(length(columns) / scale)];
-    return { top: rows.start / scale, height, width, rgba: new Uint8ClampedArray(height * width * 4) };
+    const rgba = new Uint8ClampedArray(height * width * 4);
+    return { left: columns.start / scale, top: rows.start / scale, height, width, rgba };
   }
 
   /** Copies a segment's colours, and its transparency, to where they belong. */
-  async #place(rows: Rows, segment: Segment, rgb: Uint8Array, scale: number): Promise<void> {
+  async #place(part: Part, segment: Segment, rgb: Uint8Array, scale: number): Promise<void> {
     const area = this.#layers.grid.inPixels(segment);
     const transparency = await this.#transparency(segment, area);
     const [height, width] = [Math.ceil(length(area.rows) / scale), Math.ceil(length(area.columns) / scale)];
-    const [top, left] = [area.rows.start / scale - rows.top, area.columns.start / scale];
+    const [top, left] = [area.rows.start / scale - part.top, area.columns.start / scale - part.left];
     for (let y = 0; y < height; y++) {
-      for (let x = 0, to = ((top + y) * rows.width + left) * 4; x < width; x++, to += 4) {
+      for (let x = 0, to = ((top + y) * part.width + left) * 4; x < width; x++, to += 4) {
         const from = y * width + x;
-        rows.rgba[to] = rgb[3 * from];
-        rows.rgba[to + 1] = rgb[3 * from + 1];
-        rows.rgba[to + 2] = rgb[3 * from + 2];
-        rows.rgba[to + 3] = transparency === undefined ? 255 : transparency[from];
+        part.rgba[to] = rgb[3 * from];
+        part.rgba[to + 1] = rgb[3 * from + 1];
+        part.rgba[to + 2] = rgb[3 * from + 2];
+        part.rgba[to + 3] = transparency === undefined ? 255 : transparency[from];
       }
     }
   }
