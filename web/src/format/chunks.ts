@@ -13,25 +13,28 @@ import {
   TruncatedError,
   VersionError,
 } from "../errors.ts";
+import type { Metadata } from "../options.ts";
 import { crc32 } from "./crc32.ts";
 
 export const SIGNATURE = Uint8Array.of(0x89, 0x43, 0x41, 0x45);
 export const VERSION = 1;
 export const HEADER = 0x48;
+/** Names of a segment's layers. */
+export type LayerName = "lossless" | "clipped" | "latents" | "detail" | "alpha";
 /** Layers of a segment, by the types of their chunks, in the order of these. */
-export const LAYERS = new Map([
+export const LAYERS: ReadonlyMap<number, LayerName> = new Map<number, LayerName>([
   [0x57, "lossless"],
   [0x43, "clipped"],
   [0x4c, "latents"],
   [0x44, "detail"],
   [0x41, "alpha"],
-] as const);
+]);
 /** Kinds of metadata, by the types of their chunks. */
-export const METADATA = new Map([
+export const METADATA: ReadonlyMap<number, keyof Metadata> = new Map<number, keyof Metadata>([
   [0x69, "icc"],
   [0x65, "exif"],
   [0x78, "xmp"],
-] as const);
+]);
 const MAX_LENGTH = 2 ** 32;
 const CRC_BYTES = 4;
 

@@ -10,7 +10,7 @@ import { joined, view } from "../bytes.ts";
 import { ConfigError, FormatError, LimitError, TruncatedError } from "../errors.ts";
 import type { Header } from "../options.ts";
 import * as chunks from "./chunks.ts";
-import { type Chunk, HEADER, LAYERS, METADATA, shown } from "./chunks.ts";
+import { type Chunk, HEADER, LAYERS, type LayerName, METADATA, shown } from "./chunks.ts";
 import type { PackedMetadata } from "./metadata.ts";
 
 export const MAX_SIDE = 2 ** 20;
@@ -25,8 +25,6 @@ export const MAX_CELLS = 32;
 const FIXED_BYTES = 8; // of the header's fields before its sides
 const CAPITAL_A = 0x41;
 const CAPITAL_Z = 0x5a;
-
-type LayerName = "lossless" | "clipped" | "latents" | "detail" | "alpha";
 
 /** The data of one segment, each layer as it is coded; what is not there is missing. */
 export type SegmentData = { [Name in LayerName]?: Uint8Array };
@@ -146,8 +144,8 @@ export function read(data: Uint8Array, maxPixels = MAX_PIXELS): Contents {
   const metadata: PackedMetadata = {};
   for (const chunk of parts) {
     const payload = chunks.verified(data, chunk);
-    const layer = LAYERS.get(chunk.kind as never);
-    const name = METADATA.get(chunk.kind as never);
+    const layer = LAYERS.get(chunk.kind);
+    const name = METADATA.get(chunk.kind);
     if (layer) {
       reading.take(chunk.kind, layer, payload);
     } else if (chunk.kind === HEADER || (name && name in metadata)) {

@@ -98,7 +98,7 @@ async function decodeRgba(data: Uint8Array, field: string): Promise<Uint8Clamped
   try {
     picture = decoder.decode(data);
   } catch (error) {
-    throw new FormatError(`${field}: not a WebP that can be read: ${error}`);
+    throw new FormatError(`${field}: not a WebP that can be read: ${reason(error)}`);
   }
   if (!picture) {
     throw new FormatError(`${field}: not a WebP that can be read: failed to read next frame`);
@@ -216,14 +216,11 @@ class Library<Instance> {
   async instance(): Promise<Instance> {
     this.loaded ??= this.load();
     const [factory, module] = await this.loaded;
-    const instantiateWasm = (
-      imports: WebAssembly.Imports,
-      receive: (instance: WebAssembly.Instance) => void,
-    ) => {
-      WebAssembly.instantiate(module, imports).then(receive);
-      return {};
-    };
-    return factory({ instantiateWasm, printErr: () => {} });
+    try {
+      return await started(factory, module);
+    } catch (error) {
+      throw new CaesuraError(`${this.file} cannot be started: ${reason(error)}`);
+    }
   }
 
   /** Load it anew when it is next used. */
@@ -232,14 +229,32 @@ class Library<Instance> {
   }
 
   private async load(): Promise<[Factory<Instance>, WebAssembly.Module]> {
-    const url = new URL(this.file, runtime);
+    const url = new URL(this.file, runtime ?? import.meta.url);
     try {
       return await Promise.all([this.factory(), readRuntime(url).then((code) => WebAssembly.compile(code))]);
     } catch (error) {
       this.forget();
-      throw new CaesuraError(`${url} cannot be loaded: ${error instanceof Error ? error.message : error}`);
+      throw new CaesuraError(`${url} cannot be loaded: ${reason(error)}`);
     }
   }
+}
+
+function started<Instance>(factory: Factory<Instance>, module: WebAssembly.Module): Promise<Instance> {
+  return new Promise((resolve, reject) => {
+    // Emscripten does not hear of a failure here, and would wait for ever.
+    const instantiateWasm = (
+      imports: WebAssembly.Imports,
+      receive: (instance: WebAssembly.Instance) => void,
+    ) => {
+      WebAssembly.instantiate(module, imports).then(receive).catch(reject);
+      return {};
+    };
+    factory({ instantiateWasm, printErr: () => {} }).then(resolve, reject);
+  });
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 const decoding = new Library<Decoder>(
@@ -251,7 +266,7 @@ const encoding = new Library<Encoder>(
   async () => (await import("@jsquash/webp/codec/enc/webp_enc.js")).default as never,
 );
 
-let runtime = new URL("./", import.meta.url);
+let runtime: URL | undefined;
 let readRuntime: Read = fetched;
 
 /**
