@@ -1,6 +1,7 @@
 /** What this browser has and lacks, and what follows from it. */
 
-import { available } from "./rivals.ts";
+import type { Capabilities } from "../src/options.ts";
+import { available, RIVALS } from "./rivals.ts";
 
 /** A module whose one function, without parameters, returns a vector: i8x16.popcnt(i8x16.splat(0)). */
 const SIMD = [
@@ -15,64 +16,65 @@ export interface Ability {
   text: string;
 }
 
-/** All that matters to this page. */
-export async function abilities(): Promise<Ability[]> {
+/**
+ * All that matters to this page.
+ *
+ * @param runsOn what the library runs on, as soon as it is loaded
+ * @param kept whether all that encoding and decoding need was loaded, and kept by the service worker
+ */
+export async function abilities(runsOn?: Capabilities, kept = false): Promise<Ability[]> {
   const simd = hasSimd();
-  const gpu = await hasWebGpu();
+  const gpu = runsOn?.transforms === "webgpu";
   const encoders = await available();
-  const lacking = (["JPEG", "WebP", "AVIF"] as const).filter((name) => !encoders.has(name));
-  const cores = navigator.hardwareConcurrency;
+  const lacking = RIVALS.map(({ name }) => name).filter((name) => !encoders.has(name));
+  const threads = runsOn?.threads ?? navigator.hardwareConcurrency;
   return [
     {
       name: "WebAssembly SIMD",
       there: simd,
-      text: simd ? "yes" : "no: caesura cannot run here; a newer browser can run it",
+      text: simd ? "Yes." : "No: caesura cannot run here. A newer browser can run it.",
     },
     {
       name: "Threads",
       there: crossOriginIsolated,
       text: crossOriginIsolated
-        ? `yes: ${cores === 1 ? "one processor core" : `${cores} processor cores`}`
-        : "no: the page is not cross-origin isolated, so that one thread does all the work",
+        ? `Yes: ${threads === 1 ? "one, since there is one processor core" : threads}.`
+        : "No: the page is not cross-origin isolated, so one thread does all the work.",
     },
     {
       name: "WebGPU",
-      there: gpu,
-      text: gpu ? "yes: it runs the networks" : "no: the networks run as WebAssembly",
+      there: gpu || runsOn === undefined,
+      text: runsOn
+        ? gpu
+          ? "Yes: it runs the networks."
+          : "No: the networks run as WebAssembly."
+        : "Looking.",
     },
     {
-      name: "Encoders to compare with",
+      name: "Other encoders",
       there: lacking.length === 0,
-      text:
-        [...encoders].join(", ") +
-        (lacking.length ? `; none for ${lacking.join(" and ")}, which is left out` : ""),
+      text: `${[...encoders].join(", ")}.${lacking.length ? ` Not ${lacking.join(" or ")}.` : ""}`,
     },
-    offline(),
+    offline(kept),
   ];
 }
 
+/** Whether caesura can run. */
 export function hasSimd(): boolean {
   return typeof WebAssembly === "object" && WebAssembly.validate(new Uint8Array(SIMD));
 }
 
-async function hasWebGpu(): Promise<boolean> {
-  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<unknown> } };
-  try {
-    return Boolean(await gpu?.requestAdapter());
-  } catch {
-    return false;
+function offline(kept: boolean): Ability {
+  const name = "Works offline";
+  if (navigator.serviceWorker?.controller) {
+    return { name, there: true, text: kept ? "Yes." : "In a moment: files are being loaded." };
   }
-}
-
-function offline(): Ability {
-  const name = "Offline";
-  if ("serviceWorker" in navigator) {
-    return { name, there: true, text: "yes: the page keeps its own files" };
-  }
-  const why = isSecureContext
-    ? "the browser has no service workers"
-    : "only pages by https can keep their files";
-  return { name, there: false, text: `no: ${why}` };
+  const why = !isSecureContext
+    ? "only pages by https can keep their files"
+    : navigator.serviceWorker
+      ? "the browser does not keep the page's files"
+      : "the browser has no service workers";
+  return { name, there: false, text: `No: ${why}.` };
 }
 
 /** Shows abilities in a list of terms. */

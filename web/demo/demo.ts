@@ -3,7 +3,7 @@
 import "../src/element.ts";
 import { appearance, Painter, uprightSize } from "../src/display.ts";
 import { decode, encode, load, readHeader, readMetadata } from "../src/index.ts";
-import { abilities, showAbilities } from "./browser.ts";
+import { abilities, hasSimd, showAbilities } from "./browser.ts";
 import { Dial } from "./dial.ts";
 import { showGallery, takeExample } from "./gallery.ts";
 import { keepOffline } from "./offline.ts";
@@ -399,12 +399,20 @@ function listen(): void {
 
 async function start(): Promise<void> {
   listen();
-  void abilities().then((found) => showAbilities(at("abilities"), found));
   await keepOffline(() => !touched);
+  const panel = at("abilities");
+  showAbilities(panel, await abilities());
+  if (!hasSimd()) {
+    throw new Error(
+      "This browser lacks WebAssembly SIMD, which caesura needs. A newer browser can show this page.",
+    );
+  }
   await openFragment();
   await showGallery(at("examples"), at("gallery"));
-  await load("decode");
+  const runsOn = await load("decode");
+  showAbilities(panel, await abilities(runsOn));
   await load("encode"); // so that the page can encode offline, too
+  showAbilities(panel, await abilities(runsOn, true));
 }
 
 void start().catch((error) => {

@@ -2,7 +2,7 @@
  * Service worker: keeps the page's files, and adds the headers that make the page cross-origin isolated.
  *
  * The build lists the files and a hash of them in files.json. Each version has a cache of its own. Small files are kept
- * when the worker is installed; models and WebAssembly when they are first used.
+ * when the worker is installed; models and ONNX Runtime when they are first used.
  */
 
 interface Extendable extends Event {
@@ -31,7 +31,7 @@ interface Files {
 const worker = self as unknown as Worker;
 const PREFIX = `caesura ${worker.registration.scope} `;
 const LIST = "files.json";
-const LARGE = /\.(wasm|bin)$|^caesura\/ort/;
+const LARGE = /^caesura\/(models\/.*\.bin$|ort)/;
 
 worker.addEventListener("install", (event) => {
   event.waitUntil(update().then(() => worker.skipWaiting()));
