@@ -1,7 +1,8 @@
 # make demo     code a real photo and show sizes and quality beside JPEG, WebP and AVIF  (IMAGE=path for your own)
 # make test     the whole test suite, in two processes  (WORKERS=4 EXAMPLES=1000, cases of a property test)
 # make quick    the tests that take less than a second
-# make check    ruff and mypy --strict
+# make web      the library for browsers (web/dist) and its page (web/site, for any file server)
+# make check    ruff and mypy --strict, tsc --strict and biome
 # make fuzz     hostile files for the decoder  (SECONDS=600)
 # make bench    speed and memory of coding and training  (tables and a plot in bench-output/speed)
 # make cvvdp    an environment of its own for the metric CVVDP, of 1.2 GB, more where torch comes with CUDA
@@ -26,21 +27,32 @@ export PYTHONDONTWRITEBYTECODE =
 
 PYTEST = OMP_NUM_THREADS=1 EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test quick check fuzz bench cvvdp results speed ship clean
+# The first is what the library encodes with unless told otherwise.
+WEB_MODELS = photo photo-psnr cae2017
+NPM = PATH="$(abspath $(BIN)):$$PATH" npm --prefix web
+
+.PHONY: demo test quick web check fuzz bench cvvdp results speed ship clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.demo $(if $(IMAGE),"$(IMAGE)")
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev web/node_modules/.installed
 	$(PYTEST)
 
-quick: $(VENV)/.dev
+quick: $(VENV)/.dev web/node_modules/.installed
 	$(PYTEST) -m "not slow"
 
-check: $(VENV)/.dev
+web: $(VENV)/.dev web/node_modules/.installed
+	rm -rf web/dist web/site
+	for model in $(WEB_MODELS); do $(BIN)/caesura export --web $$model web/dist/models || exit; done
+	$(BIN)/python web/examples.py web/site/examples
+	$(NPM) run --silent build
+
+check: $(VENV)/.dev web/node_modules/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(NPM) run --silent check
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python fuzz/fuzz_decode.py --seconds $(SECONDS)
@@ -79,6 +91,11 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.demo
 
+# Node and npm are in the extra [dev].
+web/node_modules/.installed: web/package-lock.json | $(VENV)/.dev
+	$(NPM) ci --silent
+	touch $@
+
 # Without dependencies, since torchvision's own would replace a CPU build of torch: see cvvdp_worker.py. Of what
 # cvvdp asks for, ffmpeg, matplotlib and PyEXR are left out: they are for videos, plots and EXR files.
 $(CAESURA_CVVDP)/.built: Makefile
@@ -88,4 +105,4 @@ $(CAESURA_CVVDP)/.built: Makefile
 	touch $@
 
 clean:
-	rm -rf $(VENV) .cvvdp demo-output bench-output build dist
+	rm -rf $(VENV) .cvvdp demo-output bench-output build dist web/node_modules web/dist web/site

@@ -186,12 +186,12 @@ async function openCae(file: Uint8Array, name: string, signal: AbortSignal): Pro
   const start = performance.now();
   const whole = await decode(file, {
     signal,
-    onPreview: (part, top) => painter.draw(part, top, PREVIEW_SCALE),
-    onRows: (part, top) => painter.draw(part, top),
+    onPreview: (part, left, top) => painter.draw(part, left, top, PREVIEW_SCALE),
+    onPart: (part, left, top) => painter.draw(part, left, top),
   });
   const decodeSeconds = since(start);
   signal.throwIfAborted();
-  painter.draw(whole, 0);
+  painter.draw(whole, 0, 0);
   if (shown) {
     shown.lines = [{ ...line, decodeSeconds }];
   }

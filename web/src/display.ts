@@ -104,22 +104,23 @@ export class Painter {
   }
 
   /**
-   * Draws some rows.
+   * Draws a part.
    *
-   * @param part the rows
-   * @param top the first of them
+   * @param part the pixels
+   * @param left where they belong among those of the picture at this scale
+   * @param top likewise
    * @param scale pixels of the picture for a pixel of `part`: 8 for a preview
    */
-  draw(part: ImageData, top: number, scale = 1): void {
+  draw(part: ImageData, left: number, top: number, scale = 1): void {
     const { data, width, height } = part;
     const pixels = new ImageData(data, width, height, { colorSpace: this.#colorSpace });
     if (this.#direct && scale === 1) {
-      this.#context.putImageData(pixels, 0, top);
+      this.#context.putImageData(pixels, left, top);
       return;
     }
     const strip = new OffscreenCanvas(width, height);
     strip.getContext("2d", { colorSpace: this.#colorSpace })?.putImageData(pixels, 0, 0);
-    const place = [0, top * scale, width * scale, height * scale] as const;
+    const place = [left * scale, top * scale, width * scale, height * scale] as const;
     this.#context.clearRect(...place);
     this.#context.drawImage(strip, ...place);
     strip.width = 0; // frees its memory now, not when garbage is collected

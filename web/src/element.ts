@@ -345,7 +345,7 @@ class Pixels implements Job {
   async #decode(file: File, signal: AbortSignal, onlyPreview: boolean): Promise<void> {
     const factor = Math.min(1, SURPLUS * this.#shownFactor());
     const larger = this.#painter !== undefined && factor > this.#factor;
-    const draw = (part: ImageData, top: number, scale: number): void => {
+    const draw = (part: ImageData, left: number, top: number, scale: number): void => {
       if (signal.aborted) {
         return;
       }
@@ -353,21 +353,21 @@ class Pixels implements Job {
         this.#painter = new Painter(this.#canvas, file.width, file.height, file.shown, factor);
         this.#factor = factor;
       }
-      this.#painter.draw(part, top, scale);
+      this.#painter.draw(part, left, top, scale);
     };
     const common = { signal, maxPixels: MAX_PIXELS };
     if (onlyPreview) {
-      draw(await decode(file.content, { ...common, scale: 8 }), 0, 8);
+      draw(await decode(file.content, { ...common, scale: 8 }), 0, 0, 8);
       this.#advance(signal, "preview");
       return;
     }
     const picture = await decode(file.content, {
       ...common,
-      ...(!this.previewed && { onPreview: (part, top) => draw(part, top, 8) }),
+      ...(!this.previewed && { onPreview: (part, left, top) => draw(part, left, top, 8) }),
       // A canvas that gets a larger size is cleared: then the old pixels stay until all new ones are there.
-      ...(!larger && { onRows: (part, top) => draw(part, top, 1) }),
+      ...(!larger && { onPart: (part, left, top) => draw(part, left, top, 1) }),
     });
-    draw(picture, 0, 1);
+    draw(picture, 0, 0, 1);
     this.#advance(signal, "picture");
   }
 

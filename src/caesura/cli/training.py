@@ -13,6 +13,8 @@ from caesura import extras
 from caesura.errors import ConfigError
 from caesura.picture import files
 
+NOT_ASSERTED, NOT_STATED = "NOASSERTION", "not stated"
+
 
 def prepare(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder tree of photos.")],
@@ -129,8 +131,17 @@ def train(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run, or its kept folder.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new bundle.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="Folder of a training run, or its kept folder; with --web a bundle, by name or folder.",
+        ),
+    ],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Name of the new bundle; with --web the folder to write to."),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -138,9 +149,17 @@ def export(
         ),
     ] = None,
     licence: Annotated[
-        str, typer.Option(help="Licence of the weights, as an SPDX expression.")
-    ] = "NOASSERTION",
-    data: Annotated[str, typer.Option(help="Description of the training data, one sentence.")] = "not stated",
+        str | None,
+        typer.Option(
+            help="Licence of the weights, as an SPDX expression.", show_default=NOT_ASSERTED, metavar="TEXT"
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Description of the training data, one sentence.", show_default=NOT_STATED, metavar="TEXT"
+        ),
+    ] = None,
     figures: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON object of measurements to store in the bundle.")
     ] = None,
@@ -148,11 +167,20 @@ def export(
         Path | None,
         typer.Option(metavar="DIR", help="Some hundred photos, to fit fast previews (--scale 1/8) to."),
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Write a bundle for the library that runs in browsers.")
+    ] = False,
 ) -> None:
-    """Export a trained model as a bundle.
+    """Export a trained model as a bundle, or a bundle for the web (--web).
 
-    `caesura encode --model NAME` then uses it.
+    `caesura encode --model NAME` then uses the bundle.
     """
+    if web:
+        given = {"out": out, "licence": licence, "data": data, "figures": figures, "photos": photos}
+        if names := [f"--{option}" for option, value in given.items() if value is not None]:
+            raise ConfigError(f"--web is given with {', '.join(names)}; RUN and NAME alone are allowed")
+        _export_for_web(run, Path(name))
+        return
     extras.need("train", extras.EXPORT)
     from caesura.models import bundle
     from caesura.train import preview
@@ -165,8 +193,21 @@ def export(
         except ValueError as error:
             raise ConfigError(f"figures {figures} is not JSON: {error}") from error
     folder = write(
-        run, name, (out or bundle.user_models()) / name, licence=licence, data=data, figures=measured
+        run,
+        name,
+        (out or bundle.user_models()) / name,
+        licence=licence or NOT_ASSERTED,
+        data=data or NOT_STATED,
+        figures=measured,
     )
     if photos is not None:
         typer.echo(preview.summary(preview.add(folder, photos)))
     typer.echo(f"exported: {folder}")
+
+
+def _export_for_web(model: Path, folder: Path) -> None:
+    from caesura import web
+    from caesura.models import bundle
+
+    for path in web.write(bundle.load(str(model)), folder):
+        typer.echo(f"exported: {path} ({path.stat().st_size} bytes)")

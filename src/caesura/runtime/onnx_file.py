@@ -157,6 +157,17 @@ def without_zeros(model: bytes, name: str) -> bytes:
     return _cut(model, rest, set(results), stored) + _graph([weights, *around])
 
 
+def with_input(model: bytes, name: str, shape: Iterable[int]) -> bytes:
+    """The model with the initializer `name`, float32 of a shape, as an input."""
+    kept = [
+        field.whole
+        for field in _graph_fields(model)
+        if field.number != _GRAPH_INITIALIZER or _name(field, _TENSOR_NAME) != name
+    ]
+    around = b"".join(field.whole for field in fields(model) if field.number != _MODEL_GRAPH)
+    return around + _graph(kept) + inputs({name: shape})
+
+
 _Node = tuple[Field, list[str], list[str]]
 
 
