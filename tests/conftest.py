@@ -9,13 +9,16 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
@@ -40,7 +43,7 @@ SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ  # this process is one of sev
 
 
 # Fixtures whose tests are slow, since they take seconds to make.
-SLOW_FIXTURES = {"browser", "ray_here", "whole", "written"}
+SLOW_FIXTURES = {"browser", "models_for_web", "ray_here", "whole", "written"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -97,6 +100,15 @@ def coffee() -> NDArray[np.uint8]:
     from skimage import data
 
     return np.asarray(data.coffee())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """See `chromium`."""
+    from browser_helpers import chromium
+
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

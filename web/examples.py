@@ -1,6 +1,6 @@
 """The page's examples: three photographs, coded small enough for links.
 
-    python web/examples.py FOLDER
+python web/examples.py FOLDER
 """
 
 from __future__ import annotations

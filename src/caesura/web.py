@@ -3,8 +3,8 @@
     models.json   NAME-ID.decode.bin   NAME-ID.encode.bin
 
 Decoding needs the first of the two files, encoding the second as well. Each is a gzip stream of a safetensors
-file: the length of a JSON object in 8 bytes, the object, which tells type, shape and place of each array, then
-the arrays. Graphs are arrays of bytes.
+file: the length of a JSON object in 8 bytes, the object, which tells type, shape and offsets of each array,
+then the arrays. Graphs are arrays of bytes.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from caesura.bench import formatting, html, plot
 from caesura.errors import CaesuraError, ConfigError
@@ -29,15 +29,6 @@ CODECS = (OURS, "caesura photo-psnr", "JPEG 4:2:0", "AVIF speed 6", "AVIF speed 
 NOTHING = {"bytes": None, "bpp": None, "psnr": None}  # is known of an original
 PICTURES = ("first.png", "sub/<script>alert(1)</script>.png", "sub/first.png")
 ANCHORS = ("JPEG 4:2:0", "AVIF speed 3", EVIL)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 Open = Callable[..., Page]
 Scheme = Literal["dark", "light"]
 
@@ -134,20 +125,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = save(tmp_path_factory.mktemp("report"), made())
     assert html.write(folder) == folder / "index.html"
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; without one, developers' tests are skipped, but not those of CI."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium found; apt-get install chromium")
-        pytest.skip("no Chromium found; apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @contextlib.contextmanager
