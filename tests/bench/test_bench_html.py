@@ -7,9 +7,7 @@ import io
 import itertools
 import json
 import math
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
