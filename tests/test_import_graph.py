@@ -22,7 +22,7 @@ FLOORS = (
     {"options"},
     {"tiles"},
     {"train"},
-    {"caesura", "codec", "large", "data", "pillow_plugin", "target"},
+    {"caesura", "codec", "large", "data", "pillow_plugin", "target", "web"},
     {"batch"},
     {"archive", "bench"},
     {"cli"},

@@ -42,7 +42,7 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
 
     Args:
         bundle: the model.
-        folder: made if it is not there; another model of the same name leaves its list.
+        folder: made if it is not there; another model of the same name is replaced in its list.
 
     Returns:
         The paths of the two files.
@@ -55,11 +55,9 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
     name = f"{bundle.name}-{bundle.id:08x}"
     contents = {"decode": _decoding(bundle), "encode": _encoding(bundle)}
     entry = {"name": bundle.name, "id": f"{bundle.id:08x}"} | {use: f"{name}.{use}.bin" for use in contents}
-    folder.mkdir(parents=True, exist_ok=True)
     for use, arrays in contents.items():
         files.write(folder / entry[use], _packed(bundle, arrays), force=True)
-    others = [one for one in entries if one["name"] != bundle.name and one["id"] != entry["id"]]
-    listed = {"format": FORMAT, "models": [*others, entry]}
+    listed = {"format": FORMAT, "models": _with_entry(entries, entry)}
     files.write(folder / LIST, (json.dumps(listed, indent=1) + "\n").encode(), force=True)
     return [folder / entry[use] for use in contents]
 
@@ -75,6 +73,13 @@ def _entries(path: Path) -> list[dict[str, str]]:
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} is not a list of models for the web: {error!r}") from error
     raise ModelError(f"{path}: format is {listed['format']!r}; {FORMAT} is allowed")
+
+
+def _with_entry(entries: list[dict[str, str]], entry: dict[str, str]) -> list[dict[str, str]]:
+    """The entries with another, in the place of that of its name or at the end."""
+    if all(one["name"] != entry["name"] for one in entries):
+        return [*entries, entry]
+    return [entry if one["name"] == entry["name"] else one for one in entries]
 
 
 def _decoding(bundle: Bundle) -> Arrays:

@@ -201,6 +201,22 @@ def test_the_first_pass_is_the_same_without_what_is_zero_in_it(model: str, sides
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("graph", [ANALYSIS, SYNTHESIS, HYPER_ANALYSIS, HYPER_SYNTHESIS, *MEANS])
+def test_weights_from_outside_and_as_an_input_give_the_same_bits(flagship: Bundle, graph: str) -> None:
+    """An initializer that is an input as well may be left out; an input without one must be given."""
+    model, weights = onnx_runtime._model(flagship, graph), Conditioning(flagship, 3210).anchor_weights
+    shape = {onnx_file.ANCHOR_WEIGHTS: weights.shape}
+    either = load(model + onnx_file.inputs(shape), anchor_weights=np.zeros_like(weights))
+    alone = load(onnx_file.with_input(model, onnx_file.ANCHOR_WEIGHTS, weights.shape))
+    feeds = feeds_of(graph, flagship)
+    with pytest.raises(ValueError, match=f"Required inputs .*{onnx_file.ANCHOR_WEIGHTS}"):
+        alone.run(None, feeds)
+    feeds[onnx_file.ANCHOR_WEIGHTS] = weights
+    (expected,), (found,) = either.run(None, feeds), alone.run(None, feeds)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(("graph", "name"), [(SYNTHESIS, "input"), (MEANS[0], "input"), (MEANS[0], "none")])
 def test_an_input_that_joins_no_others_is_refused(flagship: Bundle, graph: str, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is not the last channels that one convolution takes"):
