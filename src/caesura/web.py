@@ -88,6 +88,8 @@ def _decoding(bundle: Bundle) -> Arrays:
     arrays |= {"scales/log_gain": bundle.log_gain, "scales/log_inverse": bundle.log_inverse}
     if bundle.preview is not None:
         arrays["preview/weights"] = bundle.preview
+    if bundle.coarse_preview is not None:
+        arrays["preview/coarse"] = bundle.coarse_preview
     if bundle.control is not None and bundle.detail is not None:
         arrays |= _control("control", bundle.control) | _control("detail", bundle.detail)
         arrays["detail/log_step"] = np.array(bundle.detail_log_step, np.float64)

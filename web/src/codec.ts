@@ -87,7 +87,9 @@ export class Codec {
     if (decoder.hasPreview && (decoding.scale === PREVIEW_SCALE || decoding.onPreview !== undefined)) {
       const whole = decoding.scale === PREVIEW_SCALE ? emptyPicture(header, PREVIEW_SCALE) : undefined;
       for await (const part of decoder.previews()) {
-        whole && insert(part, whole);
+        if (whole !== undefined && part.scale === whole.scale) {
+          insert(part, whole);
+        }
         decoding.onPreview?.(part);
       }
       if (whole !== undefined) {
@@ -191,7 +193,7 @@ function shown(picture: Picture, exact: boolean): Picture {
 function emptyPicture(header: Header, scale: number): Part {
   const [height, width] = [Math.ceil(header.height / scale), Math.ceil(header.width / scale)];
   try {
-    return { left: 0, top: 0, height, width, rgba: new Uint8ClampedArray(height * width * 4) };
+    return { scale, left: 0, top: 0, height, width, rgba: new Uint8ClampedArray(height * width * 4) };
   } catch {
     throw new LimitError(`header: ${width} x ${height} pixels need more memory than this browser gives`);
   }
@@ -215,5 +217,5 @@ function small({ rgba, height, width }: Part): Part {
   const pixels = Uint8ClampedArray.from({ length: high * wide * 4 }, (_, i) =>
     i % 4 === 3 ? result.weight[i >> 2] : result.rgb[(i >> 2) * 3 + (i % 4)],
   );
-  return { left: 0, top: 0, height: high, width: wide, rgba: pixels };
+  return { scale: PREVIEW_SCALE, left: 0, top: 0, height: high, width: wide, rgba: pixels };
 }

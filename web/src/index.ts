@@ -6,7 +6,7 @@
  *     const file = await encode(picture, { bytes: 30_000 });
  */
 
-import { ConfigError, toError } from "./errors.ts";
+import { ConfigError, ImageError, toError } from "./errors.ts";
 import * as container from "./format/container.ts";
 import * as packed from "./format/metadata.ts";
 import type { Answer, Request } from "./messages.ts";
@@ -84,7 +84,8 @@ export async function decode(
   const request: Request = { kind: "decode", id: ++calls, data: bytes, scale, maxPixels, previews, parts };
   const last = await call(request, signal, (answer) => {
     if (answer.kind === "preview") {
-      onPreview?.(imageOf(answer.part), answer.part.left, answer.part.top);
+      const { left, top, scale } = answer.part;
+      onPreview?.(imageOf(answer.part), left, top, scale);
     } else if (answer.kind === "part") {
       onPart?.(imageOf(answer.part), answer.part.left, answer.part.top);
     }
@@ -101,8 +102,10 @@ export async function decode(
  */
 export async function encode(image: ImageData, options: EncodeOptions = {}): Promise<Uint8Array> {
   const { signal, onProgress, ...rest } = options;
-  const { data, height, width } = image;
-  const rgba = data as Uint8ClampedArray;
+  const { data: rgba, height, width } = image;
+  if (!(rgba instanceof Uint8ClampedArray)) {
+    throw new ImageError("picture: samples are floats; 8 bits are allowed");
+  }
   const request: Request = { kind: "encode", id: ++calls, rgba, height, width, options: rest };
   const answer = await call(request, signal, (part) => {
     if (part.kind === "progress") {

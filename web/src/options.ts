@@ -29,8 +29,12 @@ export interface DecodeOptions {
   maxPixels?: number;
   /** Ends decoding; the promise is then rejected with the signal's reason. */
   signal?: AbortSignal;
-  /** Called with parts of the preview as they come, and where they belong in it, before any part of the picture. */
-  onPreview?: (part: ImageData, left: number, top: number) => void;
+  /**
+   * Called with parts of previews as they come, before any part of the picture: where they belong, in their own
+   * pixels, and how many of the picture's each of these stands for, each way. Large pictures are there at a scale of
+   * 64 at once, and all at 8. Transparent pictures have no previews.
+   */
+  onPreview?: (part: ImageData, left: number, top: number, scale: number) => void;
   /** Called with parts of the picture as they come, and where they belong in it. */
   onPart?: (part: ImageData, left: number, top: number) => void;
 }

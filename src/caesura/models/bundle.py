@@ -51,7 +51,7 @@ if TYPE_CHECKING:  # listing bundles must not wait for NumPy: `caesura info` sta
     from caesura.entropy.control import Control
     from caesura.entropy.tables import TableGrid
 
-PREVIEW_SCALE = 8
+PREVIEW_SCALE, COARSE_SCALE = 8, 64
 DEFAULT = "photo"
 TUNES = ("psnr",)  # the weights are the bundle NAME-TUNE
 _SHIPPED = Path(__file__).parent / "weights"
@@ -80,6 +80,8 @@ class Bundle:
         detail_log_step: logarithms of the detail layer's step, in levels, at the ladder's top and at 100.
         prior: `prior.npz` as it is; only training reads it.
         preview: float32 (channels + 1, 3 (stride / 8)^2), see `preview.pixels`; None where there is none.
+        coarse_preview: float32 (positions, hyperlatent channels + 1, 3), see `train.preview.fit_coarse`; None
+            where there is none.
         forecast: what `forecast.forecast` needs; None where there is none.
         log_gain, log_inverse: float32 (anchors, channels), logarithms of the scale vectors.
         manifest: everything the manifest holds.
@@ -102,6 +104,7 @@ class Bundle:
     detail_log_step: tuple[float, float]
     prior: bytes
     preview: NDArray[np.float32] | None
+    coarse_preview: NDArray[np.float32] | None
     forecast: Fitted | None
     log_gain: NDArray[np.float32]
     log_inverse: NDArray[np.float32]
@@ -236,6 +239,7 @@ def _load(folder: Path, model_id: int) -> Bundle:
         grid = TableGrid(**_named(arrays[TABLES], "low", "length", "frequencies"))
         log_gain, log_inverse = (arrays[SCALES][name] for name in ("log_gain", "log_inverse"))
         preview = arrays[PREVIEW]["weights"] if PREVIEW in arrays else None
+        coarse = arrays[PREVIEW].get("coarse") if PREVIEW in arrays else None
         if architecture == "cae2026":
             control = _control(folder, CONTROL, arrays, HYPERLATENT_LIMIT, 0)
             detail = _control(folder, DETAIL, arrays, _MAGNITUDE_LIMIT, DETAIL_LOWEST)
@@ -253,11 +257,9 @@ def _load(folder: Path, model_id: int) -> Bundle:
         ):
             raise ModelError(f"model {folder}: {name} has shape {scale.shape}, {channels} channels expected")
     if preview is not None:
-        expected = (channels + 1, 3 * (manifest["stride"] // PREVIEW_SCALE) ** 2)
-        if preview.shape != expected or preview.dtype != np.float32 or not np.isfinite(preview).all():
-            raise ModelError(
-                f"model {folder}: {PREVIEW} has {preview.dtype} {preview.shape}; float32 {expected} expected"
-            )
+        _check_map(folder, preview, (channels + 1, 3 * (manifest["stride"] // PREVIEW_SCALE) ** 2))
+    if coarse is not None:
+        _check_map(folder, coarse, (len(coarse) if coarse.ndim else 0, grid.channels + 1, 3))
     return Bundle(
         name=manifest["name"],
         id=manifest["id"],
@@ -275,6 +277,7 @@ def _load(folder: Path, model_id: int) -> Bundle:
         detail_log_step=steps,
         prior=files[PRIOR],
         preview=preview,
+        coarse_preview=coarse,
         forecast=forecast_of(folder, manifest),
         log_gain=log_gain,
         log_inverse=log_inverse,
@@ -305,6 +308,17 @@ def _log_steps(folder: Path, steps: NDArray[Any]) -> tuple[float, float]:
             f"model {folder}: log_step is {steps.tolist()}; two logarithms of 1/16 to 256 expected"
         )
     return float(steps[0]), float(steps[1])
+
+
+def _check_map(folder: Path, weights: NDArray[Any], expected: tuple[int, ...]) -> None:
+    """A map for previews has the shape expected, and finite weights."""
+    import numpy as np
+
+    if weights.shape != expected or 0 in expected or weights.dtype != np.float32:
+        got = f"{weights.dtype} {weights.shape}"
+        raise ModelError(f"model {folder}: {PREVIEW} has {got}; float32 {expected} expected")
+    if not np.isfinite(weights).all():
+        raise ModelError(f"model {folder}: {PREVIEW} has weights that are not finite")
 
 
 def _check_fit(folder: Path, hyper: TableGrid, control: Control, detail: Control) -> None:

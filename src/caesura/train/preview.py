@@ -1,9 +1,10 @@
-"""Fit the linear map of a bundle for quick previews to photographs, as `caesura export --photos` does.
+"""Fit the linear maps of a bundle for quick previews to photographs, as `caesura export --photos` does.
 
 python -m caesura.train.preview BUNDLE PHOTOS [--pictures 120]
 
-A crop of each picture is coded at three rates; a fifth of the pictures is held out to measure the map. The
-bundle's id does not change: files do not depend on the map.
+One map gives an eighth of the sides from latents: a crop of each picture is coded at three rates, and a fifth
+of the pictures is held out to measure it. The other gives 1/64 from hyperlatents alone, which come first in a
+segment; only the library for browsers shows it. Neither changes the bundle's id: no file depends on them.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from caesura import metrics
 from caesura.coding import preview
 from caesura.coding.architectures import segment_coder
 from caesura.coding.base import MIN_EFFORT
+from caesura.coding.cae2026 import Cae2026
 from caesura.errors import ConfigError
 from caesura.format.container import POSITION_MIN
-from caesura.models.bundle import PREVIEW_SCALE, Bundle, load
+from caesura.models.bundle import COARSE_SCALE, PREVIEW_SCALE, Bundle, load
 from caesura.models.conditioning import Conditioning
 from caesura.models.manifest import PREVIEW, digest, read_manifest
 from caesura.picture import files, loading, pixels
@@ -29,6 +31,7 @@ from caesura.train.bundle_files import amend, npz
 from caesura.train.prepare import SUFFIXES
 
 _PICTURES = 120
+COARSE_POSITIONS = 5
 CLOSE = 35.0  # dB; cae2017, whose synthesis is not linear, reaches 21
 _SIDE = 512
 _RATES = 3
@@ -62,7 +65,7 @@ def add(bundle: Path, folder: Path, pictures: int = _PICTURES) -> float:
     chosen = np.random.default_rng(0).permutation(len(paths))[:pictures]
     weights, decibels = fit(load(bundle), [paths[number] for number in chosen])
     if decibels >= CLOSE:
-        write(bundle, weights)
+        write(bundle, weights, fit_coarse(load(bundle), [paths[number] for number in chosen]))
     return decibels
 
 
@@ -120,9 +123,37 @@ def targets(decoded: NDArray[np.uint8], stride: int) -> Float:
     return means.transpose(0, 2, 1, 3, 4).reshape(high * wide, side * side * 3)
 
 
-def write(folder: Path, weights: Float) -> None:
-    """Write a map to a bundle's folder."""
-    content = npz({"weights": weights})
+def fit_coarse(bundle: Bundle, paths: list[Path]) -> Float | None:
+    """The map of hyperlatents to means over 64 x 64 pixels, at several ladder positions.
+
+    Returns:
+        float32 (positions, hyperlatent channels + 1, 3), at ladder positions that lie evenly from the bottom
+        to the top; the last row of each is an offset. None for an architecture without hyperlatents.
+    """
+    if bundle.control is None:
+        return None
+    width = bundle.tables.channels + 1
+    maps = []
+    for position in np.linspace(POSITION_MIN, bundle.ladder_top, COARSE_POSITIONS).round().astype(int):
+        coder = Cae2026(Conditioning(bundle, int(position), as_input=True), MIN_EFFORT)
+        square, product = np.zeros((width, width)), np.zeros((width, 3))
+        random = np.random.default_rng(2)
+        for path in track(paths, f"fitting at {position / 100:.0f}"):
+            rgb = _crop(path, COARSE_SCALE, random)
+            if rgb.size == 0:  # a smaller picture
+                continue
+            hyperlatents = coder.encode(coder.analyse(rgb)).hyperlatents
+            rows = np.vstack([hyperlatents.reshape(width - 1, -1), np.ones((1, hyperlatents[0].size))])
+            square += rows @ rows.T
+            product += rows @ pixels.reduce(rgb, COARSE_SCALE).reshape(-1, 3)
+        ridge = _RIDGE * np.trace(square) / width * np.eye(width)
+        maps.append(np.linalg.solve(square + ridge, product))
+    return np.stack(maps).astype(np.float32)
+
+
+def write(folder: Path, weights: Float, coarse: Float | None) -> None:
+    """Write maps to a bundle's folder."""
+    content = npz({"weights": weights} | ({} if coarse is None else {"coarse": coarse}))
     files.write(folder / PREVIEW, content, force=True)
     amend(folder, files=read_manifest(folder)["files"] | {PREVIEW: digest(content)})
 
@@ -132,14 +163,19 @@ def _coded(
 ) -> tuple[Float, NDArray[np.uint8]]:
     """Decoded latents and decoded pixels of a crop of a photograph."""
     coder = segment_coder(Conditioning(bundle, ladder_position, as_input=True), MIN_EFFORT)
+    rgb = _crop(path, bundle.stride, random)
+    latents = coder.encode(coder.analyse(rgb)).decoded.latents
+    return latents, coder.synthesise(latents)
+
+
+def _crop(path: Path, multiple: int, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A square of a photograph, uint8 (H, W, 3), smaller where that is; sides are multiples of a number."""
     rgb = pixels.to_rgb(pixels.to_pixels(loading.open_image(path)))
-    high, wide = (min(_SIDE, side // bundle.stride * bundle.stride) for side in rgb.shape[:2])
+    high, wide = (min(_SIDE, side // multiple * multiple) for side in rgb.shape[:2])
     top, left = (
         int(random.integers(0, side - kept + 1)) for side, kept in zip(rgb.shape, (high, wide), strict=False)
     )
-    rgb = np.ascontiguousarray(rgb[top : top + high, left : left + wide])
-    latents = coder.encode(coder.analyse(rgb)).decoded.latents
-    return latents, coder.synthesise(latents)
+    return np.ascontiguousarray(rgb[top : top + high, left : left + wide])
 
 
 def _psnr(plane: Float, decoded: NDArray[np.uint8], weights: Float) -> float:

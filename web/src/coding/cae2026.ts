@@ -48,6 +48,16 @@ export function decodeSymbols(payload: Uint8Array, at: Conditioning, shape: Shap
   return { hyperlatents, latents };
 }
 
+/**
+ * The hyperlatents of a payload, (D, rows / 4, columns / 4), which come first in it; the rest is not looked at.
+ *
+ * @throws FormatError they are not what `Cae2026.encode` gives for this conditioning and shape
+ */
+export function decodeHyperlatents(payload: Uint8Array, at: Conditioning, shape: Shape): Int16Array {
+  const [high, wide] = hyperShape(shape);
+  return factorized.pop(new Popper(payload), high * wide, at.tables);
+}
+
 /** See `SegmentCoder`. */
 export class Cae2026 implements SegmentCoder {
   readonly #at: Conditioning;

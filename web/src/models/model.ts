@@ -8,6 +8,7 @@ import type { Arrays, Manifest } from "./package.ts";
 export const HYPER = 4; // latents per hyperlatent position each way
 export const HYPERLATENT_LIMIT = 127;
 export const PREVIEW_SCALE = 8;
+export const COARSE_SCALE = 64;
 const MAGNITUDE_LIMIT = 30;
 const DETAIL_BANDS = 192;
 const DETAIL_LOWEST = 1; // every symbol of the detail layer is coded: none may be lost, however unlikely
@@ -30,6 +31,8 @@ export interface Model {
   readonly detailLogStep: readonly [number, number];
   /** (channels + 1, 3 (stride / 8)^2), see `coding/preview`. */
   readonly preview: Float32Array | undefined;
+  /** (positions, hyperlatent channels + 1, 3), see `coding/preview`; the positions lie evenly along the ladder. */
+  readonly coarsePreview: Float32Array | undefined;
   readonly arrays: Arrays;
 }
 
@@ -54,7 +57,8 @@ export function modelOf(arrays: Arrays): Model {
     throw new ModelError(`model ${manifest.name}: tables and scales do not fit`);
   }
   const preview = arrays.has("preview/weights") ? arrays.get("preview/weights", "F32") : undefined;
-  const common = { manifest, channels, tables, logGain, logInverse, anchors, preview, arrays };
+  const coarsePreview = arrays.has("preview/coarse") ? arrays.get("preview/coarse", "F32") : undefined;
+  const common = { manifest, channels, tables, logGain, logInverse, anchors, preview, coarsePreview, arrays };
   if (isFirst) {
     return { ...common, control: undefined, detail: undefined, detailLogStep: [0, 0] };
   }

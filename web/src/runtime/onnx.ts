@@ -2,7 +2,7 @@
 
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import type { Capabilities } from "../options.ts";
-import type { Graph, Load, Tensor } from "./networks.ts";
+import type { Graph, Load, Run, Tensor } from "./networks.ts";
 
 type Ort = typeof import("onnxruntime-web");
 
@@ -27,10 +27,23 @@ export async function start(settings: Settings): Promise<{ load: Load; capabilit
   };
   ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? settings.threads : 1;
   ort.env.logLevel = "error";
-  const load: Load = async (graph, model) => {
-    const providers = gpu && TRANSFORMS.includes(graph) ? ["webgpu", "wasm"] : ["wasm"];
-    const session = await ort.InferenceSession.create(model, { executionProviders: providers });
+  const onProvider = async (model: Uint8Array, executionProviders: string[]): Promise<Run> => {
+    const session = await ort.InferenceSession.create(model, { executionProviders, logSeverityLevel: 3 });
     return (inputs) => run(ort, session, inputs);
+  };
+  const load: Load = async (graph, model) => {
+    if (!gpu || !TRANSFORMS.includes(graph)) {
+      return onProvider(model, ["wasm"]);
+    }
+    let current = await onProvider(model, ["webgpu", "wasm"]);
+    return async (inputs) => {
+      try {
+        return await current(inputs);
+      } catch {
+        current = await onProvider(model, ["wasm"]); // the GPU is lost, or its memory too small
+        return current(inputs);
+      }
+    };
   };
   return {
     load,

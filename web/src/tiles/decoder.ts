@@ -5,13 +5,14 @@
  *             -> transparency -> rows
  */
 
+import * as cae2026 from "../coding/cae2026.ts";
 import * as clipped from "../coding/clipped.ts";
 import * as detail from "../coding/detail.ts";
 import * as lossless from "../coding/lossless.ts";
 import * as preview from "../coding/preview.ts";
 import { FormatError } from "../errors.ts";
 import type { SegmentData } from "../format/container.ts";
-import { PREVIEW_SCALE } from "../models/model.ts";
+import { COARSE_SCALE, PREVIEW_SCALE } from "../models/model.ts";
 import * as png from "../picture/png.ts";
 import { reduced } from "../picture/reduce.ts";
 import { type Area, length, merged, type Segment, USUAL_CELLS } from "./grid.ts";
@@ -19,6 +20,8 @@ import { cropped, type Layers } from "./layers.ts";
 
 /** A rectangle of a picture. */
 export interface Part {
+  /** Pixels of the picture for one of these, each way. */
+  scale: number;
   left: number;
   top: number;
   height: number;
@@ -36,6 +39,8 @@ interface Found {
 
 // Latents of larger pictures are not kept between preview and picture, to save memory.
 const MOST_KEPT = 1 << 25; // pixels
+// Segments of a picture that gets a coarse preview first: fewer are there soon enough.
+const MANY = 4;
 
 /** Decodes one picture. */
 export class Decoder {
@@ -62,15 +67,19 @@ export class Decoder {
   }
 
   /**
-   * The parts of the picture at an eighth of its sides, from top to bottom.
+   * The parts of the picture at an eighth of its sides, from top to bottom; before them, if there are many, all of
+   * it at 1/64, where there are latents.
    *
    * @throws FormatError a segment is not what the encoder gives for this header and model
    */
   async *previews(): AsyncGenerator<Part> {
+    if (this.#layers.grid.lines.length * this.#layers.grid.lines[0].length >= MANY) {
+      yield* this.#coarsePreview();
+    }
     for (const segment of this.#layers.grid.lines.flat()) {
       await this.#decode(segment);
       const part = this.#part(segment, PREVIEW_SCALE);
-      await this.#place(part, segment, await this.#preview(segment), PREVIEW_SCALE);
+      await this.#place(part, segment, await this.#preview(segment));
       if (!this.#keeps) {
         this.#found.delete(segment.number);
         this.#layers.mosaic.forgetAbove(Number.POSITIVE_INFINITY);
@@ -109,6 +118,27 @@ export class Decoder {
       }
       mosaic.forgetAbove(strip.rows.stop - grid.side);
     }
+  }
+
+  /** The picture at 1/64 of its sides, by hyperlatents alone. */
+  *#coarsePreview(): Generator<Part> {
+    const { grid, at } = this.#layers;
+    const segments = grid.lines.flat();
+    const maps = at.model.coarsePreview;
+    if (maps === undefined) {
+      return;
+    }
+    const whole = this.#part(merged(segments), COARSE_SCALE);
+    for (const segment of segments) {
+      const { latents } = this.#data[segment.number];
+      if (latents !== undefined) {
+        const shape = [length(segment.rows), length(segment.columns)] as const;
+        const hyperlatents = cae2026.decodeHyperlatents(latents, at, shape);
+        const found = preview.coarsePixels(hyperlatents, cae2026.hyperShape(shape), maps, at);
+        this.#fill(whole, segment, this.#coloured(found), undefined);
+      }
+    }
+    yield whole;
   }
 
   /** Decodes a segment's latents into the mosaic, or its pixels if it has none. */
@@ -162,7 +192,7 @@ export class Decoder {
       const left = (segment.columns.start - whole.columns.start) * stride;
       const [height, width] = [length(segment.rows) * stride, length(segment.columns) * stride];
       const own = base && cropped(base, length(whole.columns) * stride, top, left, height, width);
-      await this.#place(part, segment, await this.#layered(segment, own), 1);
+      await this.#place(part, segment, await this.#layered(segment, own));
       this.#found.delete(segment.number);
     }
   }
@@ -236,15 +266,19 @@ export class Decoder {
     const { rows, columns } = this.#layers.grid.inPixels(area);
     const [height, width] = [Math.ceil(length(rows) / scale), Math.ceil(length(columns) / scale)];
     const rgba = new Uint8ClampedArray(height * width * 4);
-    return { left: columns.start / scale, top: rows.start / scale, height, width, rgba };
+    return { scale, left: columns.start / scale, top: rows.start / scale, height, width, rgba };
   }
 
   /** Copies a segment's colours, and its transparency, to where they belong. */
-  async #place(part: Part, segment: Segment, rgb: Uint8Array, scale: number): Promise<void> {
-    const area = this.#layers.grid.inPixels(segment);
-    const transparency = await this.#transparency(segment, area);
-    const [height, width] = [Math.ceil(length(area.rows) / scale), Math.ceil(length(area.columns) / scale)];
-    const [top, left] = [area.rows.start / scale - part.top, area.columns.start / scale - part.left];
+  async #place(part: Part, segment: Segment, rgb: Uint8Array): Promise<void> {
+    this.#fill(part, segment, rgb, await this.#transparency(segment));
+  }
+
+  #fill(part: Part, segment: Segment, rgb: Uint8Array, transparency: Uint8Array | undefined): void {
+    const { scale } = part;
+    const { rows, columns } = this.#layers.grid.inPixels(segment);
+    const [height, width] = [Math.ceil(length(rows) / scale), Math.ceil(length(columns) / scale)];
+    const [top, left] = [rows.start / scale - part.top, columns.start / scale - part.left];
     for (let y = 0; y < height; y++) {
       for (let x = 0, to = ((top + y) * part.width + left) * 4; x < width; x++, to += 4) {
         const from = y * width + x;
@@ -257,12 +291,13 @@ export class Decoder {
   }
 
   /** A segment's alpha; undefined where it is opaque. */
-  async #transparency(segment: Segment, area: Area): Promise<Uint8Array | undefined> {
+  async #transparency(segment: Segment): Promise<Uint8Array | undefined> {
+    const { rows, columns } = this.#layers.grid.inPixels(segment);
     const { alpha } = this.#data[segment.number];
     if (alpha !== undefined && !this.#layers.hasAlpha) {
       throw new FormatError(`alpha: the chunk is there with ${this.#layers.header.channels} channels`);
     }
-    return alpha && png.decodeGrey(alpha, length(area.rows), length(area.columns));
+    return alpha && png.decodeGrey(alpha, length(rows), length(columns));
   }
 }
 
