@@ -4,7 +4,8 @@ import { Divider } from "./compare.ts";
 
 /** Device pixels for a pixel of the picture, at most. */
 const MAX_ZOOM = 16;
-const STEP = Math.SQRT2;
+/** Steps of the keys for twice the size. */
+const STEPS = 2;
 const PAN = 60;
 
 type Zoom = number | "fit";
@@ -120,6 +121,12 @@ export class Viewer {
     return this.#scale() * devicePixelRatio;
   }
 
+  /** To the next step up or down; steps meet 1, 2, 4 and 8 exactly. */
+  #step(direction: 1 | -1): void {
+    const now = Math.round(STEPS * Math.log2(this.#current()));
+    this.setZoom(2 ** ((now + direction) / STEPS));
+  }
+
   #wheel(event: WheelEvent): void {
     if (this.#zoom === "fit" && event.deltaY > 0 && !event.ctrlKey) {
       return; // nothing to zoom out of: the page scrolls
@@ -135,9 +142,9 @@ export class Viewer {
       return;
     }
     const actions: Record<string, () => void> = {
-      "+": () => this.setZoom(this.#current() * STEP),
-      "=": () => this.setZoom(this.#current() * STEP),
-      "-": () => this.setZoom(this.#current() / STEP),
+      "+": () => this.#step(1),
+      "=": () => this.#step(1),
+      "-": () => this.#step(-1),
       "0": () => this.setZoom("fit"),
       "1": () => this.setZoom(1),
       ArrowLeft: () => this.#pan(PAN, 0),

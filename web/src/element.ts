@@ -22,7 +22,7 @@ SHEET.replaceSync(`
   :host([hidden]) { display: none }
   div { width: 100%; height: 100%; object-fit: inherit; object-position: inherit }
   canvas { display: block; width: 100%; height: 100%; object-fit: inherit; object-position: inherit }
-  canvas:not([width]), span:empty { display: none }
+  canvas[width="0"], span:empty { display: none }
 `);
 
 const queue = new Queue();
@@ -289,6 +289,7 @@ class Pixels implements Job {
     this.#element = element;
     this.#canvas = canvas;
     this.#listener = listener;
+    this.#release();
   }
 
   get previewed(): boolean {
@@ -392,7 +393,6 @@ class Pixels implements Job {
     this.#painter = undefined;
     this.#canvas.width = 0;
     this.#canvas.height = 0;
-    this.#canvas.removeAttribute("width");
   }
 
   /** Device pixels for a pixel of the picture, as the element is shown. */
