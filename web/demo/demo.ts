@@ -16,7 +16,6 @@ import { dimensions, plain, seconds, size } from "./words.ts";
 
 const OURS = "caesura";
 const ORIGINAL = "Original";
-const PREVIEW_SCALE = 8;
 
 /** A picture that can be chosen for a side of the stage. */
 interface Choice {
@@ -186,7 +185,7 @@ async function openCae(file: Uint8Array, name: string, signal: AbortSignal): Pro
   const start = performance.now();
   const whole = await decode(file, {
     signal,
-    onPreview: (part, left, top) => painter.draw(part, left, top, PREVIEW_SCALE),
+    onPreview: (part, left, top, scale) => painter.draw(part, left, top, scale),
     onPart: (part, left, top) => painter.draw(part, left, top),
   });
   const decodeSeconds = since(start);

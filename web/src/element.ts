@@ -364,7 +364,7 @@ class Pixels implements Job {
     }
     const picture = await decode(file.content, {
       ...common,
-      ...(!this.previewed && { onPreview: (part, left, top) => draw(part, left, top, 8) }),
+      ...(!this.previewed && { onPreview: draw }),
       // A canvas that gets a larger size is cleared: then the old pixels stay until all new ones are there.
       ...(!larger && { onPart: (part, left, top) => draw(part, left, top, 1) }),
     });
