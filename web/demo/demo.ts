@@ -63,6 +63,7 @@ async function run(task: (signal: AbortSignal) => Promise<void>): Promise<void> 
   const { signal } = work;
   touched = true;
   at("alert").hidden = true;
+  at("progress").hidden = true;
   at("work").setAttribute("aria-busy", "true");
   try {
     await task(signal);
@@ -147,26 +148,29 @@ async function encodeRivals(
 ): Promise<void> {
   const there = await rivals.available();
   const source = rivals.canvasOf(image);
-  for (const { name } of rivals.RIVALS) {
-    if (!there.has(name)) {
-      continue;
-    }
-    const made = await rivals.encode(source, name, bytes, signal);
+  const [ours] = target.lines as [Line];
+  const made: Line[] = [];
+  const waiting = rivals.RIVALS.map(({ name }) => name).filter((name) => there.has(name));
+  for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+    const trying = [name, ...waiting].map((one) => ({ name: one, note: "encoding" }));
+    target.lines = [ours, ...made, ...trying];
+    showTable(at("results"), target.lines, image.width * image.height);
+    const { blob, picture, quality, fits, ...times } = await rivals.encode(source, name, bytes, signal);
     signal.throwIfAborted();
-    const canvas = canvasOf(made.picture.width, made.picture.height);
-    canvas.getContext("2d")?.drawImage(made.picture, 0, 0);
-    made.picture.close();
-    target.choices.set(name, { canvas, bytes: made.blob.size });
-    const note = made.fits ? `quality ${made.quality}` : "its smallest";
-    const { encodeSeconds, decodeSeconds } = made;
-    target.lines.push({ name, note, bytes: made.blob.size, encodeSeconds, decodeSeconds });
+    const canvas = canvasOf(picture.width, picture.height);
+    canvas.getContext("2d")?.drawImage(picture, 0, 0);
+    picture.close();
+    target.choices.set(name, { canvas, bytes: blob.size });
+    made.push({ name, note: fits ? `quality ${quality}` : "its smallest", bytes: blob.size, ...times });
+    target.lines = [ours, ...made, ...trying.slice(1)];
     refresh();
   }
-  const lacking = rivals.RIVALS.filter(({ name }) => !there.has(name)).map(({ name }) => name);
   at("lacks").replaceChildren(
-    ...lacking.map((name) => item(`${name} is left out: this browser cannot encode it.`)),
-    ...target.lines
-      .filter((line) => line.bytes > bytes)
+    ...rivals.RIVALS.filter(({ name }) => !there.has(name)).map(({ name }) =>
+      item(`${name} is left out: this browser cannot encode it.`),
+    ),
+    ...made
+      .filter((line) => (line.bytes ?? 0) > bytes)
       .map((line) => item(`${line.name} does not get as small as ${size(bytes)}.`)),
   );
 }

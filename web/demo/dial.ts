@@ -7,8 +7,9 @@ export type Target = { bytes: number } | { quality: number };
 
 type Unit = "kB" | "bpp" | "quality";
 
-/** Where the dial begins, and its ends, in bits per pixel. */
-const FIRST = 0.3;
+/** Where the dial begins: encoding at a quality takes one pass, to a size several. */
+const FIRST_QUALITY = 50;
+/** The ends of the dial, in bits per pixel. */
 const LEAST = 0.02;
 const MOST = 4.5;
 const STEPS = 1000;
@@ -23,8 +24,9 @@ export class Dial {
   readonly #form: HTMLFormElement;
   #unit: Unit = "kB";
   #pixels = 1;
-  #bpp = FIRST;
-  #quality = 50;
+  /** Missing until a size was chosen, or the first file is there. */
+  #bpp: number | undefined;
+  #quality = FIRST_QUALITY;
 
   /**
    * @param form with the unit's radio buttons, range, number and the unit's name
@@ -48,15 +50,16 @@ export class Dial {
   }
 
   get target(): Target {
-    return this.#unit === "quality"
+    return this.#unit === "quality" || this.#bpp === undefined
       ? { quality: this.#quality }
       : { bytes: Math.max(1, Math.floor((this.#bpp * this.#pixels) / 8)) };
   }
 
-  /** Goes to the first size, of a new photo. */
+  /** Goes back to the beginning, for a new photo. */
   reset(pixels: number): void {
     this.#pixels = pixels;
-    this.#bpp = FIRST;
+    this.#bpp = undefined;
+    this.#quality = FIRST_QUALITY;
     this.#write();
   }
 
@@ -68,10 +71,11 @@ export class Dial {
     this.#setUnit("kB");
   }
 
-  /** Keeps the size of a file that was made at a quality, for the other units. */
+  /** Takes over the size of a file that was made at a quality. */
   made(bytes: number): void {
-    if (this.#unit === "quality") {
+    if (this.#unit === "quality" || this.#bpp === undefined) {
       this.#bpp = (8 * bytes) / this.#pixels;
+      this.#write();
     }
   }
 
@@ -105,23 +109,36 @@ export class Dial {
 
   /** Shows what is set; the range, too, unless it is being moved. */
   #write(range = true): void {
-    const bytes = (this.#bpp * this.#pixels) / 8;
-    const share =
-      this.#unit === "quality"
-        ? (this.#quality - 1) / 99
-        : Math.log(this.#bpp / LEAST) / Math.log(MOST / LEAST);
+    const { share, value, text } = this.#unit === "quality" ? this.#asQuality() : this.#asSize();
     if (range) {
       this.#range.value = String(Math.round(STEPS * share));
     }
-    const value = { kB: digits(bytes / 1000), bpp: digits(this.#bpp), quality: String(this.#quality) }[
-      this.#unit
-    ];
     this.#number.value = value;
-    this.#range.setAttribute(
-      "aria-valuetext",
-      this.#unit === "quality"
-        ? `quality ${value} of 100`
-        : `${digits(bytes / 1000)} kB, ${bitsPerPixel(bytes, this.#pixels)} bits per pixel`,
-    );
+    this.#range.setAttribute("aria-valuetext", text);
   }
+
+  #asQuality(): Face {
+    const value = String(this.#quality);
+    return { share: (this.#quality - 1) / 99, value, text: `quality ${value} of 100` };
+  }
+
+  #asSize(): Face {
+    if (this.#bpp === undefined) {
+      return { share: 0.5, value: "", text: "not known yet" };
+    }
+    const bytes = (this.#bpp * this.#pixels) / 8;
+    return {
+      share: Math.log(this.#bpp / LEAST) / Math.log(MOST / LEAST),
+      value: digits(this.#unit === "kB" ? bytes / 1000 : this.#bpp),
+      text: `${digits(bytes / 1000)} kB, ${bitsPerPixel(bytes, this.#pixels)} bits per pixel`,
+    };
+  }
+}
+
+/** How a value looks on the dial. */
+interface Face {
+  /** Of the range, 0 to 1. */
+  share: number;
+  value: string;
+  text: string;
 }

@@ -11,7 +11,6 @@ export type RivalName = (typeof RIVALS)[number]["name"];
 
 /** A picture by a rival. */
 export interface Rival {
-  name: RivalName;
   blob: Blob;
   /** 0 to 100, as the browser counts. */
   quality: number;
@@ -78,5 +77,5 @@ export async function encode(
   }
   const start = performance.now();
   const picture = await createImageBitmap(best.blob);
-  return { name, ...best, fits, decodeSeconds: (performance.now() - start) / 1000, picture };
+  return { ...best, fits, decodeSeconds: (performance.now() - start) / 1000, picture };
 }

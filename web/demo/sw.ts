@@ -2,7 +2,7 @@
  * Service worker: keeps the page's files, and adds the headers that make the page cross-origin isolated.
  *
  * The build lists the files and a hash of them in files.json. Each version has a cache of its own. Small files are kept
- * when the worker is installed; models and ONNX Runtime when they are first used.
+ * when the worker is installed; models and ONNX Runtime when they are first used, and then in later versions, too.
  */
 
 interface Extendable extends Event {
@@ -64,9 +64,14 @@ async function update(): Promise<void> {
   const name = PREFIX + version;
   if (names.at(-1) !== name) {
     await caches.delete(name);
-    const cache = await caches.open(name);
-    const small = files.filter((file) => !LARGE.test(file));
-    await cache.addAll(small.map((file) => new Request(located(file), { cache: "no-cache" })));
+    const [last, cache] = [await opened(names.at(-1)), await caches.open(name)];
+    const wanted = [];
+    for (const file of files) {
+      if (!LARGE.test(file) || (await last?.match(located(file)))) {
+        wanted.push(new Request(located(file), { cache: "no-cache" }));
+      }
+    }
+    await cache.addAll(wanted);
     await cache.put(located(LIST), list); // last: a cache without it is not complete
   }
   const old = names.filter((one) => one !== name && one !== serving);
@@ -92,7 +97,7 @@ async function answer(event: Fetching): Promise<Response> {
     event.waitUntil(update().catch(() => {})); // for the next visit; offline, there is none to be had
   }
   serving ??= (await versions()).at(-1);
-  const cache = serving === undefined ? undefined : await caches.open(serving);
+  const cache = await opened(serving);
   const path = new URL(request.url).pathname.slice(new URL(worker.registration.scope).pathname.length);
   const address = located(path || "index.html");
   const kept = await cache?.match(address);
@@ -104,6 +109,10 @@ async function answer(event: Fetching): Promise<Response> {
     event.waitUntil(cache.put(address, response.clone()).catch(() => {})); // the disk may be full
   }
   return isolated(response);
+}
+
+async function opened(name: string | undefined): Promise<Cache | undefined> {
+  return name === undefined ? undefined : caches.open(name);
 }
 
 function located(path: string): string {

@@ -7,13 +7,15 @@ export interface Line {
   name: string;
   /** Said below the name. */
   note?: string;
-  bytes: number;
+  /** Missing while it is not known. */
+  bytes?: number;
   encodeSeconds?: number;
   decodeSeconds?: number;
 }
 
-/** Shows lines of pictures of so many pixels; the first is ours. */
+/** Shows lines of pictures of so many pixels; the first is ours. Without lines, the table is hidden. */
 export function showTable(table: HTMLTableElement, lines: readonly Line[], pixels: number): void {
+  table.hidden = lines.length === 0;
   const body = table.tBodies[0] as HTMLTableSectionElement;
   body.replaceChildren(
     ...lines.map((line) => {
@@ -24,7 +26,9 @@ export function showTable(table: HTMLTableElement, lines: readonly Line[], pixel
       if (line.note) {
         head.append(small(line.note));
       }
-      row.append(head, cell(size(line.bytes)), cell(bitsPerPixel(line.bytes, pixels)));
+      const { bytes } = line;
+      const sizes = bytes === undefined ? ["–", "–"] : [size(bytes), bitsPerPixel(bytes, pixels)];
+      row.append(head, ...sizes.map((text) => cell(text)));
       for (const time of [line.encodeSeconds, line.decodeSeconds]) {
         row.append(time === undefined ? cell("–") : cell(seconds(time), speed(pixels, time)));
       }

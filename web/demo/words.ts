@@ -41,6 +41,7 @@ const PLAIN: Record<string, string> = {
   ChecksumError: "This file is damaged.",
   LimitError: "This file asks for more than this page can give.",
   FormatError: "This file cannot be read.",
+  ConfigError: "This size cannot be reached.",
   ModelError: "The model that this file needs is not here.",
 };
 
