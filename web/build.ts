@@ -57,6 +57,7 @@ async function buildPackage(): Promise<void> {
   for (const file of RUNTIME) {
     cpSync(file, join(DIST, basename(file)));
   }
+  cpSync(join(HERE, "../LICENSE"), join(DIST, "LICENSE"));
   const tsc = join(HERE, "node_modules/typescript/bin/tsc");
   execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: HERE, stdio: "inherit" });
   const own = Object.entries(metafile.outputs).filter(

@@ -200,13 +200,13 @@ type Read = (file: URL) => Promise<BufferSource>;
 
 /** A part of libwebp: its glue code and its compiled code, both loaded once. */
 class Library<Instance> {
-  private loaded: Promise<[Factory<Instance>, WebAssembly.Module]> | undefined;
-  private readonly file: string;
-  private readonly factory: () => Promise<Factory<Instance>>;
+  #loaded: Promise<[Factory<Instance>, WebAssembly.Module]> | undefined;
+  readonly #file: string;
+  readonly #factory: () => Promise<Factory<Instance>>;
 
   constructor(file: string, factory: () => Promise<Factory<Instance>>) {
-    this.file = file;
-    this.factory = factory;
+    this.#file = file;
+    this.#factory = factory;
   }
 
   /**
@@ -214,24 +214,24 @@ class Library<Instance> {
    * is given back.
    */
   async instance(): Promise<Instance> {
-    this.loaded ??= this.load();
-    const [factory, module] = await this.loaded;
+    this.#loaded ??= this.#load();
+    const [factory, module] = await this.#loaded;
     try {
       return await started(factory, module);
     } catch (error) {
-      throw new CaesuraError(`${this.file} cannot be started: ${reason(error)}`);
+      throw new CaesuraError(`${this.#file} cannot be started: ${reason(error)}`);
     }
   }
 
   /** Load it anew when it is next used. */
   forget(): void {
-    this.loaded = undefined;
+    this.#loaded = undefined;
   }
 
-  private async load(): Promise<[Factory<Instance>, WebAssembly.Module]> {
-    const url = new URL(this.file, runtime ?? import.meta.url);
+  async #load(): Promise<[Factory<Instance>, WebAssembly.Module]> {
+    const url = new URL(this.#file, runtime ?? import.meta.url);
     try {
-      return await Promise.all([this.factory(), readRuntime(url).then((code) => WebAssembly.compile(code))]);
+      return await Promise.all([this.#factory(), readRuntime(url).then((code) => WebAssembly.compile(code))]);
     } catch (error) {
       this.forget();
       throw new CaesuraError(`${url} cannot be loaded: ${reason(error)}`);
