@@ -14,8 +14,11 @@ from PIL import Image
 
 import caesura
 from caesura.coding import preview
+from caesura.coding.cae2026 import Cae2026
 from caesura.errors import ConfigError
 from caesura.models import bundle as bundles
+from caesura.models.bundle import Bundle
+from caesura.models.conditioning import Conditioning
 from caesura.models.manifest import MANIFEST, PREVIEW
 from caesura.picture.pixels import reduce
 from caesura.train import preview as fitting
@@ -79,6 +82,7 @@ def test_a_map_that_is_close_goes_with_the_bundle(
     after = bundles.load(copy)
     assert after.id == before.id
     assert (after.preview is None) == (decibels < close)
+    assert (after.coarse_preview is None) == (decibels < close)
     assert caesura.encode(drawn(100, 70), model=after) == data
     assert ("not kept" in fitting.summary(decibels)) == (close == 100)
 
@@ -86,3 +90,25 @@ def test_a_map_that_is_close_goes_with_the_bundle(
 def test_few_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="stride is 16 and there are 3 pictures; multiples of 8 and 10"):
         fitting.fit(bundles.load("photo-psnr"), photos(tmp_path, 3))
+
+
+@pytest.mark.slow
+def test_the_coarse_map_finds_the_colours_it_was_fitted_to(tmp_path: Path) -> None:
+    bundle = bundles.load("photo-psnr")
+    colours = [(40 * (number % 6), 20 * number, 255 - 20 * number) for number in range(12)]
+    for number, colour in enumerate(colours):
+        Image.new("RGB", (64, 64), colour).save(tmp_path / f"{number:02}.png")
+    Image.new("RGB", (63, 200)).save(tmp_path / "narrow.png")  # has no square of 64 pixels
+    maps = fitting.fit_coarse(bundle, sorted(tmp_path.iterdir()))
+    assert maps is not None
+    assert maps.shape == (fitting.COARSE_POSITIONS, bundle.tables.channels + 1, 3)
+    coder = Cae2026(Conditioning(bundle, bundle.ladder_top))
+    for colour in colours:
+        pixels = np.full((64, 64, 3), colour, np.uint8)
+        hyperlatents = coder.encode(coder.analyse(pixels)).hyperlatents
+        found = np.append(hyperlatents.reshape(-1), 1) @ maps[-1]
+        assert np.abs(found - colour).max() < 60
+
+
+def test_an_architecture_without_hyperlatents_has_no_coarse_map(bundle: Bundle, tmp_path: Path) -> None:
+    assert fitting.fit_coarse(bundle, photos(tmp_path, 2)) is None

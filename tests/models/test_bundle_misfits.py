@@ -241,9 +241,23 @@ def test_a_map_of_another_shape_is_refused(
         bundles.load(folder)
 
 
+@pytest.mark.parametrize("shape", [(5, 96, 3), (5, 97, 12), (0, 97, 3), (97, 3), ()])
+def test_a_coarse_map_of_another_shape_is_refused(
+    tmp_path: Path, make_bundle: MakeBundle, shape: tuple[int, ...]
+) -> None:
+    maps = {"weights": np.zeros((321, 12), np.float32), "coarse": np.zeros(shape, np.float32)}
+    folder = make_bundle(tmp_path / "odd", {PREVIEW: maps}, of=folder_of("photo-psnr"))
+    with pytest.raises(ModelError, match=r"preview\.npz has float32 .+; float32 \(\d+, 97, 3\) expected"):
+        bundles.load(folder)
+
+
 def test_a_map_that_is_no_number_is_refused(tmp_path: Path, make_bundle: MakeBundle) -> None:
     folder = make_bundle(tmp_path / "nan", {PREVIEW: {"weights": np.full((97, 3), np.nan, np.float32)}})
     with pytest.raises(ModelError, match=r"preview\.npz has"):
+        bundles.load(folder)
+    maps = {"weights": np.zeros((321, 12), np.float32), "coarse": np.full((2, 97, 3), np.inf, np.float32)}
+    folder = make_bundle(tmp_path / "infinite", {PREVIEW: maps}, of=folder_of("photo-psnr"))
+    with pytest.raises(ModelError, match=r"preview\.npz has weights that are not finite"):
         bundles.load(folder)
 
 

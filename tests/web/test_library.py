@@ -256,20 +256,39 @@ def test_metadata_is_kept_in_new_files(library: Library) -> None:
     assert (info["xmp"], info["icc_profile"]) == (b"<x/>", b"\1\2\3")
 
 
-def test_a_preview_comes_before_the_picture(library: Library, astronaut: Pixels) -> None:
+def test_previews_come_before_the_picture(library: Library, astronaut: Pixels) -> None:
+    """The whole at 1/64, its parts at an eighth, then its parts."""
     file = caesura.encode(astronaut, quality=50, segment_side=256)
     script = """
         const events = [];
-        const onPreview = (part, left, top) => events.push(["preview", left, top, part.width, part.height]);
-        const onPart = (part, left, top) => events.push(["part", left, top, part.width, part.height]);
+        const onPreview = ({ width, height }, left, top, scale) => events.push([scale, left, top, width, height]);
+        const onPart = ({ width, height }, left, top) => events.push([1, left, top, width, height]);
         await library.decode(bytesOf(given), { onPreview, onPart });
         return events;
     """
-    corners = [(left, top) for top in (0, 256) for left in (0, 256)]
-    previews = [["preview", left // 8, top // 8, 32, 32] for left, top in corners]
-    assert library.call(script, _text(file))[:4] == previews
-    parts = library.call(script, _text(file))[4:]
-    assert sum(width * height for _, _, _, width, height in parts) == 512 * 512
+    events = library.call(script, _text(file))
+    corners = [(left, top) for top in (0, 32) for left in (0, 32)]
+    assert events[:5] == [[64, 0, 0, 8, 8], *([8, *corner, 32, 32] for corner in corners)]
+    assert {scale for scale, *_ in events[5:]} == {1}
+    assert sum(width * height for *_, width, height in events[5:]) == 512 * 512
+
+
+def test_a_coarse_preview_is_near_the_picture(library: Library, astronaut: Pixels) -> None:
+    file = caesura.encode(astronaut, quality=50, segment_side=256)
+    script = """
+        let first;
+        await library.decode(bytesOf(given), { onPreview: (part) => { first ??= part; } });
+        return pictureOf(first);
+    """
+    width, height, text = library.call(script, _text(file))
+    found = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)[:, :, :3]
+    means = astronaut.reshape(8, 64, 8, 64, 3).mean((1, 3))
+    error = np.sqrt(np.mean((found - means) ** 2))
+    assert error < means.std() / 2
+
+
+def test_a_preview_is_that_of_python(library: Library, astronaut: Pixels) -> None:
+    file = caesura.encode(astronaut, quality=50, segment_side=256)
     found = library.decode(file, "{ scale: 8 }")
     expected = caesura.decode_array(file, scale=8)
     assert np.abs(found[:, :, :3].astype(int) - expected).max() <= 1
