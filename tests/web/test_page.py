@@ -18,7 +18,7 @@ import caesura
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CAE = GOLDEN / "photo-photo-50.cae"
-PATIENCE = 60_000  # milliseconds; a busy machine takes long to load the networks
+PATIENCE = 120_000  # milliseconds; a busy machine takes long to load the networks
 PIXEL = "canvas => [...canvas.getContext('2d').getImageData(%s, 1, 1).data]"
 
 

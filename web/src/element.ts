@@ -34,8 +34,8 @@ const sizes = new ResizeObserver((entries) => {
   }
 });
 
-/** A file that has come. */
-interface File {
+/** A file that has come, and what its header and metadata say. */
+interface Fetched {
   content: Blob;
   /** As it is stored. */
   width: number;
@@ -61,7 +61,7 @@ export class CaeImage extends HTMLElement {
   readonly #layout = new CSSStyleSheet();
   readonly #pixels: Pixels;
   #fetching: AbortController | undefined;
-  #file: File | undefined;
+  #file: Fetched | undefined;
   #error: Error | undefined;
   #loaded = false;
 
@@ -279,7 +279,7 @@ class Pixels implements Job {
   readonly #element: HTMLElement;
   readonly #canvas: HTMLCanvasElement;
   readonly #listener: Listener;
-  #file: File | undefined;
+  #file: Fetched | undefined;
   #stage: Stage = "nothing";
   #painter: Painter | undefined;
   /** Pixels of the canvas for a pixel of the picture. */
@@ -315,7 +315,7 @@ class Pixels implements Job {
     }
   }
 
-  setFile(file: File | undefined): void {
+  setFile(file: Fetched | undefined): void {
     this.#release();
     this.#file = file;
     this.#enqueue();
@@ -343,7 +343,7 @@ class Pixels implements Job {
     }
   }
 
-  async #decode(file: File, signal: AbortSignal, onlyPreview: boolean): Promise<void> {
+  async #decode(file: Fetched, signal: AbortSignal, onlyPreview: boolean): Promise<void> {
     const factor = Math.min(1, SURPLUS * this.#shownFactor());
     const larger = this.#painter !== undefined && factor > this.#factor;
     const draw = (part: ImageData, left: number, top: number, scale: number): void => {
