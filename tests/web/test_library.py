@@ -261,7 +261,8 @@ def test_previews_come_before_the_picture(library: Library, astronaut: Pixels) -
     file = caesura.encode(astronaut, quality=50, segment_side=256)
     script = """
         const events = [];
-        const onPreview = ({ width, height }, left, top, scale) => events.push([scale, left, top, width, height]);
+        const onPreview = ({ width, height }, left, top, scale) =>
+            events.push([scale, left, top, width, height]);
         const onPart = ({ width, height }, left, top) => events.push([1, left, top, width, height]);
         await library.decode(bytesOf(given), { onPreview, onPart });
         return events;
