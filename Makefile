@@ -29,6 +29,8 @@ PYTEST = OMP_NUM_THREADS=1 EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WOR
 
 # The first is what the library encodes with unless told otherwise.
 WEB_MODELS = photo photo-psnr cae2017
+WEB_SOURCES = $(shell find web/src web/demo src/caesura/models/weights -type f) src/caesura/web.py \
+	$(wildcard web/*.*)
 NPM = PATH="$(abspath $(BIN)):$$PATH" npm --prefix web
 
 .PHONY: demo test quick web check fuzz bench cvvdp results speed ship clean
@@ -36,17 +38,13 @@ NPM = PATH="$(abspath $(BIN)):$$PATH" npm --prefix web
 demo: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.demo $(if $(IMAGE),"$(IMAGE)")
 
-test: $(VENV)/.dev web/node_modules/.installed
+test: $(VENV)/.dev web
 	$(PYTEST)
 
-quick: $(VENV)/.dev web/node_modules/.installed
+quick: $(VENV)/.dev web
 	$(PYTEST) -m "not slow"
 
-web: $(VENV)/.dev web/node_modules/.installed
-	rm -rf web/dist web/site
-	for model in $(WEB_MODELS); do $(BIN)/caesura export --web $$model web/dist/models || exit; done
-	$(BIN)/python web/examples.py web/site/examples
-	$(NPM) run --silent build
+web: web/site/files.json
 
 check: $(VENV)/.dev web/node_modules/.installed
 	$(BIN)/ruff check .
@@ -90,6 +88,12 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.demo
+
+web/site/files.json: web/node_modules/.installed $(WEB_SOURCES)
+	rm -rf web/dist web/site
+	for model in $(WEB_MODELS); do $(BIN)/caesura export --web $$model web/dist/models || exit; done
+	$(BIN)/python web/examples.py web/site/examples
+	$(NPM) run --silent build
 
 # Node and npm are in the extra [dev].
 web/node_modules/.installed: web/package-lock.json | $(VENV)/.dev

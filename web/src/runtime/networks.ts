@@ -39,15 +39,6 @@ export class Networks {
     this.#encoding = encoding;
   }
 
-  /** Loads graphs ahead of their first run. */
-  async load(graphs: readonly Graph[]): Promise<void> {
-    for (const graph of graphs) {
-      if (this.#model.control !== undefined || graph === "analysis" || graph === "synthesis") {
-        await this.#graph(graph);
-      }
-    }
-  }
-
   /** Latents of rgb pixels, (H, W, 3); the sides are multiples of the stride, and at least the smallest side. */
   analyse(rgb: Uint8Array, height: number, width: number, at: Conditioning): Promise<Float32Array> {
     return this.#run("analysis", at, { input: { data: rgb, shape: [height, width, 3] } });
