@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from benchmarks import browser
+from caesura.errors import DependencyError
 
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
     """Chromium; without one, developers' tests are skipped, but not those of CI."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        lacks("no Chromium found; apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(browser.chromium())
+        except DependencyError as error:
+            lacks(str(error))
+        yield opened
 
 
 def lacks(what: str) -> None:
