@@ -24,7 +24,7 @@ import { Layers } from "./tiles/layers.ts";
 import { inverted, LosslessChoice } from "./tiles/lossless.ts";
 import { type Picture, pictureOf } from "./tiles/picture.ts";
 
-// Side of the picture, in pixels, and ladder position that `warmUp` runs, and for how long it does, in ms.
+// Side of the picture, in pixels, and ladder position that `#warmUp` runs, and for how long it does, in ms.
 const SIDE = 256;
 const WARM_UP = 4000;
 const WARM_UP_TIME = 1500;
@@ -51,19 +51,27 @@ export interface Encoding {
 /** The codec with its models and the runtime of its networks. */
 export class Codec {
   readonly #store: Store;
-  readonly #load: Load;
+  readonly #loadGraph: Load;
   readonly #networks = new Map<Model, Networks>();
+  readonly #warm = new Set<"decode" | "encode">();
 
   constructor(store: Store, load: Load) {
     this.#store = store;
-    this.#load = load;
+    this.#loadGraph = load;
   }
 
   /**
-   * Loads what decoding or encoding with the first model needs, and runs it on a small picture: browsers make
-   * WebAssembly and JavaScript fast only once they have run for a while.
+   * Loads what decoding or encoding with the first model needs, and the first time runs it on a small picture:
+   * browsers make WebAssembly and JavaScript fast only once they have run for a while.
    */
-  async warmUp(use: "decode" | "encode"): Promise<void> {
+  async load(use: "decode" | "encode"): Promise<void> {
+    if (!this.#warm.has(use)) {
+      await this.#warmUp(use);
+      this.#warm.add(use);
+    }
+  }
+
+  async #warmUp(use: "decode" | "encode"): Promise<void> {
     const stored = await this.#store.byName();
     const header = { modelId: 0, channels: 3, ladderPosition: WARM_UP, cells: 4, width: SIDE, height: SIDE };
     const { coder, grid } = this.#layers(header, stored, WARM_UP);
@@ -174,7 +182,7 @@ export class Codec {
   #of({ model, encoding }: Stored): Networks {
     let networks = this.#networks.get(model);
     if (networks === undefined) {
-      networks = new Networks(model, this.#load, encoding);
+      networks = new Networks(model, this.#loadGraph, encoding);
       this.#networks.set(model, networks);
     }
     return networks;

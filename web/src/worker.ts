@@ -48,7 +48,7 @@ async function run(codec: Codec, request: Work, capabilities: Capabilities): Pro
   const { id } = request;
   switch (request.kind) {
     case "load":
-      await codec.warmUp(request.use);
+      await codec.load(request.use);
       send({ kind: "loaded", id, capabilities });
       return;
     case "decode": {
