@@ -12,6 +12,8 @@ coding_loss    size of cae2017 files compared with the model's estimate
 loading        reading .cae files in a training loop, compared with JPEG
 archive        archives on Ray: time of each stage, memory, predicted cost of larger runs
 prepare        memory of `caesura data prepare` by number of photos
+web            speed and download sizes of the library for browsers, in Chromium
+browser        Chromium and a server of files, for web and tests
 pages          draws pages of text, a narrow set of pictures to fine-tune a model on
 """
 
