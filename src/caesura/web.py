@@ -1,6 +1,6 @@
 """Bundles for the library that runs in browsers (docs/WEB.md): two files each, and a list of them.
 
-    models.json   NAME-ID.decode.bin   NAME-ID.encode.bin
+    models.json   NAME-DIGEST.decode.bin   NAME-DIGEST.encode.bin
 
 Decoding needs the first of the two files, encoding the second as well. Each is a gzip stream of a safetensors
 file: the length of a JSON object in 8 bytes, the object, which tells type, shape and offsets of each array,
@@ -30,6 +30,7 @@ from caesura.runtime.onnx_file import ANCHOR_WEIGHTS, KNOWN
 
 FORMAT = "caesura-web-1"
 LIST = "models.json"
+USES = ("decode", "encode")
 _ENCODING = (ANALYSIS, HYPER_ANALYSIS)
 _TYPES = {"uint8": "U8", "int8": "I8", "int32": "I32", "uint32": "U32", "float32": "F32", "float64": "F64"}
 _ALIGNMENT = 8  # bytes, of arrays and of the JSON object
@@ -42,7 +43,8 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
 
     Args:
         bundle: the model.
-        folder: made if it is not there; another model of the same name is replaced in its list.
+        folder: made if it is not there; another model of the same name is replaced in its list, and its files
+            stay for pages that have loaded the list before.
 
     Returns:
         The paths of the two files.
@@ -52,14 +54,15 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
         FileError: a file cannot be written.
     """
     entries = _entries(folder / LIST)  # before anything is written
-    name = f"{bundle.name}-{bundle.id:08x}"
-    contents = {"decode": _decoding(bundle), "encode": _encoding(bundle)}
-    entry = {"name": bundle.name, "id": f"{bundle.id:08x}"} | {use: f"{name}.{use}.bin" for use in contents}
-    for use, arrays in contents.items():
-        files.write(folder / entry[use], _packed(bundle, arrays), force=True)
+    entry = {"name": bundle.name, "id": f"{bundle.id:08x}"}
+    for use, arrays in zip(USES, (_decoding(bundle), _encoding(bundle)), strict=True):
+        content = _safetensors(bundle, arrays)
+        # Named by its content: preview and quality scale may change while the id stays.
+        entry[use] = f"{bundle.name}-{files.digest(content)[:8]}.{use}.bin"
+        files.write(folder / entry[use], gzip.compress(content, 9, mtime=0), force=True)
     listed = {"format": FORMAT, "models": _with_entry(entries, entry)}
     files.write(folder / LIST, (json.dumps(listed, indent=1) + "\n").encode(), force=True)
-    return [folder / entry[use] for use in contents]
+    return [folder / entry[use] for use in USES]
 
 
 def _entries(path: Path) -> list[dict[str, str]]:
@@ -131,8 +134,8 @@ def _row(tables: list[Table]) -> TableGrid:
     )
 
 
-def _packed(bundle: Bundle, arrays: Arrays) -> bytes:
-    """A gzip stream of a safetensors file of arrays and the facts that coding depends on."""
+def _safetensors(bundle: Bundle, arrays: Arrays) -> bytes:
+    """A safetensors file of arrays and the facts that coding depends on."""
     fields = ("name", "id", "architecture", "stride", "smallest_side", "halo", "synthesis_halo", "ladder_top")
     manifest = {field: getattr(bundle, field) for field in fields} | {"quality_scale": bundle.quality_scale}
     header: dict[str, Any] = {"__metadata__": {"manifest": json.dumps({"format": FORMAT} | manifest)}}
@@ -144,7 +147,7 @@ def _packed(bundle: Bundle, arrays: Arrays) -> bytes:
         header[name] = {"dtype": _TYPES[array.dtype.name], "shape": array.shape, "data_offsets": offsets}
         content += bytes(-len(content) % _ALIGNMENT)
     text = _json(header)
-    return gzip.compress(struct.pack("<Q", len(text)) + text + content, 9, mtime=0)
+    return struct.pack("<Q", len(text)) + text + content
 
 
 def _json(header: Mapping[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from caesura.models import bundle as bundles
 from caesura.models.bundle import Bundle
 from caesura.models.conditioning import Conditioning
 from cli_helpers import WITHOUT, complaint, files, process, run, succeeded
-from model_helpers import SHIPPED, MakeBundle
+from model_helpers import SHIPPED, MakeBundle, folder_of
 from web_helpers import Package, read_package
 
 MOST_TO_DECODE = 6_000_000  # bytes
@@ -33,10 +33,15 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def packages(exported: tuple[Bundle, Path]) -> dict[str, Package]:
     """The model's packages, by use."""
-    bundle, folder = exported
-    return {
-        use: read_package(folder / f"{bundle.name}-{bundle.id:08x}.{use}.bin") for use in ("decode", "encode")
-    }
+    _, folder = exported
+    (entry,) = entries(folder)
+    return {use: read_package(folder / entry[use]) for use in ("decode", "encode")}
+
+
+def entries(folder: Path) -> list[dict[str, str]]:
+    """The models in a folder's list."""
+    models: list[dict[str, str]] = json.loads((folder / "models.json").read_text())["models"]
+    return models
 
 
 pytestmark = pytest.mark.slow
@@ -120,13 +125,30 @@ def test_writing_again_changes_nothing(bundle: Bundle, flagship: Bundle, tmp_pat
     assert len(before) == 5
 
 
+def test_another_preview_gives_another_name(
+    flagship: Bundle, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    """The id stays: what is cached under a name must never change."""
+    assert flagship.preview is not None
+    maps = {"weights": flagship.preview + 1}
+    other = bundles.load(
+        make_bundle(tmp_path / "photo-psnr", {"preview.npz": maps}, of=folder_of("photo-psnr"))
+    )
+    for number, one in enumerate((flagship, other)):
+        web.write(one, tmp_path / str(number))
+    (before,), (after,) = entries(tmp_path / "0"), entries(tmp_path / "1")
+    assert before["id"] == after["id"]
+    assert before["decode"] != after["decode"]
+    assert before["encode"] == after["encode"]
+
+
 def test_a_model_of_the_same_name_takes_the_others_place(
     bundle: Bundle, make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
     web.write(bundle, tmp_path / "web")
     other = bundles.load(make_bundle(tmp_path / "cae2017", {"prior.npz": {"a": np.zeros(1)}}))
     web.write(other, tmp_path / "web")
-    (entry,) = json.loads((tmp_path / "web" / "models.json").read_text())["models"]
+    (entry,) = entries(tmp_path / "web")
     assert entry["id"] == f"{other.id:08x}" != f"{bundle.id:08x}"
 
 
@@ -160,8 +182,9 @@ def test_export_web_needs_no_torch_and_says_what_it_wrote(tmp_path: Path) -> Non
         program=WITHOUT,
     )
     out = succeeded(outcome).replace("\n", "")
+    (entry,) = entries(tmp_path / "new")
     for use in ("decode", "encode"):
-        path = tmp_path / "new" / f"cae2017-317aa8f8.{use}.bin"
+        path = tmp_path / "new" / entry[use]
         assert f"exported: {path} ({path.stat().st_size} bytes)" in out
 
 
