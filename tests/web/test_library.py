@@ -223,6 +223,18 @@ def test_impossible_options_are_refused(library: Library) -> None:
             library.encode(small, options)
 
 
+def test_arguments_of_another_type_are_refused(library: Library) -> None:
+    for call, message in (
+        ('library.decode("x")', "TypeError: data is string; Uint8Array, ArrayBuffer and Blob are allowed"),
+        ("library.decode()", "TypeError: data is undefined; Uint8Array, ArrayBuffer and Blob are allowed"),
+        ("library.readMetadata(5)", "TypeError: data is number"),
+        ("library.encode({})", "ImageError: picture: samples are not of 8 bits"),
+        ("library.decode(new Uint8Array(), { scale: 2 })", "ConfigError: scale is 2; 1 and 8 are allowed"),
+    ):
+        with pytest.raises(Exception, match=re.escape(message)):
+            library.call(f"await {call}")
+
+
 def test_header_and_metadata(library: Library) -> None:
     path = HERE / "golden" / "photo-all-chunks-90.cae"
     script = """

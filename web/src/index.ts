@@ -94,7 +94,8 @@ export async function decode(
 }
 
 /**
- * The .cae file of a picture; grey if all its pixels are.
+ * The .cae file of a picture; grey if all its pixels are. Viewers take its colours for sRGB unless `metadata` has an
+ * ICC profile.
  *
  * @throws ConfigError an option is out of range, or no quality gives a file that small
  * @throws ModelError the model is not there
@@ -104,7 +105,7 @@ export async function encode(image: ImageData, options: EncodeOptions = {}): Pro
   const { signal, onProgress, ...rest } = options;
   const { data: rgba, height, width } = image;
   if (!(rgba instanceof Uint8ClampedArray)) {
-    throw new ImageError("picture: samples are floats; 8 bits are allowed");
+    throw new ImageError("picture: samples are not of 8 bits; an ImageData of 8 bits is allowed");
   }
   const request: Request = { kind: "encode", id: ++calls, rgba, height, width, options: rest };
   const answer = await call(request, signal, (part) => {
@@ -129,7 +130,7 @@ export function readHeader(data: Uint8Array | ArrayBuffer): Header {
  *
  * @throws FormatError one of its kinds, if the bytes are not an undamaged .cae file
  */
-export function readMetadata(data: Uint8Array | ArrayBuffer): Promise<Metadata> {
+export async function readMetadata(data: Uint8Array | ArrayBuffer): Promise<Metadata> {
   return packed.unpack(container.read(bytesOf(data), container.MAX_PIXELS).metadata);
 }
 
@@ -198,5 +199,11 @@ function imageOf({ rgba, width, height }: Part): ImageData {
 }
 
 function bytesOf(data: Uint8Array | ArrayBuffer): Uint8Array {
-  return data instanceof Uint8Array ? data : new Uint8Array(data);
+  if (data instanceof Uint8Array) {
+    return data;
+  }
+  if (data instanceof ArrayBuffer) {
+    return new Uint8Array(data);
+  }
+  throw new TypeError(`data is ${typeof data}; Uint8Array, ArrayBuffer and Blob are allowed`);
 }
