@@ -127,7 +127,7 @@ export class Cae2026 implements SegmentCoder {
 
   async #hyperlatents(scaled: Float32Array, [rows, columns]: Shape): Promise<Int16Array> {
     const [high, wide] = hyperShape([rows, columns]).map((side) => side * HYPER);
-    const padded = extended(scaled, [rows, columns], [high, wide]);
+    const padded = resized(scaled, [rows, columns], [high, wide]);
     const exact = await this.#networks.hyperAnalyse(padded, high, wide, this.#at);
     return Int16Array.from(exact, (value) =>
       Math.max(-HYPERLATENT_LIMIT, Math.min(HYPERLATENT_LIMIT, Math.round(value))),
@@ -182,7 +182,7 @@ class ProgressiveLatents {
   async start(hyperlatents: Int16Array): Promise<void> {
     const [high, wide] = hyperShape(this.#shape);
     const features = await this.#networks.hyperSynthesise(hyperlatents, high, wide, this.#at);
-    this.#features = cropped(features, [high * HYPER, wide * HYPER], this.#even);
+    this.#features = resized(features, [high * HYPER, wide * HYPER], this.#even);
   }
 
   /** Starts a pass, when the symbols of all passes before it are there. */
@@ -233,7 +233,7 @@ class ProgressiveLatents {
 
   /** Decoded latents, (channels, rows, columns). */
   values(): Float32Array {
-    return cropped(this.#known, this.#even, this.#shape);
+    return resized(this.#known, this.#even, this.#shape);
   }
 }
 
@@ -246,32 +246,19 @@ function controlOf(at: Conditioning): Control {
   return at.model.control as Control;
 }
 
-/** The top left of planes. */
-function cropped(planes: Float32Array, [high, wide]: Shape, [rows, columns]: Shape): Float32Array {
-  if (high === rows && wide === columns) {
-    return planes;
-  }
-  const count = planes.length / (high * wide);
-  const result = new Float32Array(count * rows * columns);
-  for (let line = 0; line < count * rows; line++) {
-    const from = (Math.floor(line / rows) * high + (line % rows)) * wide;
-    result.set(planes.subarray(from, from + columns), line * columns);
-  }
-  return result;
-}
-
-/** Planes whose last row and column are repeated. */
-function extended(planes: Float32Array, [rows, columns]: Shape, [high, wide]: Shape): Float32Array {
+/** Planes of other sides: cropped at the right and bottom, or with their last column and row repeated. */
+function resized(planes: Float32Array, [rows, columns]: Shape, [high, wide]: Shape): Float32Array {
   if (high === rows && wide === columns) {
     return planes;
   }
   const count = planes.length / (rows * columns);
+  const kept = Math.min(columns, wide);
   const result = new Float32Array(count * high * wide);
   for (let line = 0; line < count * high; line++) {
     const from = (Math.floor(line / high) * rows + Math.min(line % high, rows - 1)) * columns;
     const to = line * wide;
-    result.set(planes.subarray(from, from + columns), to);
-    result.fill(planes[from + columns - 1], to + columns, to + wide);
+    result.set(planes.subarray(from, from + kept), to);
+    result.fill(planes[from + kept - 1], to + kept, to + wide);
   }
   return result;
 }
