@@ -65,7 +65,7 @@ _DECODE = """async (name) => {
     const data = await bytes(name);
     const start = performance.now(), times = {}, now = () => performance.now() - start;
     await library.decode(data, {
-        onPreview: () => { times.firstPreview ??= now(); times.preview = now(); },
+        onPreview: (part, left, top, scale) => { times[`first${scale}`] ??= now(); times[scale] = now(); },
         onPart: () => { times.firstPart ??= now(); },
     });
     return { ...times, whole: now() };
@@ -172,8 +172,9 @@ def coding_large(browser: Browser, picture: Pixels, repeats: int) -> list[tuple[
         encoded = [_encoded(page, name, files, options) for name in files.raw for _ in range(repeats)]
     size = f"{_LARGE_WIDTH} x {_LARGE_HEIGHT}"
     moments = {
-        "firstPreview": "first part of the preview",
-        "preview": "whole preview",
+        "64": "whole preview at 1/64 of the sides",
+        "first8": "first part of the preview at 1/8",
+        "8": "whole preview at 1/8",
         "firstPart": "first part of the picture",
         "whole": "whole picture",
     }
