@@ -50,9 +50,11 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
         The paths of the two files.
 
     Raises:
-        ModelError: the folder has a list of another format.
+        ModelError: the folder has a list of another format, or the bundle a name that no file may have.
         FileError: a file cannot be written.
     """
+    if Path(bundle.name).name != bundle.name:
+        raise ModelError(f"name is {bundle.name!r}; the name of a file is allowed")
     entries = _entries(folder / LIST)  # before anything is written
     entry = {"name": bundle.name, "id": f"{bundle.id:08x}"}
     for use, arrays in zip(USES, (_decoding(bundle), _encoding(bundle)), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,16 @@ def test_another_models_json_is_left_alone(
     with pytest.raises(ModelError, match=message):
         web.write(bundle, tmp_path)
     assert files(tmp_path) == {"models.json": content.encode()}
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "", ".."])
+def test_a_name_that_no_file_may_have_is_refused(
+    bundle: Bundle, make_bundle: MakeBundle, tmp_path: Path, name: str
+) -> None:
+    other = bundles.load(make_bundle(tmp_path / "other", name=name))
+    with pytest.raises(ModelError, match=re.escape(f"name is {name!r}; the name of a file is allowed")):
+        web.write(other, tmp_path / "web")
+    assert not (tmp_path / "web").exists()
 
 
 # ---- the command

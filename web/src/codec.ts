@@ -120,7 +120,7 @@ export class Codec {
     height: number,
     width: number,
     { options, pause }: Encoding,
-  ): Promise<Uint8Array> {
+  ): Promise<Uint8Array<ArrayBuffer>> {
     if (options.quality !== undefined && options.bytes !== undefined) {
       throw new ConfigError("quality and bytes are both given; one of them is allowed");
     }
@@ -138,7 +138,7 @@ export class Codec {
     };
     container.checkHeader(header, container.MAX_PIXELS);
     const choice = new LosslessChoice(picture, options.exact ?? false, options.bytes !== undefined);
-    const file = async (position: number, analyse?: Analysis): Promise<Uint8Array> => {
+    const file = async (position: number, analyse?: Analysis): Promise<Uint8Array<ArrayBuffer>> => {
       const layers = this.#layers(header, stored, position);
       const stages = { layers, analyse: analyse ?? analysis(layers), choice, pause };
       const segments = await encodeSegments(picture, stages);

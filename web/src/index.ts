@@ -101,7 +101,10 @@ export async function decode(
  * @throws ModelError the model is not there
  * @throws LimitError the picture is too large
  */
-export async function encode(image: ImageData, options: EncodeOptions = {}): Promise<Uint8Array> {
+export async function encode(
+  image: ImageData,
+  options: EncodeOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
   const { signal, onProgress, ...rest } = options;
   const { data: rgba, height, width } = image;
   if (!(rgba instanceof Uint8ClampedArray)) {

@@ -34,5 +34,5 @@ export type Answer =
   | { kind: "progress"; id: number; share: number }
   | { kind: "loaded"; id: number; capabilities: Capabilities }
   | { kind: "decoded"; id: number; picture: Part }
-  | { kind: "encoded"; id: number; file: Uint8Array }
+  | { kind: "encoded"; id: number; file: Uint8Array<ArrayBuffer> }
   | { kind: "error"; id: number; error: PlainError };

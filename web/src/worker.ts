@@ -71,7 +71,7 @@ async function run(codec: Codec, request: Work, capabilities: Capabilities): Pro
           await pause(id);
         },
       });
-      send({ kind: "encoded", id, file }, [file.buffer as ArrayBuffer]);
+      send({ kind: "encoded", id, file }, [file.buffer]);
     }
   }
 }

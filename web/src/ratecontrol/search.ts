@@ -28,7 +28,7 @@ const USUAL: Scale = [
 
 interface Trial {
   position: number;
-  file: Uint8Array;
+  file: Uint8Array<ArrayBuffer>;
 }
 
 /** The quality at which photographs of so many pixels take so many bytes on average. */
@@ -46,10 +46,10 @@ export function usualQuality(bytes: number, pixels: number): number {
  */
 export async function search(
   bytes: number,
-  attempt: (position: number) => Promise<Uint8Array>,
+  attempt: (position: number) => Promise<Uint8Array<ArrayBuffer>>,
   start: number,
   jump: number,
-): Promise<Uint8Array> {
+): Promise<Uint8Array<ArrayBuffer>> {
   if (!Number.isInteger(bytes) || bytes < 1) {
     throw new ConfigError(`bytes is ${bytes}; an integer of 1 or more is allowed`);
   }
