@@ -148,7 +148,7 @@ export class Codec {
       return file(positionOf(options.quality ?? DEFAULT_QUALITY, manifest.quality_scale));
     }
     const start = positionOf(usualQuality(options.bytes, height * width), manifest.quality_scale);
-    const cached = this.#cachedAnalysis(header, stored);
+    const cached = this.#cachedAnalysis(picture, header, stored);
     return search(options.bytes, (position) => file(position, cached(position)), start, manifest.ladder_top);
   }
 
@@ -156,19 +156,26 @@ export class Codec {
    * The analysis at the nearest of a few ladder positions, whose latents the trials of a search share; twice as
    * far between these costs 1% of the bytes.
    */
-  #cachedAnalysis(header: Header, stored: Stored): (position: number) => Analysis {
+  #cachedAnalysis(picture: Picture, header: Header, stored: Stored): (position: number) => Analysis {
     const top = stored.model.manifest.ladder_top;
-    const kept = new Map<string, Float32Array>();
+    const kept = new Map<number, Float32Array>();
+    let keptAt = 0;
     return (position) => {
       const near = Math.min(
         Math.max(Math.round(Math.min(position, top) / SPACING) * SPACING, POSITION_MIN),
         top,
       );
+      if (near !== keptAt) {
+        kept.clear();
+        keptAt = near;
+      }
       const analyse = analysis(this.#layers(header, stored, near));
-      return async (picture, segment) => {
-        const key = `${near} ${segment.number}`;
-        const latents = kept.get(key) ?? (await analyse(picture, segment));
-        kept.set(key, latents);
+      return async (given, segment) => {
+        if (given !== picture) {
+          return analyse(given, segment); // with lossless layers, which each trial chooses
+        }
+        const latents = kept.get(segment.number) ?? (await analyse(given, segment));
+        kept.set(segment.number, latents);
         return latents;
       };
     };
