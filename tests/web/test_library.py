@@ -229,6 +229,20 @@ def test_arguments_of_another_type_are_refused(library: Library) -> None:
         ("library.decode()", "TypeError: data is undefined; Uint8Array, ArrayBuffer and Blob are allowed"),
         ("library.readMetadata(5)", "TypeError: data is number"),
         ("library.encode({})", "ImageError: picture: samples are not of 8 bits"),
+        ("library.encode()", "ImageError: picture: samples are not of 8 bits"),
+        (
+            "library.encode({ data: new Uint8ClampedArray(60), width: 2.5, height: 6 })",
+            "ImageError: picture: 60 bytes for 2.5 x 6 pixels; 4 a pixel are allowed",
+        ),
+        (
+            "library.encode(new ImageData(4, 4), { metadata: { exif: new ArrayBuffer(9) } })",
+            "ConfigError: exif is object; a Uint8Array of 1 to 16777216 bytes is allowed",
+        ),
+        (
+            "library.encode(new ImageData(4, 4), { metadata: { xmp: new Uint8Array() } })",
+            "ConfigError: xmp is 0 bytes; a Uint8Array of 1 to 16777216 bytes is allowed",
+        ),
+        ("library.configure({ threads: 1 })", "ConfigError: configure was called after the worker"),
         ("library.decode(new Uint8Array(), { scale: 2 })", "ConfigError: scale is 2; 1 and 8 are allowed"),
     ):
         with pytest.raises(Exception, match=re.escape(message)):
@@ -307,6 +321,21 @@ def test_a_preview_is_that_of_python(library: Library, astronaut: Pixels) -> Non
     assert np.abs(found[:, :, :3].astype(int) - expected).max() <= 1
 
 
+def test_progress_rises_to_one(library: Library, part: Pixels) -> None:
+    script = """
+        const data = new Uint8ClampedArray(bytesOf(given.rgba).buffer);
+        const image = new ImageData(data, given.side, given.side);
+        const shares = [];
+        await library.encode(image, { ...given.options, onProgress: (share) => shares.push(share) });
+        return shares;
+    """
+    for options in ({"quality": 30}, {"bytes": 4000}):
+        given = {"rgba": _text(rgba_of(part).tobytes()), "side": 256, "options": options}
+        shares = library.call(script, given)
+        assert shares == sorted(shares)
+        assert shares[-1] == 1
+
+
 def test_a_preview_of_a_transparent_picture(library: Library, part: Pixels) -> None:
     file = caesura.encode(with_alpha(part), quality=50)
     found, expected = library.decode(file, "{ scale: 8 }"), caesura.decode_array(file, scale=8)
@@ -326,6 +355,21 @@ def test_decoding_ends_when_it_is_aborted(library: Library, astronaut: Pixels) -
     assert library.verdict(GOLDEN[0].read_bytes()) == "decodes"
 
 
+def test_a_call_that_waits_ends_at_once_when_it_is_aborted(library: Library, astronaut: Pixels) -> None:
+    file = caesura.encode(astronaut, quality=50, segment_side=64)
+    script = """
+        const control = new AbortController();
+        const order = [];
+        const first = library.decode(bytesOf(given)).then(() => order.push("first"));
+        const second = library.decode(bytesOf(given), { signal: control.signal });
+        second.catch((error) => order.push(error.name));
+        control.abort();
+        await first;
+        return order;
+    """
+    assert library.call(script, _text(file)) == ["AbortError", "first"]
+
+
 def test_calls_at_once_are_answered_each(library: Library) -> None:
     script = """
         const files = given.map(bytesOf);
@@ -341,3 +385,51 @@ def test_calls_at_once_are_answered_each(library: Library) -> None:
 def test_more_pixels_than_allowed_are_refused(library: Library) -> None:
     with pytest.raises(Exception, match=r"LimitError: header: the picture has .* max_pixels allows 100"):
         library.decode(GOLDEN[0].read_bytes(), "{ maxPixels: 100 }")
+
+
+@pytest.fixture
+def fresh(browser: Browser, isolated_site: str) -> Iterator[Library]:
+    """The library on a page of its own, not used yet."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{isolated_site}library.html")
+    page.wait_for_function("window.library")
+    page.evaluate(f"() => {{ {CALLS} }}")
+    yield Library(page)
+    page.close()
+
+
+def test_settings_are_checked_when_they_are_given(fresh: Library) -> None:
+    for given, message in (
+        ("{ threads: 0 }", "ConfigError: threads is 0; an integer of 1 or more is allowed"),
+        ('{ models: "http://[" }', 'ConfigError: models is "http://["; the address of a folder is allowed'),
+        ('{ runtime: "http://[" }', 'ConfigError: runtime is "http://["'),
+    ):
+        with pytest.raises(Exception, match=re.escape(message)):
+            fresh.call(f"library.configure({given})")
+    fresh.call('library.configure({ models: "caesura/models", threads: 1 })')
+    assert fresh.verdict(GOLDEN[0].read_bytes()) == "decodes"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind"),
+    [
+        ("**/ort-*.wasm", "ModelError"),
+        ("**/models.json", "ModelError"),
+        ("**/*.decode.bin", "ModelError"),
+        ("**/worker.js", "CaesuraError"),
+    ],
+)
+def test_what_did_not_come_is_fetched_again(fresh: Library, pattern: str, kind: str) -> None:
+    fresh.page.route(pattern, lambda route: route.fulfill(status=404))
+    assert fresh.verdict(GOLDEN[0].read_bytes()).startswith(f"{kind}: ")
+    fresh.page.unroute(pattern)
+    assert fresh.verdict(GOLDEN[0].read_bytes()) == "decodes"
+
+
+@pytest.mark.parametrize(
+    "content", ["null", '{"format": "caesura-web-1", "models": [null, 5]}', "<!doctype html>"]
+)
+def test_a_list_that_is_none_is_refused(fresh: Library, content: str) -> None:
+    fresh.page.route("**/models.json", lambda route: route.fulfill(body=content))
+    assert fresh.verdict(GOLDEN[0].read_bytes()).startswith("ModelError: model: models.json ")

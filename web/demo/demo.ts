@@ -178,6 +178,7 @@ async function encodeRivals(
 async function openCae(file: Uint8Array, name: string, signal: AbortSignal): Promise<void> {
   const header = readHeader(file);
   const how = appearance(await readMetadata(file));
+  signal.throwIfAborted();
   const [width, height] = uprightSize(header.width, header.height, how.orientation);
   const canvas = document.createElement("canvas");
   const painter = new Painter(canvas, header.width, header.height, how);

@@ -9,7 +9,7 @@ import { ConfigError, LimitError } from "./errors.ts";
 import * as container from "./format/container.ts";
 import * as metadata from "./format/metadata.ts";
 import { Conditioning } from "./models/conditioning.ts";
-import { DEFAULT_QUALITY, POSITION_MIN, positionOf } from "./models/ladder.ts";
+import { DEFAULT_QUALITY, positionOf } from "./models/ladder.ts";
 import { type Model, PREVIEW_SCALE } from "./models/model.ts";
 import type { Store, Stored } from "./models/store.ts";
 import type { EncodeOptions, Header } from "./options.ts";
@@ -131,17 +131,22 @@ export class Codec {
     const header: Header = {
       modelId: manifest.id,
       channels: picture.channels,
-      ladderPosition: POSITION_MIN,
+      ladderPosition: container.POSITION_MIN,
       cells: chooseCells(height, width),
       width,
       height,
     };
     container.checkHeader(header, container.MAX_PIXELS);
     const choice = new LosslessChoice(picture, options.exact ?? false, options.bytes !== undefined);
+    let trials = 0;
+    // How many trials a size takes is not known: each takes half of what is left.
+    const paused = (share: number) =>
+      pause(options.bytes === undefined ? share : 1 - 0.5 ** (trials + share));
     const file = async (position: number, analyse?: Analysis): Promise<Uint8Array<ArrayBuffer>> => {
       const layers = this.#layers(header, stored, position);
-      const stages = { layers, analyse: analyse ?? analysis(layers), choice, pause };
+      const stages = { layers, analyse: analyse ?? analysis(layers), choice, pause: paused };
       const segments = await encodeSegments(picture, stages);
+      trials++;
       return container.write(layers.header, segments, packed, container.MAX_PIXELS);
     };
     if (options.bytes === undefined) {
@@ -162,7 +167,7 @@ export class Codec {
     let keptAt = 0;
     return (position) => {
       const near = Math.min(
-        Math.max(Math.round(Math.min(position, top) / SPACING) * SPACING, POSITION_MIN),
+        Math.max(Math.round(Math.min(position, top) / SPACING) * SPACING, container.POSITION_MIN),
         top,
       );
       if (near !== keptAt) {

@@ -82,8 +82,8 @@ export class CaeImage extends HTMLElement {
   }
 
   get src(): string {
-    const given = this.getAttribute("src");
-    return given === null ? "" : new URL(given, this.baseURI).href;
+    const given = this.getAttribute("src") ?? "";
+    return given && URL.canParse(given, this.baseURI) ? new URL(given, this.baseURI).href : given;
   }
 
   set src(src: string) {
@@ -141,7 +141,7 @@ export class CaeImage extends HTMLElement {
     }
     this.#pixels.setVisible(false);
     this.#pixels.setNear(false);
-    if (!this.#file) {
+    if (!this.#file && !this.#error) {
       this.#fetching?.abort();
       this.#fetching = undefined;
     }
@@ -190,6 +190,9 @@ export class CaeImage extends HTMLElement {
 
   async #fetch(url: string, signal: AbortSignal): Promise<void> {
     try {
+      if (!URL.canParse(url)) {
+        throw new TypeError(`src is ${JSON.stringify(url)}; the address of a .cae file is allowed`);
+      }
       const response = await fetch(url, { signal });
       if (!response.ok) {
         throw new Error(`the server answered ${response.status}`);

@@ -88,6 +88,8 @@ export function toError(plain: PlainError): Error {
   if (plain.name === "AbortError") {
     return new DOMException(plain.message, plain.name);
   }
-  const kind = Object.hasOwn(KINDS, plain.name) ? KINDS[plain.name as keyof typeof KINDS] : Error;
-  return new kind(plain.message);
+  if (Object.hasOwn(KINDS, plain.name)) {
+    return new KINDS[plain.name as keyof typeof KINDS](plain.message);
+  }
+  return Object.assign(new Error(plain.message), { name: plain.name });
 }

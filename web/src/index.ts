@@ -6,7 +6,7 @@
  *     const file = await encode(picture, { bytes: 30_000 });
  */
 
-import { ConfigError, ImageError, toError } from "./errors.ts";
+import { CaesuraError, ConfigError, ImageError, toError } from "./errors.ts";
 import * as container from "./format/container.ts";
 import * as packed from "./format/metadata.ts";
 import type { Answer, Request } from "./messages.ts";
@@ -33,7 +33,10 @@ interface Waiting {
 
 const MOST_THREADS = 8;
 
-let configuration: Configuration = {};
+/** What the worker is started with. */
+type Start = Extract<Request, { kind: "start" }>;
+
+let start: Start | undefined;
 let worker: Worker | undefined;
 let calls = 0;
 const waiting = new Map<number, Waiting>();
@@ -41,7 +44,7 @@ const waiting = new Map<number, Waiting>();
 /**
  * Sets where models and runtime are found, and what they run on.
  *
- * @throws ConfigError something was loaded already
+ * @throws ConfigError something was loaded already, or a value is not allowed
  */
 export function configure(given: Configuration): void {
   if (worker !== undefined) {
@@ -49,11 +52,12 @@ export function configure(given: Configuration): void {
       "configure was called after the worker had started; before the first call is allowed",
     );
   }
-  configuration = given;
+  start = startOf(given);
 }
 
 /**
- * Loads what decoding or encoding with the first model needs ahead of the first call.
+ * Loads what decoding or encoding with the first model needs, ahead of the first call, and runs it for a second or two,
+ * after which browsers run it several times as fast.
  *
  * @returns what it runs on
  * @throws ModelError it cannot be fetched
@@ -106,7 +110,7 @@ export async function encode(
   options: EncodeOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { signal, onProgress, ...rest } = options;
-  const { data: rgba, height, width } = image;
+  const { data: rgba, height, width } = Object(image) as ImageData;
   if (!(rgba instanceof Uint8ClampedArray)) {
     throw new ImageError("picture: samples are not of 8 bits; an ImageData of 8 bits is allowed");
   }
@@ -145,16 +149,17 @@ async function call(
 ): Promise<Answer> {
   signal?.throwIfAborted();
   const started = begin();
-  const abort = () => started.postMessage({ kind: "abort", id: request.id } satisfies Request);
-  signal?.addEventListener("abort", abort);
+  let abort = () => {};
   try {
     return await new Promise<Answer>((resolve, reject) => {
+      abort = () => {
+        started.postMessage({ kind: "abort", id: request.id } satisfies Request);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", abort);
       waiting.set(request.id, { resolve, reject, part });
       started.postMessage(request);
     });
-  } catch (error) {
-    signal?.throwIfAborted(); // with its own reason
-    throw error;
   } finally {
     signal?.removeEventListener("abort", abort);
     waiting.delete(request.id);
@@ -164,17 +169,43 @@ async function call(
 /** The worker, started by the first call. */
 function begin(): Worker {
   if (worker === undefined) {
-    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    start ??= startOf({});
+    const url = new URL("./worker.js", import.meta.url);
+    worker = new Worker(url, { type: "module" });
     worker.onmessage = ({ data }: MessageEvent<Answer>) => take(data);
-    worker.onerror = (event) => fail(new Error(`the worker cannot go on: ${event.message}`));
-    const here = new URL("./", import.meta.url);
-    const folder = new URL(configuration.runtime ?? here, here).href;
-    const models = new URL(configuration.models ?? "models/", here).href;
-    const threads = configuration.threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS);
-    const runtime = { folder, threads, webgpu: configuration.webgpu ?? true };
-    worker.postMessage({ kind: "start", models, runtime } satisfies Request);
+    worker.onmessageerror = () => fail(new CaesuraError("an answer of the worker cannot be read"));
+    worker.onerror = ({ message }) =>
+      fail(
+        new CaesuraError(
+          `the worker ${url.href} cannot be started, or go on${message ? `: ${message}` : ""}`,
+        ),
+      );
+    worker.postMessage(start);
   }
   return worker;
+}
+
+function startOf({ models, runtime, threads, webgpu = true }: Configuration): Start {
+  const here = new URL("./", import.meta.url);
+  const most = Math.min(navigator.hardwareConcurrency, MOST_THREADS);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new ConfigError(`threads is ${threads}; an integer of 1 or more is allowed`);
+  }
+  const folder = runtime === undefined ? here.href : folderOf("runtime", runtime);
+  return {
+    kind: "start",
+    models: models === undefined ? new URL("models/", here).href : folderOf("models", models),
+    runtime: { folder, threads: threads ?? most, webgpu },
+  };
+}
+
+/** The address of a folder, which ends with a slash. */
+function folderOf(field: string, given: string | URL): string {
+  if (!URL.canParse(given, document.baseURI)) {
+    throw new ConfigError(`${field} is ${JSON.stringify(String(given))}; the address of a folder is allowed`);
+  }
+  const { href } = new URL(given, document.baseURI);
+  return href.endsWith("/") ? href : `${href}/`;
 }
 
 function take(answer: Answer): void {
@@ -183,6 +214,9 @@ function take(answer: Answer): void {
     one?.part(answer);
   } else if (answer.kind === "error") {
     one?.reject(toError(answer.error));
+    if (answer.fatal) {
+      fail(toError(answer.error));
+    }
   } else {
     one?.resolve(answer);
   }
@@ -201,9 +235,10 @@ function imageOf({ rgba, width, height }: Part): ImageData {
   return new ImageData(rgba, width, height);
 }
 
+/** The bytes, in a buffer of about their own size: a worker is sent all of it. */
 function bytesOf(data: Uint8Array | ArrayBuffer): Uint8Array {
   if (data instanceof Uint8Array) {
-    return data;
+    return data.byteLength < data.buffer.byteLength / 2 ? data.slice() : data;
   }
   if (data instanceof ArrayBuffer) {
     return new Uint8Array(data);

@@ -35,4 +35,4 @@ export type Answer =
   | { kind: "loaded"; id: number; capabilities: Capabilities }
   | { kind: "decoded"; id: number; picture: Part }
   | { kind: "encoded"; id: number; file: Uint8Array<ArrayBuffer> }
-  | { kind: "error"; id: number; error: PlainError };
+  | { kind: "error"; id: number; error: PlainError; fatal: boolean };

@@ -51,14 +51,14 @@ export interface EncodeOptions {
   /** Keep the colours of fully transparent pixels. */
   exact?: boolean;
   signal?: AbortSignal;
-  /** Called with a share, 0 to 1, as the work goes on. */
+  /** Called with the share that is done, which rises from 0 to 1, between segments. */
   onProgress?: (share: number) => void;
 }
 
 export interface Configuration {
-  /** Folder that `caesura export --web` wrote; `models/` beside the library unless given. */
+  /** Folder that `caesura export --web` wrote, by its address from the page; `models/` beside the library unless given. */
   models?: string | URL;
-  /** Folder of ONNX Runtime's and libwebp's .wasm files; that of the library unless given. */
+  /** Folder of ONNX Runtime's and libwebp's .wasm files, likewise; that of the library unless given. */
   runtime?: string | URL;
   /** Threads; as many as there are processors, at most 8, unless given; 1 where the page is not cross-origin isolated. */
   threads?: number;

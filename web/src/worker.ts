@@ -6,7 +6,7 @@ import type { Answer, Request } from "./messages.ts";
 import { Store } from "./models/store.ts";
 import type { Capabilities } from "./options.ts";
 import * as webp from "./picture/webp.ts";
-import { start } from "./runtime/onnx.ts";
+import { isLost, start } from "./runtime/onnx.ts";
 import type { Part } from "./tiles/decoder.ts";
 
 type Work = Exclude<Request, { kind: "start" | "abort" }>;
@@ -37,7 +37,7 @@ async function answer(request: Work): Promise<void> {
     const { codec, capabilities } = await begin();
     await run(codec, request, capabilities);
   } catch (error) {
-    send({ kind: "error", id: request.id, error: toPlain(error) });
+    send({ kind: "error", id: request.id, error: toPlain(error), fatal: isLost() });
   } finally {
     waiting.delete(request.id);
     aborted.delete(request.id);
@@ -71,6 +71,7 @@ async function run(codec: Codec, request: Work, capabilities: Capabilities): Pro
           await pause(id);
         },
       });
+      send({ kind: "progress", id, share: 1 });
       send({ kind: "encoded", id, file }, [file.buffer]);
     }
   }

@@ -12,8 +12,9 @@ import { Popper, Pusher } from "../entropy/coder.ts";
 import { type Control, Indices } from "../entropy/control.ts";
 import * as grouped from "../entropy/grouped.ts";
 import { PASSES, parts, sizeOf } from "../entropy/passes.ts";
+import { POSITION_MAX } from "../format/container.ts";
 import type { Conditioning } from "../models/conditioning.ts";
-import { POSITION_MAX, tableRow } from "../models/ladder.ts";
+import { tableRow } from "../models/ladder.ts";
 import type { Shape } from "./base.ts";
 
 const BLOCK = 8;

@@ -6,8 +6,8 @@
  * are there long before any network has run.
  */
 
+import { POSITION_MIN } from "../format/container.ts";
 import type { Conditioning } from "../models/conditioning.ts";
-import { POSITION_MIN } from "../models/ladder.ts";
 import type { Shape } from "./base.ts";
 
 /**

@@ -1,5 +1,6 @@
 /** ICC profile, EXIF and XMP as bytes, and as they are stored in a .cae file. */
 
+import { ConfigError } from "../errors.ts";
 import type { Metadata } from "../options.ts";
 import { deflate, inflate } from "../picture/zlib.ts";
 
@@ -9,9 +10,19 @@ export const MAX_BYTES = 2 ** 24;
 /** Metadata whose values are zlib streams, as stored. */
 export type PackedMetadata = Metadata;
 
-/** The metadata as a .cae file stores it. */
+/**
+ * The metadata as a .cae file stores it.
+ *
+ * @throws ConfigError if one is no Uint8Array of 1 to MAX_BYTES bytes.
+ */
 export function pack(metadata: Metadata): Promise<PackedMetadata> {
-  return each(metadata, (_, content) => deflate(content));
+  return each(metadata, (name, content) => {
+    if (!(content instanceof Uint8Array) || content.length < 1 || content.length > MAX_BYTES) {
+      const got = content instanceof Uint8Array ? `${content.length} bytes` : typeof content;
+      throw new ConfigError(`${name} is ${got}; a Uint8Array of 1 to ${MAX_BYTES} bytes is allowed`);
+    }
+    return deflate(content);
+  });
 }
 
 /**
@@ -32,7 +43,7 @@ async function each(
   // One after the other: errors are those of the first.
   for (const name of ["icc", "exif", "xmp"] as const) {
     const content = metadata[name];
-    if (content) {
+    if (content !== undefined) {
       changed[name] = await change(name, content);
     }
   }

@@ -1,9 +1,8 @@
 /** The rate ladder: quality 1 to 100, a model's ladder positions in hundredths, its anchors, rows of tables. */
 
 import { ConfigError } from "../errors.ts";
+import { POSITION_MAX, POSITION_MIN } from "../format/container.ts";
 
-export const POSITION_MIN = 100;
-export const POSITION_MAX = 10000;
 export const DEFAULT_QUALITY = 50;
 
 /** Pairs of quality and ladder position, both rising. */

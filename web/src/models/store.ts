@@ -65,10 +65,10 @@ export class Store {
     const field = "models.json";
     try {
       const list = await (await this.#fetch(field)).json();
-      if (list.format === FORMAT && Array.isArray(list.models)) {
+      if (list.format === FORMAT && Array.isArray(list.models) && list.models.every(isEntry)) {
         return list.models;
       }
-      throw new ModelError(`model: ${field} has format ${list.format}; ${FORMAT} is known here`);
+      throw new ModelError(`model: ${field} is no list of models of format ${FORMAT}`);
     } catch (error) {
       throw error instanceof ModelError ? error : new ModelError(`model: ${field} cannot be read: ${error}`);
     }
@@ -114,4 +114,9 @@ export class Store {
     }
     return response;
   }
+}
+
+function isEntry(one: unknown): one is Entry {
+  const entry = Object(one) as Record<string, unknown>;
+  return ["name", "id", "decode", "encode"].every((field) => typeof entry[field] === "string");
 }

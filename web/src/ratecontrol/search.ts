@@ -7,7 +7,8 @@
  */
 
 import { ConfigError } from "../errors.ts";
-import { interpolate, POSITION_MAX, POSITION_MIN, type Scale } from "../models/ladder.ts";
+import { POSITION_MAX, POSITION_MIN } from "../format/container.ts";
+import { interpolate, type Scale } from "../models/ladder.ts";
 
 const INTERPOLATED = 8; // trials by linear interpolation; further ones bisect
 // The tolerance below a size: as a share of it or in bytes, whichever is larger.

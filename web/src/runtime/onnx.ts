@@ -8,6 +8,14 @@ type Ort = typeof import("onnxruntime-web");
 
 const TRANSFORMS: readonly Graph[] = ["analysis", "synthesis"];
 
+let attempts = 0;
+let successes = 0;
+
+/** Whether the runtime could not be started: its own files did not come, which it does not try again. */
+export function isLost(): boolean {
+  return attempts > 0 && successes === 0;
+}
+
 /** What the runtime is started with. */
 export interface Settings {
   /** Folder of its .wasm files. */
@@ -28,7 +36,9 @@ export async function start(settings: Settings): Promise<{ load: Load; capabilit
   ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? settings.threads : 1;
   ort.env.logLevel = "error";
   const onProvider = async (model: Uint8Array, executionProviders: string[]): Promise<Run> => {
+    attempts++;
     const session = await ort.InferenceSession.create(model, { executionProviders, logSeverityLevel: 3 });
+    successes++;
     return (inputs) => run(ort, session, inputs);
   };
   const load: Load = async (graph, model) => {

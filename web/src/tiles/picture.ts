@@ -20,7 +20,12 @@ export interface Picture {
  */
 export function pictureOf(rgba: Uint8ClampedArray | Uint8Array, height: number, width: number): Picture {
   const size = height * width;
-  if (!(size > 0) || rgba.length !== 4 * size) {
+  if (
+    !(height > 0 && width > 0) ||
+    rgba.length !== 4 * size ||
+    !Number.isInteger(height) ||
+    !Number.isInteger(width)
+  ) {
     throw new ImageError(
       `picture: ${rgba.length} bytes for ${width} x ${height} pixels; 4 a pixel are allowed`,
     );
