@@ -57,7 +57,7 @@ export function configure(given: Configuration): void {
 
 /**
  * Loads what decoding or encoding with the first model needs, ahead of the first call, and runs it for a second or two,
- * after which browsers run it several times as fast.
+ * after which browsers run it faster.
  *
  * @returns what it runs on
  * @throws ModelError it cannot be fetched
