@@ -6,6 +6,7 @@ import * as chunks from "../src/format/chunks.ts";
 import * as container from "../src/format/container.ts";
 import { crc32 } from "../src/format/crc32.ts";
 import { pack, unpack } from "../src/format/metadata.ts";
+import { deflate } from "../src/picture/zlib.ts";
 
 const GOLDEN = new URL("../../tests/golden/", import.meta.url);
 const ATTACKS = new URL("../../attacks/", import.meta.url);
@@ -91,16 +92,29 @@ test("metadata is unpacked as it was packed", async () => {
   assert.equal(Buffer.compare(unpacked.xmp as Uint8Array, metadata.xmp), 0);
 });
 
+test("metadata that could not be read back is refused", async () => {
+  const allowed = "a Uint8Array of 1 to 16777216 bytes is allowed";
+  for (const [given, got] of [
+    [new Uint8Array(), "0 bytes"],
+    [new Uint8Array(2 ** 24 + 1), "16777217 bytes"],
+    [new ArrayBuffer(9) as unknown as Uint8Array, "object"],
+  ] as const) {
+    await assert.rejects(async () => pack({ exif: given }), {
+      name: "ConfigError",
+      message: `exif is ${got}; ${allowed}`,
+    });
+  }
+});
+
 test("metadata that is not one zlib stream is refused", async () => {
   const stored = (await pack({ icc: Uint8Array.of(1, 2, 3) })).icc as Uint8Array;
   const whole = { name: "FormatError", message: /^icc: \d+ bytes are not one whole zlib stream/ };
   await assert.rejects(unpack({ icc: stored.subarray(0, -1) }), whole);
   await assert.rejects(unpack({ icc: Uint8Array.of(...stored, 0) }), whole);
   await assert.rejects(unpack({ icc: new Uint8Array() }), whole);
-  const empty = (await pack({ icc: new Uint8Array() })).icc as Uint8Array;
-  await assert.rejects(unpack({ icc: empty }), whole);
+  await assert.rejects(unpack({ icc: await deflate(new Uint8Array()) }), whole);
   await assert.rejects(unpack({ exif: Uint8Array.of(1, 2, 3) }), { message: /^exif: not a zlib stream/ });
-  const bomb = (await pack({ xmp: new Uint8Array(2 ** 24 + 1) })).xmp as Uint8Array;
+  const bomb = await deflate(new Uint8Array(2 ** 24 + 1));
   await assert.rejects(unpack({ xmp: bomb }), {
     name: "LimitError",
     message: "xmp: more than 16777216 bytes; at most that are allowed",
