@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,17 +85,24 @@ def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
+@contextlib.contextmanager
+def opened(browser: Browser, site: str) -> Iterator[Library]:
+    """The library on a new page."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{site}library.html")
+    page.wait_for_function("window.library")
+    page.evaluate(f"() => {{ {CALLS} }}")
+    yield Library(page)
+    page.close()
+
+
 @pytest.fixture(scope="module")
 def library(browser: Browser, isolated_site: str) -> Iterator[Library]:
     """The library on a page that is cross-origin isolated, two threads."""
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{isolated_site}library.html")
-    page.wait_for_function("window.library")
-    page.evaluate(f"() => {{ {CALLS} }}")
-    page.evaluate("library.configure({ threads: 2 })")
-    yield Library(page)
-    page.close()
+    with opened(browser, isolated_site) as library:
+        library.call("library.configure({ threads: 2 })")
+        yield library
 
 
 def rgba_of(pixels: Pixels) -> Pixels:
@@ -390,13 +398,8 @@ def test_more_pixels_than_allowed_are_refused(library: Library) -> None:
 @pytest.fixture
 def fresh(browser: Browser, isolated_site: str) -> Iterator[Library]:
     """The library on a page of its own, not used yet."""
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{isolated_site}library.html")
-    page.wait_for_function("window.library")
-    page.evaluate(f"() => {{ {CALLS} }}")
-    yield Library(page)
-    page.close()
+    with opened(browser, isolated_site) as library:
+        yield library
 
 
 def test_settings_are_checked_when_they_are_given(fresh: Library) -> None:

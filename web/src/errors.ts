@@ -77,7 +77,7 @@ export interface PlainError {
 
 /** What `toError` makes an error of again. */
 export function toPlain(error: unknown): PlainError {
-  if (error instanceof Error || error instanceof DOMException) {
+  if (error instanceof Error) {
     return { name: error.name, message: error.message };
   }
   return { name: "Error", message: String(error) };

@@ -209,7 +209,10 @@ class ProgressiveLatents {
     }
   }
 
-  /** Adds the symbols of a pass, of planes (channels, rows, columns). */
+  /**
+   * Adds the symbols of a pass, of planes (channels, rows, columns). The walk of `each` in full: by way of its call for
+   * each symbol, decoding latents takes longer.
+   */
   update(pass: number, symbols: Int16Array): void {
     const [rows, columns] = this.#shape;
     const wide = this.#even[1] / 2;
