@@ -7,6 +7,7 @@ training       training throughput (make bench)
 rates          time of decoding small pictures of many rates
 targets        time of encoding to a target size or quality
 crops          docs/crops.png: crops of photographs coded at the same size
+tint           tint of grey pictures that are stored as RGB
 jpeg_quality   quality of caesura that keeps what a JPEG of some quality has
 coding_loss    size of cae2017 files compared with the model's estimate
 loading        reading .cae files in a training loop, compared with JPEG

@@ -82,6 +82,7 @@ def configurations(draw: st.DrawFn) -> Config:
                 "decay": draw(st.floats(0, 1)),
                 "ema": draw(st.floats(0, 0.9999)),
                 "drawn": draw(st.floats(0, 0.9999)),
+                "grey": draw(st.floats(0, 0.9999)),
                 "seed": draw(st.integers(0, 2**31 - 1)),
                 "precision": draw(st.sampled_from(["auto", "bf16-mixed", "32-true"])),
                 "validate_every": draw(count),
@@ -251,6 +252,8 @@ def test_a_mix_of_nothing_is_refused() -> None:
         ("train", "ema", 1.0),
         ("train", "drawn", -0.1),
         ("train", "drawn", 1.0),
+        ("train", "grey", -0.1),
+        ("train", "grey", 1.0),
         ("train", "learning_rate", 0.0),
         ("train", "learning_rate", -1e-3),
         ("loss", "betas", []),
@@ -315,6 +318,7 @@ def test_stages_of_cae2026_are_refused_for_cae2017(stage: str) -> None:
         ("train", "decay", False),
         ("train", "ema", False),
         ("train", "drawn", False),
+        ("train", "grey", False),
     ],
 )
 def test_numbers_that_are_not_finite_are_refused(section: str, key: str, in_list: bool, value: float) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from caesura.errors import ConfigError
@@ -172,6 +173,32 @@ def test_drawn_crops_are_parts_of_drawn_squares(folder: Path) -> None:
 def test_a_steps_drawn_crops_depend_on_seed_and_step_alone(folder: Path) -> None:
     pack = Pack(folder)
     whole, resumed = batches(pack, 0, 9, drawn=0.5), batches(pack, 5, 9, drawn=0.5)
+    for expected, got in zip(whole[5:], resumed, strict=True):
+        assert torch.equal(expected, got)
+
+
+def test_a_share_of_the_crops_is_grey_and_the_others_stay(folder: Path) -> None:
+    pack = Pack(folder)
+    plain, mixed = (torch.cat(batches(pack, 0, 300, grey=share)) for share in (0.0, 0.25))
+    changed = (plain != mixed).flatten(1).any(1)
+    assert float(changed.float().mean()) == pytest.approx(0.25, abs=0.05)
+    for crop, grey in zip(plain[changed].numpy(), mixed[changed].numpy(), strict=True):
+        luma = np.asarray(Image.fromarray(crop).convert("L")).astype(int)
+        assert (grey == grey[..., :1]).all()
+        assert np.abs(grey[..., 0] - luma).max() <= 1
+
+
+def test_drawn_crops_may_be_grey(folder: Path) -> None:
+    options: dict[str, Any] = {"drawn": 0.9, "batch": 64}
+    (plain,), (mixed,) = (batches(Pack(folder), 0, 1, grey=share, **options) for share in (0.0, 0.9))
+    changed = (plain != mixed).flatten(1).any(1)
+    assert changed.sum() > 10
+    assert (mixed[changed] == mixed[changed][..., :1]).all()
+
+
+def test_a_steps_grey_crops_depend_on_seed_and_step_alone(folder: Path) -> None:
+    pack = Pack(folder)
+    whole, resumed = batches(pack, 0, 9, grey=0.5), batches(pack, 5, 9, grey=0.5)
     for expected, got in zip(whole[5:], resumed, strict=True):
         assert torch.equal(expected, got)
 

@@ -246,7 +246,7 @@ def test_weights_that_are_not_those_of_rank_0_end_the_run() -> None:
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_shards_of_a_step_are_its_batch(count: int, pack: Path) -> None:
-    settings: dict[str, Any] = {"batch": 8, "crop": 16, "drawn": 0.5, "seed": 3, "steps": 1}
+    settings: dict[str, Any] = {"batch": 8, "crop": 16, "drawn": 0.5, "grey": 0.5, "seed": 3, "steps": 1}
     device = torch.device("cpu")
 
     def drawn(shard: Shard) -> torch.Tensor:

@@ -95,6 +95,7 @@ class TrainConfig:
         batch: crops per step, on all ranks together.
         crop: side of a crop, in pixels.
         drawn: share of the crops that is drawn by code instead of cut out of photos (`drawn.py`).
+        grey: share of the crops whose colours are taken away, so that grey pictures stay grey.
         learning_rate: the highest of the run.
         warmup: steps over which the learning rate rises linearly.
         decay: share of the run over which the learning rate falls along a half cosine, at its end; 0 keeps it
@@ -113,6 +114,7 @@ class TrainConfig:
     batch: int = 8
     crop: int = 128
     drawn: float = 0.05
+    grey: float = 0.0
     learning_rate: float = 1.5e-3
     warmup: int = 100
     decay: float = 1.0
@@ -157,6 +159,7 @@ class Config:
             ("train.decay", train.decay, 0 <= train.decay <= 1, "between 0 and 1"),
             ("train.ema", train.ema, 0 <= train.ema < 1, "at least 0 and below 1"),
             ("train.drawn", train.drawn, 0 <= train.drawn < 1, "at least 0 and below 1"),
+            ("train.grey", train.grey, 0 <= train.grey < 1, "at least 0 and below 1"),
             (
                 "train.learning_rate",
                 train.learning_rate,

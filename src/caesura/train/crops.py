@@ -1,4 +1,4 @@
-"""Random crops from a pack of squares, a share of them from squares drawn by code.
+"""Random crops from a pack of squares, a share of them from squares drawn by code, a share of them grey.
 
 The crops of a step are a function of (seed, step) alone: a resumed run takes those that an uninterrupted one
 would have taken. Ranks share the batch of each step; each takes its shard of it.
@@ -23,6 +23,8 @@ from caesura.train.drawn import drawn
 from caesura.train.forward import WHOLE, Shard
 from caesura.train.pack import Pack
 from caesura.train.transfer import to_device
+
+_LUMA = (299, 587, 114)  # thousandths, ITU-R BT.601
 
 
 class Plan(NamedTuple):
@@ -93,9 +95,10 @@ def crop_batches(
 
     Steps are [first_step, config.steps), or without end if that is 0. Squares are chosen uniformly, cropped
     at a random position, flipped and transposed at random. Then about the share `config.drawn` of the crops
-    is replaced by crops of squares drawn by code; the others do not depend on it. On a GPU with room for
-    twice the train split, the split is kept in its memory and cropped there; otherwise a background thread
-    crops from the memory map, a few steps ahead.
+    is replaced by crops of squares drawn by code, and about the share `config.grey` of all of them loses its
+    colours; the others do not depend on it. On a GPU with room for twice the train split, the split is kept
+    in its memory and cropped there; otherwise a background thread crops from the memory map, a few steps
+    ahead.
 
     Raises:
         ConfigError: the pack has no train squares, or they are smaller than `config.crop`.
@@ -109,12 +112,16 @@ def crop_batches(
         random = np.random.default_rng((config.seed, step))
         return _plan(random, len(pack.train), config.batch, config.crop, pack.side, shard)
 
-    def with_drawn(crops: Tensor, step: int, photos: Plan) -> Tensor:
+    def finished(crops: Tensor, step: int, photos: Plan) -> Tensor:
         chosen, square = _drawn(np.random.default_rng((config.seed, step, 2)), config, shard)
         if len(chosen):
             plans = Plan._make(numbers[chosen] for numbers in photos)._replace(square=square)
             index = to_device(torch.from_numpy(chosen), crops.device)
             crops[index] = drawings.crops(plans, config.crop)
+        chosen = _grey(np.random.default_rng((config.seed, step, 4)), config, shard)
+        if len(chosen):
+            index = to_device(torch.from_numpy(chosen), crops.device)
+            crops[index] = _without_colour(crops[index])
         return crops
 
     steps = range(first_step, config.steps) if config.steps else itertools.count(first_step)
@@ -124,14 +131,14 @@ def crop_batches(
         resident = torch.from_numpy(pack.squares[pack.train]).to(device)
         for step in steps:
             photos = plan(step)
-            yield with_drawn(cut_on_device(resident, photos, config.crop), step, photos)
+            yield finished(cut_on_device(resident, photos, config.crop), step, photos)
         return
 
     def crops() -> Iterator[Tensor]:
         for step in steps:
             photos = plan(step)
             crops = cut(pack.squares, photos._replace(square=pack.train[photos.square]), config.crop)
-            yield with_drawn(crops, step, photos)
+            yield finished(crops, step, photos)
 
     for host in _prefetched(crops()):
         yield to_device(host, device)
@@ -157,6 +164,18 @@ def _drawn(
     replaced = random.random(config.batch)[shard.rows] < config.drawn
     square = random.integers(Drawings.count, size=config.batch)[shard.rows]
     return np.flatnonzero(replaced), square[replaced]
+
+
+def _grey(random: np.random.Generator, config: TrainConfig, shard: Shard) -> NDArray[np.int64]:
+    """Indices, (n,), of the crops of a shard that lose their colours."""
+    return np.flatnonzero(random.random(config.batch)[shard.rows] < config.grey)
+
+
+def _without_colour(crops: Tensor) -> Tensor:
+    """The luma of RGB crops in all three channels: uint8 (n, crop, crop, 3) in and out."""
+    red, green, blue = (weight * crops[..., n].int() for n, weight in enumerate(_LUMA))
+    luma = (red + green + blue + 500) // 1000
+    return luma.to(torch.uint8)[..., None].expand_as(crops)
 
 
 def _prefetched(items: Iterator[Tensor], ahead: int = 4) -> Iterator[Tensor]:
