@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import tint
+from caesura import codec
+from caesura.bench.codecs import Pixels
 
 
 def test_a_tint_is_the_mean_difference_from_green() -> None:
@@ -33,8 +36,13 @@ def test_files_are_coded_without_their_colours(
     path = tmp_path / "red.png"
     Image.new("RGB", (64, 48), (200, 20, 20)).save(path)
     coded: list[float] = []
-    monkeypatch.setattr(tint.codec, "encode", lambda pixels, **_: coded.append(tint.tint(pixels)) or b"")
-    monkeypatch.setattr(tint.codec, "decode_array", lambda _: np.full((48, 64, 3), (3, 0, 6), np.uint8))
+
+    def encode(pixels: Pixels, **_: Any) -> bytes:
+        coded.append(tint.tint(pixels))
+        return b""
+
+    monkeypatch.setattr(codec, "encode", encode)
+    monkeypatch.setattr(codec, "decode_array", lambda _: np.full((48, 64, 3), (3, 0, 6), np.uint8))
     monkeypatch.setattr(sys, "argv", ["tint", str(path), "--model", "photo", "--model", "photo-psnr"])
     tint.main()
     assert coded == [0.0, 0.0]
