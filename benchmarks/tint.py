@@ -36,9 +36,9 @@ def main() -> None:
     parser.add_argument("--bpp", type=float, default=0.25, help="bits per pixel of whole files")
     arguments = parser.parse_args()
     models = arguments.model or [DEFAULT]
-    pictures = {path.stem: grey(path) for path in arguments.files} or dict(samples())
+    pictures = [(path.name, grey(path)) for path in arguments.files] or list(samples())
     table = Table("picture", *models)
-    for name, pixels in track(pictures.items(), "pictures"):
+    for name, pixels in track(pictures, "pictures"):
         table.add_row(name, *(f"{tint(decoded(pixels, model, arguments.bpp)):.1f}" for model in models))
     Console().print(table)
 
