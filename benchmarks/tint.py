@@ -67,7 +67,7 @@ def samples() -> Iterator[tuple[str, Pixels]]:
     """
     data = skimage_data()
     for name in _SAMPLES:
-        yield name, np.repeat(np.asarray(getattr(data, name)())[..., None], 3, 2)
+        yield name, to_rgb(np.asarray(getattr(data, name)())[..., None])
 
 
 if __name__ == "__main__":

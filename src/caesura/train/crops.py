@@ -112,12 +112,15 @@ def crop_batches(
         random = np.random.default_rng((config.seed, step))
         return _plan(random, len(pack.train), config.batch, config.crop, pack.side, shard)
 
-    def finished(crops: Tensor, step: int, photos: Plan) -> Tensor:
+    def with_drawn(crops: Tensor, step: int, photos: Plan) -> Tensor:
         chosen, square = _drawn(np.random.default_rng((config.seed, step, 2)), config, shard)
         if len(chosen):
             plans = Plan._make(numbers[chosen] for numbers in photos)._replace(square=square)
             index = to_device(torch.from_numpy(chosen), crops.device)
             crops[index] = drawings.crops(plans, config.crop)
+        return crops
+
+    def with_grey(crops: Tensor, step: int) -> Tensor:
         chosen = _grey(np.random.default_rng((config.seed, step, 4)), config, shard)
         if len(chosen):
             index = to_device(torch.from_numpy(chosen), crops.device)
@@ -131,14 +134,15 @@ def crop_batches(
         resident = torch.from_numpy(pack.squares[pack.train]).to(device)
         for step in steps:
             photos = plan(step)
-            yield finished(cut_on_device(resident, photos, config.crop), step, photos)
+            found = cut_on_device(resident, photos, config.crop)
+            yield with_grey(with_drawn(found, step, photos), step)
         return
 
     def crops() -> Iterator[Tensor]:
         for step in steps:
             photos = plan(step)
-            crops = cut(pack.squares, photos._replace(square=pack.train[photos.square]), config.crop)
-            yield finished(crops, step, photos)
+            found = cut(pack.squares, photos._replace(square=pack.train[photos.square]), config.crop)
+            yield with_grey(with_drawn(found, step, photos), step)
 
     for host in _prefetched(crops()):
         yield to_device(host, device)
